@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "arena.h"
+
+#include <stdint.h>
+
+#include "os.h"
+
+enum { FIRST_SLAB = 16384, ALIGNMENT = 16 };
+
+struct slab {
+  struct slab *previous;
+  size_t size; /* all of it, this header too */
+  size_t used;
+};
+
+static size_t round_up(size_t size, size_t to) {
+  return (size + to - 1) / to * to;
+}
+
+/* A child forked in between sees the list with the slab or without it: one store puts it there. */
+static struct slab *add_slab(struct arena *arena, size_t needed) {
+  struct slab *previous = arena->slab;
+  size_t size = previous == NULL ? FIRST_SLAB : 2 * previous->size;
+  if (size < needed) size = needed;
+  size = round_up(size, os_page_size());
+  struct slab *slab = os_map(size);
+  if (slab == NULL) return NULL;
+  slab->previous = previous;
+  slab->size = size;
+  slab->used = round_up(sizeof *slab, ALIGNMENT);
+  arena->slab = slab;
+  return slab;
+}
+
+void *arena_take(struct arena *arena, size_t size) {
+  if (size > SIZE_MAX / 4) return NULL;
+  size = round_up(size, ALIGNMENT);
+  struct slab *slab = arena->slab;
+  if (slab == NULL || slab->size - slab->used < size) {
+    slab = add_slab(arena, size + round_up(sizeof *slab, ALIGNMENT));
+    if (slab == NULL) return NULL;
+  }
+  void *taken = (char *)slab + slab->used;
+  slab->used += size;
+  return taken;
+}
+
+void arena_free(const struct arena *arena) {
+  struct slab *slab = arena->slab;
+  while (slab != NULL) {
+    struct slab *previous = slab->previous;
+    os_unmap(slab, slab->size);
+    slab = previous;
+  }
+}

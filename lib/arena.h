@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that is given back all at once: a list of slabs, each twice the one before.  Nothing is ever handed
+ * out twice, so memory that an interrupted update was about to use stays unused.
+ */
+#ifndef ATFORK_ARENA_H
+#define ATFORK_ARENA_H
+
+#include <stddef.h>
+
+struct slab;
+
+struct arena {
+  struct slab *slab; /* the newest */
+};
+
+/* Zeroed memory, aligned for a pointer or a uint64_t; NULL when there is none. */
+void *arena_take(struct arena *arena, size_t size);
+
+/* Gives back all of it.  The arena may lie in itself. */
+void arena_free(const struct arena *arena);
+
+#endif

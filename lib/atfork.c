@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The public functions that are about the process; hook.c has those about hooks. */
+#include "atfork.h"
+
+#include <errno.h>
+
+#include "fork.h"
+#include "process.h"
+
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
+uint64_t atfork_generation(void) {
+  return fork_enter() - 1;
+}
+
+int atfork_lineage(char *buf, size_t size) {
+  if (buf == NULL && size != 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  fork_enter();
+  return (int)process_lineage(buf, size);
+}
+
+uint64_t atfork_seed(uint64_t base) {
+  fork_enter();
+  return process_seed(base);
+}
+
+int atfork_poll(void) {
+  return fork_catch_up();
+}
+
+const uint64_t *atfork_mark(void) {
+  fork_enter();
+  return process_mark_address();
+}
+
+const char *atfork_version(void) {
+  return TEXT(ATFORK_VERSION_MAJOR) "." TEXT(ATFORK_VERSION_MINOR) "." TEXT(ATFORK_VERSION_MICRO);
+}

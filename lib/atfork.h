@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * atfork: puts a process right after fork().
+ *
+ * A *hook* is up to three callbacks that are registered together: `prepare` runs before a fork in
+ * the forking process, `parent` after it there, `child` after it in the new process.  Hooks are
+ * ordered by (priority, registration): `parent` and `child` run in that order, `prepare` in the
+ * reverse, so a low priority is nearer the base: prepared last, put right first.
+ *
+ * The *generation* is how many forks deep a process is: 0 where the library was first loaded.  The
+ * *lineage* says which child of which child it is: "0", "0.1", "0.2", "0.2.1", …
+ *
+ * A *bypassing fork* runs no pthread_atfork(3) handlers: clone(2), clone3(2), _Fork(3),
+ * syscall(SYS_fork).  atfork_generation() and atfork_once() notice it at once; the child hooks run
+ * at atfork_poll(), or before the process's next ordinary fork.
+ *
+ * Callbacks run in the thread that forks, and no lock of the library is held meanwhile: they may
+ * register, unregister, call everything declared here, and fork.  They must return: leaving one by
+ * longjmp(3), by an exception or by ending the thread is undefined.  The library allocates nothing
+ * while it runs them; what a callback itself may do in the child of a process with threads, only its
+ * author can know (fork(2), "async-signal-safe").
+ *
+ * Nothing is set up before the first call: a program that links the library and never calls it pays
+ * nothing when it forks.
+ */
+#ifndef ATFORK_H
+#define ATFORK_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ATFORK_VERSION_MAJOR 0
+#define ATFORK_VERSION_MINOR 1
+#define ATFORK_VERSION_MICRO 0
+
+#if defined(ATFORK_BUILDING)
+#define ATFORK_API __attribute__((visibility("default")))
+#else
+#define ATFORK_API
+#endif
+
+/* Names a hook.  0 is never a hook, and an id is never given again to another one. */
+typedef uint64_t atfork_id;
+
+enum { ATFORK_PRIORITY_MIN = -32768, ATFORK_PRIORITY_MAX = 32767 };
+
+struct atfork_hook {
+  const char *name;            /* copied; NULL is ""; for people and for atfork_foreach() */
+  int priority;                /* ATFORK_PRIORITY_MIN … ATFORK_PRIORITY_MAX */
+  void (*prepare)(void *data); /* each callback may be NULL, but not all of them */
+  void (*parent)(void *data);
+  void (*child)(void *data);
+  int (*try_prepare)(void *data); /* instead of prepare: 0, or non-zero for "not now" */
+  void *data;                     /* handed to each callback */
+  void (*destroy)(void *data);    /* may be NULL; called once, when the hook is gone for good */
+};
+
+/*
+ * Registers a hook.
+ *
+ * When a `try_prepare` returns non-zero ("not now": a lock is taken, say), the hooks prepared so far
+ * get their `parent`, the library backs off for 1 ms at most, and begins the prepare phase again with the same
+ * hooks.  A hook has `prepare` or `try_prepare`, not both.
+ *
+ * A hook that is registered while a fork is under way, by a callback or by another thread, first
+ * takes part in the next fork.
+ *
+ * A hook goes with the shared object whose code registered it, before dlclose(3) unmaps that code, and
+ * at exit(3).  (`&__dso_handle` is how the C++ ABI names a shared object; see __cxa_atexit.)  The plain
+ * symbol `atfork_register`, which FFIs and dlsym(3) find, cannot know its caller: such a hook stays
+ * until it is unregistered.
+ *
+ * hook     what to register; copied
+ * Returns  the hook's id; or 0 and errno:
+ *          EINVAL  hook is NULL, has no callback, both prepare and try_prepare, or a priority out of range
+ *          ENOMEM  no memory; nothing is changed
+ * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ */
+ATFORK_API atfork_id atfork_register(const struct atfork_hook *hook);
+
+/*
+ * Registers `func(data)` to run in each new process: a hook with only a `child`, at priority 0.
+ *
+ * The call that the library grew from: PyTorch's torch.multiprocessing._atfork.register_after_fork().
+ *
+ * func     not NULL
+ * data     handed to func
+ * Returns  as atfork_register()
+ * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ */
+ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *data);
+
+/*
+ * Registers a hook that holds `mutex` across each fork, so that no child is made while another thread
+ * is inside it: locked before the fork, unlocked after it in the parent and in the child.
+ *
+ * It is taken with pthread_mutex_trylock(3); while it is busy the fork is "not now" (atfork_register()),
+ * so mutexes that other threads lock in another order cannot deadlock a fork.  A thread that forks
+ * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock.
+ *
+ * mutex     of the types normal, recursive or error-checking, and private to the process.  It stays the caller's and
+ *           must outlive the hook
+ * priority  ATFORK_PRIORITY_MIN … ATFORK_PRIORITY_MAX
+ * Returns   as atfork_register(); EINVAL also for a NULL mutex
+ * Thread-safe.  Async-signal-safe: no.  Since 0.1.
+ */
+ATFORK_API atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority);
+
+/*
+ * Takes a hook back.  When it returns, no callback of the hook is running or will run in this process,
+ * and `destroy` has run: it waits for the forks under way in other threads that the hook takes part in.
+ *
+ * From inside a callback it never waits: the hook still gets the rest of the forks under way that it takes part in,
+ * `parent` in the parent and `child` in the child, and ends, with `destroy`, when the last of them does.
+ *
+ * id       from a function above
+ * Returns  0; or -1 and errno:
+ *          ENOENT  id names no hook, or one that was unregistered already
+ *          ENOMEM  only in a signal handler that interrupted this library in its own thread, when there is no memory
+ * Thread-safe.  Async-signal-safe: yes, but it may wait.  Since 0.1.
+ */
+ATFORK_API int atfork_unregister(atfork_id id);
+
+/*
+ * How many forks deep this process is.  Right at once in every child, one of a bypassing fork included.
+ * Bypassing forks that no process in between looked at count as one.
+ *
+ * Returns  0 where the library was first loaded, a parent's + 1 in its child
+ * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ */
+ATFORK_API uint64_t atfork_generation(void);
+
+/*
+ * Writes this process's lineage: "0", "0.1" for its first child, "0.2", "0.2.1".  Unique in the tree of
+ * processes, and the same from run to run if the forks are.  A fork that fails uses up a number.
+ * The child of a bypassing fork is named by its pid: "0.p4711".  When a lineage grows past some 900 bytes,
+ * what stands to the left becomes a digest of it: "~89abcdef01234567.1".
+ *
+ * buf      where to; always terminated when size > 0; may be NULL when size is 0
+ * size     of buf, in bytes; a lineage that does not fit is cut off
+ * Returns  the lineage's length in bytes without the terminator, as snprintf(3) does; or -1 and errno:
+ *          EINVAL  buf is NULL and size is not 0
+ * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ */
+ATFORK_API int atfork_lineage(char *buf, size_t size);
+
+/*
+ * A seed for this process: distinct for each (base, lineage), and the same from run to run for a lineage
+ * that is.  The mixing function is SplitMix64's (Steele, Lea, Flood: "Fast splittable pseudorandom number
+ * generators", 2014).  Not for cryptography.
+ *
+ * base     any value
+ * Returns  a value of which each bit is as good as another
+ * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ */
+ATFORK_API uint64_t atfork_seed(uint64_t base);
+
+/*
+ * Runs the child hooks that this process missed because it was made by a bypassing fork: those that were
+ * registered when this process first called the library.  Each runs once in a process, however often this is called.
+ *
+ * Returns  how many callbacks it ran
+ * Thread-safe.  Async-signal-safe: as the callbacks are.  Since 0.1.
+ */
+ATFORK_API int atfork_poll(void);
+
+/* The control of an atfork_once(): static storage that starts as zero is ready. */
+struct atfork_once {
+  uint64_t state[2]; /* private */
+};
+#define ATFORK_ONCE_INIT \
+  {                      \
+    { 0, 0 }             \
+  }
+
+/*
+ * Calls `init(data)` once in each process: as pthread_once(3), but a new process calls it again.  When it
+ * returns, init has returned in this process.
+ *
+ * A child that was forked while another thread was inside init runs init itself.  A child that init itself
+ * forks is not done either: the next call there runs init again.
+ *
+ * once     not NULL
+ * init     not NULL; must return, and must not use the same control
+ * data     handed to init
+ * Thread-safe.  Async-signal-safe: no, it may wait for another thread's init.  Since 0.1.
+ */
+ATFORK_API void atfork_once(struct atfork_once *once, void (*init)(void *data), void *data);
+
+/* What atfork_foreach() shows of a hook.  The strings last as long as the visit. */
+struct atfork_info {
+  atfork_id id;
+  uint64_t generation; /* of the process that registered it */
+  struct atfork_hook hook;
+};
+
+/*
+ * Visits the hooks that the next fork would run, in run order.  What is registered meanwhile is not visited.  The
+ * visitor may call everything declared here, as a callback may.
+ *
+ * visit    called with each hook; a non-zero result ends the walk
+ * arg      handed to visit
+ * Returns  0, or what visit returned that ended the walk; or -1 and errno:
+ *          EINVAL  visit is NULL
+ * Thread-safe.  Async-signal-safe: as visit is.  Since 0.1.
+ */
+ATFORK_API int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
+
+/*
+ * The version of the library that runs, "MAJOR.MINOR.MICRO"; ATFORK_VERSION_MAJOR, _MINOR and _MICRO are
+ * that of the header.
+ *
+ * Returns  a string that is never freed
+ * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ */
+ATFORK_API const char *atfork_version(void);
+
+/*
+ * What stands behind the calls above, for macros and for the authors of bindings.
+ *
+ * The _for forms take the shared object that the hook belongs to: the address of its __dso_handle, or NULL
+ * for a hook that stays until it is unregistered.  They give ENOMEM also when the C library cannot note one
+ * more object.  Otherwise as the functions they are named after.
+ */
+ATFORK_API atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso);
+ATFORK_API atfork_id atfork_register_after_fork_for(void (*func)(void *data), void *data, void *dso);
+ATFORK_API atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *dso);
+
+/* Where this process's mark stands: its generation + 1, or 0 when the library must be asked. */
+ATFORK_API const uint64_t *atfork_mark(void);
+
+#ifndef ATFORK_BUILDING
+
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
+/* Variadic, as the commas of a compound literal's braces part a macro's arguments. */
+#define atfork_register(...) (atfork_register_for)((__VA_ARGS__), &__dso_handle)
+#define atfork_register_after_fork(func, data) (atfork_register_after_fork_for)((func), (data), &__dso_handle)
+#define atfork_register_mutex(mutex, priority) (atfork_register_mutex_for)((mutex), (priority), &__dso_handle)
+
+/* The mark, read in place: two loads, where a call would cost more than all the rest. */
+static inline uint64_t atfork_mark_inline(void) {
+  static const uint64_t *where;
+  const uint64_t *mark = __atomic_load_n(&where, __ATOMIC_RELAXED);
+  if (__builtin_expect(mark == NULL, 0)) {
+    mark = atfork_mark();
+    __atomic_store_n(&where, mark, __ATOMIC_RELAXED);
+  }
+  return __atomic_load_n(mark, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t atfork_generation_inline(void) {
+  uint64_t mark = atfork_mark_inline();
+  return __builtin_expect(mark != 0, 1) ? mark - 1 : (atfork_generation)();
+}
+#define atfork_generation() atfork_generation_inline()
+
+/* Pairs with the release store of state[0] that ends an init: its effects are seen here. */
+static inline void atfork_once_inline(struct atfork_once *once, void (*init)(void *data), void *data) {
+  uint64_t mark = atfork_mark_inline();
+  if (__builtin_expect(mark == 0 || __atomic_load_n(&once->state[0], __ATOMIC_ACQUIRE) != mark, 0))
+    (atfork_once)(once, init, data);
+}
+#define atfork_once(once, init, data) atfork_once_inline((once), (init), (data))
+
+#endif /* ATFORK_BUILDING */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* The public functions that are about hooks, and the shared objects that hooks belong to. */
+#include <errno.h>
+#include <stdbool.h>
+
+#include "arena.h"
+#include "atfork.h"
+#include "fork.h"
+#include "lock.h"
+#include "os.h"
+#include "registry.h"
+#include "state.h"
+
+/* ---- Shared objects ---- */
+
+/* One that will tell us when it goes.  The list only grows; an entry whose object is gone is used again. */
+struct owner {
+  struct owner *next;
+  void *_Atomic dso; /* NULL: free */
+};
+
+enum { OWNERS_AT_ONCE = 255 };
+
+static bool owner_is_known(const void *dso) {
+  for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next)
+    if (atomic_load(&owner->dso) == dso) return true;
+  return false;
+}
+
+static bool use_free_owner(void *dso) {
+  for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next) {
+    void *free = NULL;
+    if (atomic_compare_exchange_strong(&owner->dso, &free, dso)) return true;
+  }
+  return false;
+}
+
+/* Without the lock, as handlers and other threads may do the same: a batch too many does no harm. */
+static bool add_owners(void) {
+  struct owner *batch = os_map(OWNERS_AT_ONCE * sizeof *batch);
+  if (batch == NULL) return false;
+  for (unsigned i = 0; i + 1 < OWNERS_AT_ONCE; i++) batch[i].next = &batch[i + 1];
+  struct owner *first = atomic_load(&atfork_state.hooks.owners);
+  do batch[OWNERS_AT_ONCE - 1].next = first;
+  while (!atomic_compare_exchange_weak(&atfork_state.hooks.owners, &first, batch));
+  return true;
+}
+
+static void end_hook(atfork_id id) {
+  struct grave grave;
+  if (registry_bury(id, &grave) && grave.destroy != NULL) grave.destroy(grave.data);
+}
+
+/* Ends each hook of a shared object that is about to be unmapped: first for all later forks, then for good. */
+static void on_unload(void *dso) {
+  fork_enter();
+  for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next) {
+    void *expected = dso;
+    atomic_compare_exchange_strong(&owner->dso, &expected, NULL);
+  }
+  for (atfork_id id = 0; (id = registry_retire_owned(dso, id + 1)) != 0;) continue;
+  fork_wait(registry_sequence());
+  for (atfork_id id = 0; (id = registry_find_owned(dso, id + 1)) != 0;) end_hook(id);
+  fork_collect();
+}
+
+/* True when the hooks of `dso` will go with it. */
+static bool know_owner(void *dso) {
+  if (dso == NULL || owner_is_known(dso)) return true;
+  if (os_at_unload(on_unload, dso, dso) != 0) return false;
+  return use_free_owner(dso) || (add_owners() && use_free_owner(dso));
+}
+
+/* ---- Registering ---- */
+
+static bool is_valid(const struct atfork_hook *hook) {
+  if (hook == NULL) return false;
+  if (hook->priority < ATFORK_PRIORITY_MIN || hook->priority > ATFORK_PRIORITY_MAX) return false;
+  if (hook->prepare != NULL && hook->try_prepare != NULL) return false;
+  return hook->prepare != NULL || hook->try_prepare != NULL || hook->parent != NULL || hook->child != NULL;
+}
+
+atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso) {
+  if (!is_valid(hook)) {
+    errno = EINVAL;
+    return 0;
+  }
+  int error = errno;
+  uint64_t mark = fork_enter();
+  atfork_id id = fork_is_handled() && know_owner(dso) ? registry_add(hook, dso, mark - 1) : 0;
+  errno = id == 0 ? ENOMEM : error;
+  return id;
+}
+
+atfork_id atfork_register_after_fork_for(void (*func)(void *data), void *data, void *dso) {
+  return atfork_register_for(&(struct atfork_hook){.child = func, .data = data}, dso);
+}
+
+atfork_id atfork_register(const struct atfork_hook *hook) {
+  return atfork_register_for(hook, NULL);
+}
+
+atfork_id atfork_register_after_fork(void (*func)(void *data), void *data) {
+  return atfork_register_after_fork_for(func, data, NULL);
+}
+
+/* ---- Unregistering ---- */
+
+int atfork_unregister(atfork_id id) {
+  fork_enter();
+  bool inside = fork_is_under_way();
+  uint64_t sequence = registry_retire(id, inside);
+  if (sequence == 0) return -1;
+  if (inside) return 0; /* frame_end() sees to it */
+  int error = errno;
+  fork_wait(sequence);
+  end_hook(id);
+  fork_collect();
+  errno = error;
+  return 0;
+}
+
+/* ---- Visiting ---- */
+
+int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void *arg) {
+  if (visit == NULL) {
+    errno = EINVAL;
+    return -1;
+  }
+  fork_enter();
+  struct frame *frame = frame_begin();
+  struct walk walk;
+  int result = 0;
+  walk_begin(&walk, frame_sequence(frame));
+  while (result == 0 && walk_forward(&walk)) {
+    for (size_t i = 0; result == 0 && i < walk.end; i++) {
+      struct atfork_info info;
+      if (walk_is_buried(&walk, i) || !walk_takes_part(&walk, i)) continue;
+      walk_describe(&walk, i, &info);
+      result = visit(&info, arg);
+    }
+  }
+  frame_end(frame);
+  return result;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "lock.h"
+
+#include <assert.h>
+
+#include "os.h"
+#include "thread.h"
+#include "transient.h"
+
+static uintptr_t self(void) {
+  return (uintptr_t)&atfork_thread;
+}
+
+static void wait_for_owner(struct transient *t) {
+  /* Sequentially consistent, with leave: either we see the lock free, or the leaver sees us wait. */
+  atomic_fetch_add(&t->lock_waiters, 1);
+  uint32_t event = atomic_load(&t->lock_event);
+  if (atomic_load(&t->owner) != 0) os_wait(&t->lock_event, event);
+  atomic_fetch_sub(&t->lock_waiters, 1);
+}
+
+bool lock_enter(void) {
+  struct transient *t = transient();
+  if (atomic_load_explicit(&t->owner, memory_order_relaxed) == self()) return true;
+  for (;;) {
+    uintptr_t nobody = 0;
+    if (!atomic_compare_exchange_strong(&t->owner, &nobody, self())) {
+      wait_for_owner(t);
+      continue;
+    }
+    atfork_thread.updating = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    /* A handler that forked between the two lines above has left its child without the lock; from here on
+     * lock_inherit() sees to it. */
+    if (atomic_load_explicit(&t->owner, memory_order_relaxed) == self()) return false;
+    atfork_thread.updating = 0;
+  }
+}
+
+void lock_leave(bool nested) {
+  if (nested) return;
+  struct transient *t = transient();
+  assert(atfork_thread.updating);
+  atfork_thread.updating = 0;
+  atomic_signal_fence(memory_order_seq_cst);
+  /* Exchanged, not stored: in a child of a handler that came in here, it may be another thread's by now. */
+  uintptr_t mine = self();
+  atomic_compare_exchange_strong(&t->owner, &mine, 0);
+  if (atomic_load(&t->lock_waiters) == 0) return;
+  atomic_fetch_add(&t->lock_event, 1);
+  os_wake_all(&t->lock_event);
+}
+
+void lock_inherit(void) {
+  if (atfork_thread.updating) atomic_store(&transient()->owner, self());
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What differs between operating systems.  One file each implements this; no other file asks which it is.
+ */
+#ifndef ATFORK_OS_H
+#define ATFORK_OS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zeroed memory of its own pages, or NULL.  Never malloc(): a child made while another thread was inside
+ * malloc() may not use it, and a signal handler may not either. */
+void *os_map(size_t size);
+void os_unmap(void *memory, size_t size);
+size_t os_page_size(void);
+
+/* Has the kernel zero these pages in every new process, however it is made; false when it cannot. */
+bool os_wipe_on_fork(void *pages, size_t size);
+
+/* Has fork() call these; 0, or -1 and errno ENOMEM. */
+int os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+/* Calls function(argument) before the shared object `dso` is unmapped, and at exit; 0, or -1 and ENOMEM. */
+int os_at_unload(void (*function)(void *argument), void *argument, void *dso);
+
+/* Sleeps while *word is `value`, until os_wake_all(); may return early. */
+void os_wait(_Atomic uint32_t *word, uint32_t value);
+void os_wake_all(_Atomic uint32_t *word);
+
+/* Lets other threads run for a while: longer with each attempt, 1 ms at the most. */
+void os_back_off(unsigned attempt);
+
+/* The number of this process, different from that of every process alive that it can see. */
+uint64_t os_process(void);
+
+#endif

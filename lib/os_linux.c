@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* MADV_WIPEONFORK, syscall() */
+#include "os.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PLAIN_YIELDS = 16, LONGEST_NAP = 1000000 /* ns */ };
+
+void *os_map(size_t size) {
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? NULL : memory;
+}
+
+void os_unmap(void *memory, size_t size) {
+  munmap(memory, size);
+}
+
+size_t os_page_size(void) {
+  return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+bool os_wipe_on_fork(void *pages, size_t size) {
+  return madvise(pages, size, MADV_WIPEONFORK) == 0;
+}
+
+int os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+  int error = pthread_atfork(prepare, parent, child);
+  if (error == 0) return 0;
+  errno = error;
+  return -1;
+}
+
+/* Part of the Itanium C++ ABI, which no C header declares. */
+int __cxa_atexit(void (*function)(void *argument), void *argument, void *dso);
+
+int os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
+  if (__cxa_atexit(function, argument, dso) == 0) return 0;
+  errno = ENOMEM;
+  return -1;
+}
+
+void os_wait(_Atomic uint32_t *word, uint32_t value) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+void os_wake_all(_Atomic uint32_t *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+void os_back_off(unsigned attempt) {
+  if (attempt < PLAIN_YIELDS) {
+    sched_yield();
+    return;
+  }
+  unsigned doublings = attempt - PLAIN_YIELDS;
+  long nap = doublings < 10 ? 1000L << doublings : LONGEST_NAP;
+  nanosleep(&(struct timespec){.tv_nsec = nap}, NULL);
+}
+
+uint64_t os_process(void) {
+  return (uint64_t)getpid();
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who this process is: generation, lineage, seed.  Knows nothing of hooks.
+ */
+#ifndef ATFORK_PROCESS_H
+#define ATFORK_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The mark of this process, never 0: its generation + 1.  Notices a bypassing fork. */
+uint64_t process_mark(void);
+
+/* In the forking process, before an ordinary fork: the number of the child to come, from 1. */
+uint64_t process_next_child(void);
+
+/* In the child of an ordinary fork, with the number that process_next_child() gave before it. */
+void process_born(uint64_t number);
+
+/* Where the mark stands for atfork_mark(). */
+const uint64_t *process_mark_address(void);
+
+/* As atfork_lineage() and atfork_seed(), in a process that has been looked at. */
+size_t process_lineage(char *buf, size_t size);
+uint64_t process_seed(uint64_t base);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a child inherits, together in one page, as each page that a child writes costs it a fault.  Each
+ * member belongs to the file that it is named after; no other touches it.
+ */
+#ifndef ATFORK_STATE_H
+#define ATFORK_STATE_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STATE_SIZE = 4096, LINEAGE_MAX = 920, FRAMES_PER_BLOCK = 40 };
+
+struct identity {
+  uint64_t generation;
+  uint64_t process;          /* its pid, where the transient page is not wiped */
+  _Atomic uint64_t children; /* how many numbers are given to ordinary forks */
+  uint32_t length;           /* of the lineage, in bytes */
+  char lineage[LINEAGE_MAX]; /* not terminated */
+};
+
+struct process {
+  struct identity identity[2]; /* the one that version's low bit names is in force */
+  _Atomic uint32_t version;
+  uint64_t loaded_by;  /* the pid of the process that loaded the library */
+  _Atomic bool mapped; /* an attempt to map the transient page has been made */
+  _Atomic bool wiped;  /* and it is wiped at fork */
+  _Atomic bool looked; /* loaded_by has been compared */
+};
+
+/* A fork under way, or another walk over the hooks. */
+struct frame {
+  _Atomic uintptr_t thread; /* the address of its struct thread; 0: this frame is free */
+  _Atomic uint64_t began;   /* 0: it is only beginning; else the sequence at which it began, + 1 */
+  struct frame *outer;      /* the one that this one is nested in */
+  int *errno_at;            /* this thread's errno */
+  uint64_t number;          /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
+};
+
+struct frame_block {
+  _Atomic(struct frame_block *) next;
+  struct frame frames[FRAMES_PER_BLOCK];
+};
+
+struct forks {
+  struct frame_block block;    /* the first of a list that only grows */
+  _Atomic bool handled;        /* fork() calls our handlers */
+  _Atomic uint64_t birth;      /* the sequence when this process was new, if a bypassing fork made it */
+  _Atomic uint64_t dispatched; /* the mark of the latest process whose child hooks have begun to run */
+};
+
+/* The one word that an update has changed but not yet committed. */
+struct intent {
+  _Atomic(_Atomic uint64_t *) word; /* NULL: none */
+  uint64_t before;
+  uint64_t sequence; /* the commit that it is part of */
+};
+
+struct registry {
+  _Atomic(struct table *) table;
+  _Atomic uint64_t sequence; /* of the last registration, unregistration or new table that is committed */
+  _Atomic uint64_t retired;  /* how many hooks are unregistered but not yet buried */
+  struct intent intent;
+  _Atomic(struct table *) outgrown; /* tables that were replaced, and that a fork under way may be walking */
+};
+
+/* hook.c: a shared object that has registered hooks */
+struct owner;
+struct hooks {
+  _Atomic(struct owner *) owners;
+};
+
+struct state {
+  alignas(STATE_SIZE) struct process process;
+  struct forks forks;
+  struct registry registry;
+  struct hooks hooks;
+};
+
+_Static_assert(sizeof(struct state) == STATE_SIZE, "it is one page");
+
+extern struct state atfork_state;
+
+#endif

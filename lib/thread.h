@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the library knows of the calling thread.  Initial-exec, so that it lies beside the C library's own
+ * thread-local state, on a page that fork() writes anyway, and is reached without a call.
+ */
+#ifndef ATFORK_THREAD_H
+#define ATFORK_THREAD_H
+
+struct frame;
+
+struct thread {
+  struct frame *frame; /* the innermost fork under way in this thread; written by fork.c alone */
+  int updating;        /* this thread holds the lock; written by lock.c alone */
+};
+
+extern _Thread_local struct thread atfork_thread __attribute__((tls_model("initial-exec")));
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page that the kernel wipes at each fork: what is true of one process only.  Every child starts with
+ * it zero, however it was made and whatever other threads were doing.
+ *
+ * Where the kernel cannot wipe it, process.c clears it when it sees that the pid changed.
+ */
+#ifndef ATFORK_TRANSIENT_H
+#define ATFORK_TRANSIENT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct transient {
+  /* process.c: generation + 1 once this process has looked; stays 0 where the page is not wiped.  First, as
+   * callers read it through atfork_mark(). */
+  _Atomic uint64_t mark;
+  /* process.c: where the page is not wiped, the process that it is of; 0 while it is being cleared */
+  _Atomic uint64_t process;
+  /* lock.c: the address of the owner's struct thread, or 0; how many wait for it; bumped when it is let go */
+  _Atomic uintptr_t owner;
+  _Atomic uint32_t lock_waiters;
+  _Atomic uint32_t lock_event;
+  /* fork.c: how many wait for a fork to end; bumped when one ends */
+  _Atomic uint32_t end_waiters;
+  _Atomic uint32_t end_event;
+  /* fork.c: the mark of the process that has cleared away what other threads of its parent left */
+  _Atomic uint64_t settled;
+  /* once.c: bumped when an init ends, and how many wait for one */
+  _Atomic uint32_t once_waiters;
+  _Atomic uint32_t once_event;
+};
+
+/* Never NULL.  Set once by process.c, before anything in it is used. */
+extern struct transient *_Atomic atfork_transient;
+
+static inline struct transient *transient(void) {
+  return atomic_load_explicit(&atfork_transient, memory_order_acquire);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 7: a fork that fails. */
+#include <atfork.h>
+#include <errno.h>
+#include <glib.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+static int prepared, parented, childed;
+
+static void prepare(void *unused) {
+  (void)unused;
+  prepared++;
+}
+static void parent(void *unused) {
+  (void)unused;
+  parented++;
+}
+static void child(void *unused) {
+  (void)unused;
+  childed++;
+}
+
+/* From here on in this process, each of these system calls fails with EAGAIN, as at a process limit. */
+static void forbid_forks(void) {
+  struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+  };
+  struct sock_fprog filter = {.len = G_N_ELEMENTS(program), .filter = program};
+  child_check_int(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+  child_check_int(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), ==, 0);
+}
+
+static void fork_fails(void) {
+  char lineage[16];
+  prepared = parented = childed = 0;
+  forbid_forks();
+  for (int i = 1; i <= 3; i++) {
+    child_check_int(fork(), ==, -1);
+    child_check_int(errno, ==, EAGAIN);
+    child_check_int(prepared, ==, i);
+    child_check_int(parented, ==, i);
+  }
+  child_check_int(childed, ==, 0);
+  child_check_int(atfork_generation(), ==, 1);
+  child_check_int(atfork_poll(), ==, 0);
+  atfork_lineage(lineage, sizeof lineage);
+  child_check(strcmp(lineage, "0.1") == 0);
+}
+
+static void test_parent_runs(void) {
+  atfork_register(&(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child});
+  in_child(fork, fork_fails);
+  unregister_all();
+}
+
+static atfork_id own;
+static int destroyed;
+
+static void unregister_own(void *unused) {
+  (void)unused;
+  child_check_int(atfork_unregister(own), ==, 0);
+}
+static void destroy(void *unused) {
+  (void)unused;
+  destroyed++;
+}
+
+static void unregisters_in_failing_fork(void) {
+  forbid_forks();
+  own = atfork_register(&(struct atfork_hook){.prepare = unregister_own, .parent = parent, .destroy = destroy});
+  parented = 0;
+  child_check_int(fork(), ==, -1);
+  child_check_int(parented, ==, 1);
+  child_check_int(destroyed, ==, 1);
+  child_check_int(atfork_unregister(own), ==, -1);
+  child_check_int(fork(), ==, -1);
+  child_check_int(parented, ==, 1);
+}
+
+static void test_hook_ends_with_it(void) {
+  in_child(fork, unregisters_in_failing_fork);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/failure/parent-runs", test_parent_runs);
+  g_test_add_func("/failure/hook-ends-with-it", test_hook_ends_with_it);
+  return g_test_run();
+}

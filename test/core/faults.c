@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 12: an empty fork's child faults on at most 3 pages more, and on none where the library is only linked. */
+#include <atfork.h>
+#include <glib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+enum { ROUNDS = 50 };
+
+static long *faults;
+static int round_of;
+
+static void count_faults(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  faults[round_of] = usage.ru_minflt;
+}
+
+static int by_value(const void *a, const void *b) {
+  long difference = *(const long *)a - *(const long *)b;
+  return difference < 0 ? -1 : difference > 0;
+}
+
+/* The median: which pages are there already varies a little. */
+static long faults_of_a_child(void) {
+  for (round_of = 0; round_of < ROUNDS; round_of++) in_child(fork, count_faults);
+  qsort(faults, ROUNDS, sizeof *faults, by_value);
+  return faults[ROUNDS / 2];
+}
+
+/* Before and after its first use in one program, so that all else is equal. */
+static void test_faults(void) {
+  faults = share(sizeof *faults * ROUNDS);
+  faults_of_a_child();
+  long linked = faults_of_a_child();
+  atfork_generation();
+  long in_use = faults_of_a_child();
+  g_test_message("minor faults in the child: %ld linked, %ld in use", linked, in_use);
+  g_assert_cmpint(in_use - linked, <=, 3);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/faults/at-most-3", test_faults);
+  return g_test_run();
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 13: "not now", and the mutexes that work that way. */
+#include <atfork.h>
+#include <errno.h>
+#include <glib.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+static int refusals;
+static char trace[512];
+
+static void note(const char *what) {
+  strcat(trace, what);
+}
+static int try_prepare(void *data) {
+  note(data);
+  if (refusals == 0) return 0;
+  refusals--;
+  note("!");
+  return 1;
+}
+static void prepare(void *data) {
+  note(data);
+}
+static void parent(void *data) {
+  note((char *)data + 2);
+}
+
+/* Each has "X\0x" as data: prepared as X, parent as x. */
+static void add(const char *data, int priority, bool tries) {
+  struct atfork_hook hook = {.priority = priority, .parent = parent, .data = (void *)(uintptr_t)data};
+  if (tries)
+    hook.try_prepare = try_prepare;
+  else
+    hook.prepare = prepare;
+  g_assert_cmpuint(atfork_register(&hook), !=, 0);
+}
+
+static void test_what_was_prepared_is_taken_back(void) {
+  add("A\0a", 1, false);
+  add("B\0b", 1, false);
+  add("C\0c", 0, true);
+  add("D\0d", -1, false);
+  refusals = 3;
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  /* The one that refuses has nothing to take back. */
+  g_assert_cmpstr(trace, ==, "BAC!abBAC!abBAC!abBACDdcab");
+  unregister_all();
+}
+
+static void add_another(void *unused) {
+  (void)unused;
+  add("N\0n", 5, false);
+}
+
+/* The same hooks each time, though one comes in between. */
+static void test_with_the_same_hooks(void) {
+  atfork_register(&(struct atfork_hook){.parent = add_another});
+  add("B\0b", 0, false);
+  add("C\0c", -1, true);
+  refusals = 1;
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  g_assert_cmpstr(trace, ==, "BC!bBCcb");
+  unregister_all();
+}
+
+/* ---- Mutexes ---- */
+
+static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t second = PTHREAD_MUTEX_INITIALIZER;
+static int guarded_by_first;
+static bool stop;
+
+static void both_are_free(void) {
+  child_check_int(guarded_by_first % 2, ==, 0);
+  child_check_int(pthread_mutex_trylock(&first), ==, 0);
+  child_check_int(pthread_mutex_trylock(&second), ==, 0);
+}
+
+/* Against the order in which forks take them. */
+static void *lock_in_the_other_order(void *unused) {
+  while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+    pthread_mutex_lock(&first);
+    guarded_by_first++;
+    pthread_mutex_lock(&second);
+    guarded_by_first++;
+    pthread_mutex_unlock(&second);
+    pthread_mutex_unlock(&first);
+  }
+  return unused;
+}
+
+static void test_mutexes_in_another_order(void) {
+  pthread_t threads[2];
+  stop = false;
+  /* Forks take the second first. */
+  g_assert_cmpuint(atfork_register_mutex(&first, 0), !=, 0);
+  g_assert_cmpuint(atfork_register_mutex(&second, 0), !=, 0);
+  for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_create(&threads[i], NULL, lock_in_the_other_order, NULL);
+  for (int i = 0; i < 500; i++) in_child(fork, both_are_free);
+  __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+  for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_join(threads[i], NULL);
+  unregister_all();
+  g_assert_cmpint(pthread_mutex_trylock(&first), ==, 0);
+  pthread_mutex_unlock(&first);
+}
+
+static pthread_mutex_t typed;
+
+static void typed_is_usable(void) {
+  child_check_int(pthread_mutex_lock(&typed), ==, 0);
+  child_check_int(pthread_mutex_unlock(&typed), ==, 0);
+  child_check_int(pthread_mutex_unlock(&typed), ==, EPERM);
+}
+
+static void check_type(int type) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, type);
+  pthread_mutex_init(&typed, &attributes);
+  atfork_id id = atfork_register_mutex(&typed, 0);
+  in_child(fork, typed_is_usable);
+  in_child(fork, typed_is_usable);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+  g_assert_cmpint(pthread_mutex_destroy(&typed), ==, 0);
+}
+
+/* The C library does not take the child's thread for the owner of these. */
+static void test_recursive_mutex(void) {
+  check_type(PTHREAD_MUTEX_RECURSIVE);
+}
+
+static void test_error_checking_mutex(void) {
+  check_type(PTHREAD_MUTEX_ERRORCHECK);
+}
+
+static void first_is_free(void) {
+  child_check_int(pthread_mutex_trylock(&first), ==, 0);
+}
+
+static int forks_left;
+
+static void fork_inside(void *unused) {
+  (void)unused;
+  if (forks_left-- > 0) in_child(fork, first_is_free);
+}
+
+/* A fork inside a callback of one that holds the mutex already. */
+static void test_mutex_in_nested_forks(void) {
+  atfork_register_mutex(&first, 1);
+  atfork_register(&(struct atfork_hook){.prepare = fork_inside, .parent = fork_inside, .child = fork_inside});
+  forks_left = 5;
+  in_child(fork, first_is_free);
+  g_assert_cmpint(pthread_mutex_trylock(&first), ==, 0);
+  pthread_mutex_unlock(&first);
+  unregister_all();
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/not-now/what-was-prepared-is-taken-back", test_what_was_prepared_is_taken_back);
+  g_test_add_func("/not-now/with-the-same-hooks", test_with_the_same_hooks);
+  g_test_add_func("/not-now/mutexes-in-another-order", test_mutexes_in_another_order);
+  g_test_add_func("/not-now/recursive-mutex", test_recursive_mutex);
+  g_test_add_func("/not-now/error-checking-mutex", test_error_checking_mutex);
+  g_test_add_func("/not-now/mutex-in-nested-forks", test_mutex_in_nested_forks);
+  return g_test_run();
+}

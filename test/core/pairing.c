@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 2: a fork's hooks are those registered when it begins, for all three phases. */
+#include <atfork.h>
+#include <glib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+/* How often each callback ran, as this process remembers: a child's memory has its parent's `prepare`. */
+struct counts {
+  int prepared;
+  int parented;
+  int childed;
+  int destroyed;
+};
+
+static struct counts one, two;
+static atfork_id one_id, two_id;
+
+static void prepare(void *counts) {
+  ((struct counts *)counts)->prepared++;
+}
+static void parent(void *counts) {
+  ((struct counts *)counts)->parented++;
+}
+static void child(void *counts) {
+  ((struct counts *)counts)->childed++;
+}
+static void destroy(void *counts) {
+  ((struct counts *)counts)->destroyed++;
+}
+
+static atfork_id add(struct counts *counts) {
+  atfork_id id = atfork_register(
+      &(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child, .destroy = destroy, .data = counts});
+  g_assert_cmpuint(id, !=, 0);
+  return id;
+}
+
+static void start(void) {
+  one = two = (struct counts){0};
+  one_id = two_id = 0;
+}
+
+#define expect(counts, p, q, c)                  \
+  do {                                           \
+    g_assert_cmpint((counts).prepared, ==, (p)); \
+    g_assert_cmpint((counts).parented, ==, (q)); \
+    g_assert_cmpint((counts).childed, ==, (c));  \
+  } while (0)
+#define child_expect(counts, p, q, c)            \
+  do {                                           \
+    child_check_int((counts).prepared, ==, (p)); \
+    child_check_int((counts).parented, ==, (q)); \
+    child_check_int((counts).childed, ==, (c));  \
+  } while (0)
+
+/* ---- Registered while a fork is under way ---- */
+
+static void add_two(void *unused) {
+  (void)unused;
+  if (two_id == 0) two_id = add(&two);
+}
+
+static void two_has_not_run(void) {
+  child_expect(two, 0, 0, 0);
+}
+
+static void two_has_run_once(void) {
+  child_expect(two, 1, 0, 1);
+}
+
+static void check_joins_next_fork(const struct atfork_hook *adder, void (*check_first)(void)) {
+  start();
+  atfork_id id = atfork_register(adder);
+  in_child(fork, check_first);
+  expect(two, 0, 0, 0);
+  atfork_unregister(id);
+  if (two_id == 0) return;
+  in_child(fork, two_has_run_once);
+  expect(two, 1, 1, 0);
+  unregister_all();
+}
+
+static void test_registered_in_prepare(void) {
+  check_joins_next_fork(&(struct atfork_hook){.prepare = add_two}, two_has_not_run);
+  check_joins_next_fork(&(struct atfork_hook){.priority = -1, .prepare = add_two}, two_has_not_run);
+  check_joins_next_fork(&(struct atfork_hook){.priority = 1, .prepare = add_two}, two_has_not_run);
+}
+
+static void test_registered_in_parent(void) {
+  check_joins_next_fork(&(struct atfork_hook){.priority = -1, .parent = add_two}, two_has_not_run);
+}
+
+static void two_joins_next_fork(void) {
+  child_expect(two, 0, 0, 0);
+  child_check_int(atfork_unregister(one_id), ==, 0);
+  in_child(fork, two_has_run_once);
+  child_expect(two, 1, 1, 0);
+}
+
+static void test_registered_in_child(void) {
+  start();
+  one_id = atfork_register(&(struct atfork_hook){.priority = -1, .child = add_two});
+  in_child(fork, two_joins_next_fork);
+  expect(two, 0, 0, 0);
+  unregister_all();
+}
+
+/* ---- Unregistered while a fork is under way ---- */
+
+static void drop_two(void *unused) {
+  (void)unused;
+  if (two_id != 0) g_assert_cmpint(atfork_unregister(two_id), ==, 0);
+  two_id = 0;
+}
+
+static void two_got_the_rest(void) {
+  child_expect(two, 1, 0, 1);
+  child_check_int(two.destroyed, ==, 1);
+}
+
+static void two_is_gone(void) {
+  child_expect(two, 1, 1, 0);
+}
+
+static void two_ran_in_the_child(void) {
+  child_expect(two, 1, 0, 1);
+  child_check_int(two.destroyed, ==, 0);
+}
+
+static void check_gets_the_rest(struct atfork_hook dropper, void (*check)(void), int destroyed) {
+  for (int priority = -1; priority <= 1; priority += 2) {
+    start();
+    dropper.priority = priority;
+    two_id = add(&two);
+    atfork_id id = atfork_register(&dropper);
+    in_child(fork, check);
+    expect(two, 1, 1, 0);
+    g_assert_cmpint(two.destroyed, ==, destroyed);
+    /* And takes part in no later one. */
+    if (destroyed) {
+      in_child(fork, two_is_gone);
+      expect(two, 1, 1, 0);
+    }
+    atfork_unregister(id);
+    unregister_all();
+  }
+}
+
+static void test_unregistered_in_prepare(void) {
+  check_gets_the_rest((struct atfork_hook){.prepare = drop_two}, two_got_the_rest, 1);
+}
+
+static void test_unregistered_in_parent(void) {
+  check_gets_the_rest((struct atfork_hook){.parent = drop_two}, two_ran_in_the_child, 1);
+}
+
+static void test_unregistered_in_child(void) {
+  check_gets_the_rest((struct atfork_hook){.child = drop_two}, two_got_the_rest, 0);
+}
+
+static void drop_itself(void *counts) {
+  ((struct counts *)counts)->prepared++;
+  g_assert_cmpint(atfork_unregister(two_id), ==, 0);
+  /* Not before the fork ends. */
+  g_assert_cmpint(((struct counts *)counts)->destroyed, ==, 0);
+}
+
+static void test_unregisters_itself(void) {
+  start();
+  two_id = atfork_register(&(struct atfork_hook){
+      .prepare = drop_itself, .parent = parent, .child = child, .destroy = destroy, .data = &two});
+  in_child(fork, two_got_the_rest);
+  expect(two, 1, 1, 0);
+  g_assert_cmpint(two.destroyed, ==, 1);
+  in_child(fork, two_is_gone);
+  expect(two, 1, 1, 0);
+}
+
+/* ---- Forks inside callbacks ---- */
+
+static int forks_left;
+
+/* In the inner child, its own fork is balanced, and the outer one goes on. */
+static void inner_is_paired(void) {
+  child_check_int(one.prepared, ==, 2);
+  child_check_int(one.parented, ==, 0);
+  child_check_int(one.childed, ==, 1);
+}
+
+static void fork_inside(void *unused) {
+  (void)unused;
+  if (forks_left-- == 1) in_child(fork, inner_is_paired);
+}
+
+static void is_balanced(void) {
+  child_check_int(one.childed, ==, 1);
+  child_check_int(one.prepared, ==, one.parented + one.childed);
+}
+
+static void check_nested(struct atfork_hook forker) {
+  start();
+  forks_left = 1;
+  one_id = add(&one);
+  atfork_id id = atfork_register(&forker);
+  in_child(fork, is_balanced);
+  expect(one, 2, 2, 0);
+  atfork_unregister(id);
+  unregister_all();
+}
+
+/* At a time when the other hook has been prepared for the outer fork, and not yet paired. */
+static void test_fork_in_prepare(void) {
+  check_nested((struct atfork_hook){.priority = -1, .prepare = fork_inside});
+}
+
+static void test_fork_in_parent(void) {
+  check_nested((struct atfork_hook){.priority = -1, .parent = fork_inside});
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/pairing/registered-in-prepare", test_registered_in_prepare);
+  g_test_add_func("/pairing/registered-in-parent", test_registered_in_parent);
+  g_test_add_func("/pairing/registered-in-child", test_registered_in_child);
+  g_test_add_func("/pairing/unregistered-in-prepare", test_unregistered_in_prepare);
+  g_test_add_func("/pairing/unregistered-in-parent", test_unregistered_in_parent);
+  g_test_add_func("/pairing/unregistered-in-child", test_unregistered_in_child);
+  g_test_add_func("/pairing/unregisters-itself", test_unregisters_itself);
+  g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
+  g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
+  return g_test_run();
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* Promises 6 and 14: dlclose, exit, and the library's own place in memory. */
+#include <atfork.h>
+#include <dlfcn.h>
+#include <glib.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+static int ran;
+
+void plugin_ran(void); /* called by the plugin */
+void plugin_ran(void) {
+  ran++;
+}
+
+static void ran_in_the_child(void) {
+  child_check_int(ran, ==, 1);
+}
+static void ran_nowhere(void) {
+  child_check_int(ran, ==, 0);
+}
+
+static int count(const struct atfork_info *info, void *counter) {
+  (void)info;
+  ++*(int *)counter;
+  return 0;
+}
+
+static void test_dlclose(void) {
+  for (int round = 0; round < 100; round++) {
+    int counter = 0;
+    void *plugin = dlopen(PLUGIN, RTLD_NOW);
+    g_assert_true(plugin != NULL);
+    void (*plug_in)(void) = (void (*)(void))(uintptr_t)dlsym(plugin, "plug_in");
+    g_assert_true(plug_in != NULL);
+    plug_in();
+    in_child(fork, ran_in_the_child);
+    g_assert_cmpint(dlclose(plugin), ==, 0);
+    g_assert_true(dlopen(PLUGIN, RTLD_NOW | RTLD_NOLOAD) == NULL);
+    in_child(fork, ran_nowhere);
+    atfork_foreach(count, &counter);
+    g_assert_cmpint(counter, ==, 0);
+  }
+}
+
+/* ---- exit ---- */
+
+static void expect_program_passes(const char *program, const char *argument) {
+  char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)argument, NULL};
+  gint status;
+  gchar *err;
+  GError *error = NULL;
+  g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &err, &status, &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(err, ==, "");
+  g_spawn_check_wait_status(status, &error);
+  g_assert_no_error(error);
+  g_free(err);
+}
+
+static void test_exit(void) {
+  expect_program_passes(EXITING, NULL);
+}
+
+/* ---- The library's own dlclose ---- */
+
+static void test_library_stays(void) {
+  expect_program_passes(STAYING, LIBRARY);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/unload/dlclose", test_dlclose);
+  g_test_add_func("/unload/exit", test_exit);
+  g_test_add_func("/unload/library-stays", test_library_stays);
+  return g_test_run();
+}

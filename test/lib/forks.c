@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "forks.h"
+
+#include <atfork.h>
+#include <errno.h>
+#include <glib.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PATIENCE = 60 /* s */ };
+
+pid_t fork_by_syscall(void) {
+  return (pid_t)syscall(SYS_fork);
+}
+
+pid_t fork_by_clone(void) {
+  return (pid_t)syscall(SYS_clone, (unsigned long)SIGCHLD, NULL, NULL, NULL, 0UL);
+}
+
+const struct way ways[] = {
+    {"fork", fork, false},
+    {"_Fork", _Fork, true},
+    {"syscall", fork_by_syscall, true},
+    {"clone", fork_by_clone, true},
+};
+const size_t ways_count = sizeof ways / sizeof ways[0];
+
+void child_passes(void) {
+  _exit(CHILD_PASSED);
+}
+
+void child_fails(const char *file, int line, const char *what) {
+  dprintf(STDERR_FILENO, "%s:%d: in child %d: failed: %s\n", file, line, (int)getpid(), what);
+  _exit(1);
+}
+
+void child_check_numbers(long long a, long long b, bool holds, const char *what, const char *file, int line) {
+  if (holds) return;
+  dprintf(STDERR_FILENO, "%s:%d: in child %d: failed: %s (%lld, %lld)\n", file, line, (int)getpid(), what, a, b);
+  _exit(1);
+}
+
+void in_child(pid_t (*make)(void), void (*body)(void)) {
+  pid_t pid = make();
+  g_assert_cmpint(pid, >=, 0);
+  if (pid == 0) {
+    alarm(PATIENCE);
+    body();
+    child_passes();
+  }
+  expect_passed(pid);
+}
+
+void expect_passed(pid_t pid) {
+  int status;
+  pid_t ended;
+  do ended = waitpid(pid, &status, 0);
+  while (ended < 0 && errno == EINTR);
+  g_assert_cmpint(ended, ==, pid);
+  if (WIFSIGNALED(status))
+    g_error("child %d ended by signal %d (%s)", (int)pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+  g_assert_cmpint(WEXITSTATUS(status), ==, CHILD_PASSED);
+}
+
+void *share(size_t size) {
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  g_assert_true(memory != MAP_FAILED);
+  return memory;
+}
+
+void gate_make(struct gate *gate) {
+  g_assert_cmpint(pipe(gate->ends), ==, 0);
+}
+
+void gate_open(struct gate *gate) {
+  if (write(gate->ends[1], "", 1) != 1) abort();
+}
+
+void gate_wait(struct gate *gate) {
+  char byte;
+  struct pollfd readable = {.fd = gate->ends[0], .events = POLLIN};
+  int ready;
+  do ready = poll(&readable, 1, PATIENCE * 1000);
+  while (ready < 0 && errno == EINTR);
+  if (ready != 1 || read(gate->ends[0], &byte, 1) != 1) {
+    dprintf(STDERR_FILENO, "process %d waited in vain\n", (int)getpid());
+    abort();
+  }
+}
+
+static int collect(const struct atfork_info *info, void *arg) {
+  g_array_append_val((GArray *)arg, info->id);
+  return 0;
+}
+
+void unregister_all(void) {
+  GArray *ids = g_array_new(FALSE, FALSE, sizeof(atfork_id));
+  atfork_foreach(collect, ids);
+  for (guint i = 0; i < ids->len; i++) atfork_unregister(g_array_index(ids, atfork_id, i));
+  g_array_free(ids, TRUE);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Real forks for the tests: of each kind, with a bounded wait, and memory that all processes share to report in.
+ */
+#ifndef ATFORK_TEST_FORKS_H
+#define ATFORK_TEST_FORKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A way to make a process. */
+struct way {
+  const char *name;
+  pid_t (*fork)(void);
+  bool bypasses;
+};
+
+extern const struct way ways[];
+extern const size_t ways_count;
+
+pid_t fork_by_syscall(void);
+pid_t fork_by_clone(void);
+
+/* Ends a child with the status that it is known by to have passed its checks. */
+enum { CHILD_PASSED = 42 };
+_Noreturn void child_passes(void);
+
+/* A check in a child: says what failed and ends it. */
+#define child_check(condition) ((condition) ? (void)0 : child_fails(__FILE__, __LINE__, #condition))
+#define child_check_int(a, op, b)                                                 \
+  do {                                                                            \
+    long long a_ = (long long)(a), b_ = (long long)(b);                           \
+    child_check_numbers(a_, b_, a_ op b_, #a " " #op " " #b, __FILE__, __LINE__); \
+  } while (0)
+void child_check_numbers(long long a, long long b, bool holds, const char *what, const char *file, int line);
+_Noreturn void child_fails(const char *file, int line, const char *what);
+
+/* Runs body() in a child made by `fork`, which must call child_passes() or return; the test fails otherwise, or
+ * when the child takes longer than a minute. */
+void in_child(pid_t (*fork)(void), void (*body)(void));
+
+/* Waits for a child, and expects it to have passed. */
+void expect_passed(pid_t pid);
+
+/* Zeroed, and shared with every child. */
+void *share(size_t size);
+
+/* One-way signals between threads or processes. */
+struct gate {
+  int ends[2];
+};
+void gate_make(struct gate *gate);
+void gate_open(struct gate *gate);
+void gate_wait(struct gate *gate);
+
+/* Ends this process's hooks, so that each test starts with none. */
+void unregister_all(void);
+
+#endif
