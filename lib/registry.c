@@ -164,6 +164,8 @@ static void undo_uncommitted(void) {
 /* False when a signal handler has committed since `sequence` was planned: plan anew. */
 static bool commit(word *changed, uint64_t value, uint64_t sequence) {
   struct intent *intent = &registry()->intent;
+  /* From here on a handler leaves `changed` behind in a table that is no more in force. */
+  if (atomic_load(&registry()->sequence) != sequence - 1) return false;
   /* A handler's commit leaves the interrupted one what it had written here. */
   uint64_t outer_before = intent->before;
   uint64_t outer_sequence = intent->sequence;

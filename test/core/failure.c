@@ -3,15 +3,11 @@
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "forks.h"
+#include "scenario.h"
 
 static int prepared, parented, childed;
 
@@ -28,18 +24,8 @@ static void child(void *unused) {
   childed++;
 }
 
-/* From here on in this process, each of these system calls fails with EAGAIN, as at a process limit. */
 static void forbid_forks(void) {
-  struct sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
-  };
-  struct sock_fprog filter = {.len = G_N_ELEMENTS(program), .filter = program};
-  child_check_int(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
-  child_check_int(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), ==, 0);
+  child_check_int(scenario_forbid_forks(), ==, 0);
 }
 
 static void fork_fails(void) {

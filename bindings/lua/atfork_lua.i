@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+%module atfork
+
+%{
+#include "hooks.h"
+%}
+
+/* SWIG's own would go through a double. */
+%typemap(in) uint64_t "$1 = atfork_lua_to_uint64(L, $input);"
+%typemap(out) uint64_t "atfork_lua_push_uint64(L, $1); SWIG_arg++;"
+
+/* A lineage is shorter than that, however deep the process. */
+%typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
+%typemap(argout) (char *buf, size_t size) "lua_pushlstring(L, $1, (size_t)result); SWIG_arg++;"
+%typemap(out) int atfork_lineage ""
+
+%exception {
+  atfork_lua_enter(L);
+  $action
+}
+
+%include "../atfork.i"
+
+%init %{
+  atfork_lua_open(L);
+%}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "scenario.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PATIENCE = 60 /* s */ };
+
+static int count;
+int scenario_data = 42;
+
+int scenario_fork(const char *way) {
+  pid_t pid;
+  if (strcmp(way, "fork") == 0)
+    pid = fork();
+  else if (strcmp(way, "_Fork") == 0)
+    pid = _Fork();
+  else if (strcmp(way, "syscall") == 0)
+    pid = (pid_t)syscall(SYS_fork);
+  else if (strcmp(way, "clone") == 0)
+    pid = (pid_t)syscall(SYS_clone, (unsigned long)SIGCHLD, NULL, NULL, NULL, 0UL);
+  else
+    pid = -2;
+  if (pid == 0) alarm(PATIENCE);
+  return pid;
+}
+
+int scenario_wait(int pid) {
+  int status;
+  pid_t ended;
+  do ended = waitpid(pid, &status, 0);
+  while (ended < 0 && errno == EINTR);
+  if (ended < 0) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+void scenario_exit(int status) {
+  _exit(status);
+}
+
+static void *fork_and_wait(void *way) {
+  int pid = scenario_fork(way);
+  if (pid == 0) _exit(42);
+  return (void *)(intptr_t)scenario_wait(pid);
+}
+
+int scenario_fork_in_thread(const char *way) {
+  pthread_t thread;
+  void *status;
+  char copy[16] = "";
+  strncat(copy, way, sizeof copy - 1);
+  if (pthread_create(&thread, NULL, fork_and_wait, copy) != 0) return -1;
+  pthread_join(thread, &status);
+  return (int)(intptr_t)status;
+}
+
+int scenario_spawn(void) {
+  static char shell[] = "sh", option[] = "-c", command[] = "exit 3";
+  char *const argv[] = {shell, option, command, NULL};
+  pid_t pid;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  pid = vfork();
+#pragma GCC diagnostic pop
+  if (pid == 0) _exit(5);
+  if (scenario_wait(pid) != 5) return 1;
+  if (posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, NULL) != 0) return 2;
+  return scenario_wait(pid) == 3 ? 0 : 3;
+}
+
+int scenario_forbid_forks(void) {
+  struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+  };
+  struct sock_fprog filter = {.len = sizeof program / sizeof program[0], .filter = program};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+void scenario_count(void *data) {
+  (void)data;
+  count++;
+}
+
+int scenario_counted(void) {
+  return count;
+}

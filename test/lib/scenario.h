@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of every language call to make real processes.  Plain C functions of ints and strings, for FFIs.
+ */
+#ifndef ATFORK_TEST_SCENARIO_H
+#define ATFORK_TEST_SCENARIO_H
+
+/* Forks by "fork", "_Fork", "syscall" or "clone": as fork(). */
+int scenario_fork(const char *way);
+
+/* The exit status of a child, or 1000 + the signal that ended it. */
+int scenario_wait(int pid);
+
+/* Ends this process without a word. */
+void scenario_exit(int status);
+
+/* Forks in a thread of its own; there the child ends at once.  How that ended, as scenario_wait(). */
+int scenario_fork_in_thread(const char *way);
+
+/* Makes processes by vfork() and posix_spawn(), which are not forks; 0 when that went well. */
+int scenario_spawn(void);
+
+/* From now on every fork in this process fails with EAGAIN; 0 when that could be had. */
+int scenario_forbid_forks(void);
+
+/* A callback for C-side hooks, and how often it ran in this process. */
+void scenario_count(void *data);
+int scenario_counted(void);
+
+/* Not a function. */
+extern int scenario_data;
+
+#endif

@@ -1,0 +1,554 @@
+-- SPDX-License-Identifier: MIT
+-- The same scenarios for every Lua.
+local atfork = require "atfork"
+local forktest = require "forktest"
+local tap = require "tap"
+local case, equal, in_child = tap.case, tap.equal, tap.in_child
+
+local LIBRARY = assert(os.getenv "SCENARIO_LIBRARY")
+local WAYS = { "fork", "_Fork", "syscall", "clone" }
+
+local function bypasses(way)
+  return way ~= "fork"
+end
+
+-- A hook for the length of one case.
+local function with(hook, body)
+  local ok, message = xpcall(body, debug.traceback)
+  hook:unregister()
+  if not ok then error(message, 0) end
+end
+
+for _, way in ipairs(WAYS) do
+  case("once/child hook runs once, by " .. way, function()
+    local ran = 0
+    with(atfork.register_after_fork(function() ran = ran + 1 end), function()
+      for _ = 1, 3 do
+        in_child(way, function()
+          if bypasses(way) then
+            equal(ran, 0, "runs before the poll")
+            equal(atfork.poll(), 1, "poll")
+          end
+          equal(ran, 1, "runs")
+          equal(atfork.poll(), 0, "second poll")
+          equal(atfork.generation(), 1, "generation")
+        end)
+      end
+      equal(ran, 0, "runs in the parent")
+    end)
+  end)
+end
+
+case("once/three deep", function()
+  local ran = 0
+  local function descend(depth)
+    equal(ran, depth, "runs")
+    equal(atfork.generation(), depth, "generation")
+    if depth < 3 then in_child("fork", descend, depth + 1) end
+  end
+  with(atfork.register_after_fork(function() ran = ran + 1 end), function()
+    in_child("fork", descend, 1)
+  end)
+end)
+
+case("once/three deep, in all ways", function()
+  local ran = 0
+  local function descend(ways, depth)
+    if bypasses(ways[depth]) then equal(atfork.poll(), 1, "poll") end
+    equal(ran, depth, "runs")
+    equal(atfork.generation(), depth, "generation")
+    if depth < 3 then in_child(ways[depth + 1], descend, ways, depth + 1) end
+  end
+  with(atfork.register_after_fork(function() ran = ran + 1 end), function()
+    for _, a in ipairs(WAYS) do
+      for _, b in ipairs(WAYS) do
+        for _, c in ipairs(WAYS) do in_child(a, descend, { a, b, c }, 1) end
+      end
+    end
+  end)
+end)
+
+case("once/a new process's own hook does not run for its fork", function()
+  for _, way in ipairs(WAYS) do
+    in_child(way, function()
+      local ran = 0
+      atfork.register_after_fork(function() ran = ran + 1 end)
+      equal(atfork.poll(), 0, "poll")
+      equal(ran, 0, "runs")
+    end)
+  end
+end)
+
+case("order/by priority, then registration; prepare in the reverse", function()
+  local prepared, parented, childed = {}, {}, {}
+  local hooks = {}
+  local function add(letter, priority)
+    hooks[#hooks + 1] = atfork.register {
+      name = letter,
+      priority = priority,
+      prepare = function() prepared[#prepared + 1] = letter end,
+      parent = function() parented[#parented + 1] = letter end,
+      child = function() childed[#childed + 1] = letter end,
+    }
+  end
+  add("a", 5)
+  add("b", nil)
+  add("c", -32768)
+  add("d", 5)
+  add("e", 32767)
+  in_child("fork", function()
+    equal(table.concat(childed), "cbade", "child")
+    equal(table.concat(parented), "", "parent in the child")
+    equal(table.concat(prepared), "edabc", "prepare")
+  end)
+  equal(table.concat(prepared), "edabc", "prepare")
+  equal(table.concat(parented), "cbade", "parent")
+  equal(table.concat(childed), "", "child in the parent")
+  for _, hook in ipairs(hooks) do equal(hook:unregister(), true, "unregister") end
+end)
+
+case("pairing/a hook that is unregistered in prepare gets the rest", function()
+  local trace = ""
+  local hook
+  hook = atfork.register {
+    prepare = function()
+      trace = trace .. "prepare "
+      equal(hook:unregister(), true)
+      equal(hook:unregister(), false)
+    end,
+    parent = function() trace = trace .. "parent" end,
+    child = function() trace = trace .. "child" end,
+  }
+  in_child("fork", function() equal(trace, "prepare child") end)
+  equal(trace, "prepare parent")
+  in_child("fork", function() equal(trace, "prepare parent") end)
+  equal(#atfork.hooks(), 0, "hooks")
+end)
+
+case("pairing/a hook that is registered in a callback joins the next fork", function()
+  local late, ran = nil, 0
+  local early = atfork.register {
+    prepare = function()
+      late = late or atfork.register_after_fork(function() ran = ran + 1 end)
+    end,
+  }
+  in_child("fork", function() equal(ran, 0, "first fork") end)
+  in_child("fork", function() equal(ran, 1, "second fork") end)
+  early:unregister()
+  late:unregister()
+end)
+
+case("pairing/forks in callbacks", function()
+  local trace = {}
+  local inner = false
+  local hook = atfork.register {
+    prepare = function()
+      if inner then return end
+      inner = true
+      in_child("fork", function() equal(trace.child, 1, "inner child") end)
+      equal(trace.parent, 1, "inner parent")
+    end,
+    parent = function() trace.parent = (trace.parent or 0) + 1 end,
+    child = function() trace.child = (trace.child or 0) + 1 end,
+  }
+  with(hook, function()
+    in_child("fork", function() equal(trace.child, 1, "outer child") end)
+    equal(trace.parent, 2, "outer parent")
+  end)
+end)
+
+case("unregister/ends it", function()
+  local ran = 0
+  local hook = atfork.register_after_fork(function() ran = ran + 1 end)
+  equal(hook:unregister(), true, "first")
+  equal(hook:unregister(), false, "second")
+  in_child("fork", function() equal(ran, 0, "runs") end)
+end)
+
+case("unregister/lets go of the function", function()
+  local kept = setmetatable({}, { __mode = "k" })
+  do
+    local callback = function() return kept end
+    kept[callback] = true
+    local hook = atfork.register_after_fork(callback)
+    callback = nil
+    collectgarbage()
+    collectgarbage()
+    assert(next(kept), "collected while registered")
+    hook:unregister()
+  end
+  collectgarbage()
+  collectgarbage()
+  assert(not next(kept), "kept after unregister")
+end)
+
+case("unregister/many rounds leave memory where it was", function()
+  local function round(times)
+    for i = 1, times do
+      atfork.register { name = "round", priority = i % 3, child = function() return i end }:unregister()
+    end
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage "count"
+  end
+  local before = round(1000)
+  local after = round(20000)
+  assert(after < before * 1.1 + 16, ("%.1f kB became %.1f kB"):format(before, after))
+end)
+
+case("hook/fields", function()
+  local hook = atfork.register { name = "fields", priority = -7, parent = function() end }
+  with(hook, function()
+    equal(hook.name, "fields")
+    equal(hook.priority, -7)
+    assert(hook.id, "an id")
+    equal(hook.nothing, nil)
+    assert(tostring(hook):find("fields", 1, true), tostring(hook))
+    local info = atfork.hooks()[1]
+    equal(info.id, hook.id, "id")
+    equal(info.name, "fields")
+    equal(info.priority, -7)
+    equal(info.generation, 0)
+    equal(info.parent, true)
+  end)
+end)
+
+case("hook/hooks() is in run order", function()
+  local a = atfork.register { name = "a", priority = 2, child = print }
+  local b = atfork.register { name = "b", priority = 1, child = print }
+  local names = {}
+  for i, info in ipairs(atfork.hooks()) do names[i] = info.name end
+  equal(table.concat(names), "ba")
+  a:unregister()
+  b:unregister()
+end)
+
+case("process/generation, lineage and seed", function()
+  equal(atfork.generation(), 0)
+  equal(atfork.lineage(), "0")
+  equal(atfork.seed(1), atfork.seed(1), "same seed")
+  assert(atfork.seed(1) ~= atfork.seed(2), "seeds of two bases")
+  local mine = atfork.seed(1)
+  in_child("fork", function()
+    assert(atfork.lineage():match "^0%.%d+$", atfork.lineage())
+    assert(atfork.seed(1) ~= mine, "seeds of two processes")
+    equal(atfork.seed(1), math.type and math.tointeger(atfork.seed(1)) or math.floor(atfork.seed(1)), "an integer")
+  end)
+end)
+
+case("process/version", function()
+  assert(atfork.version():match "^%d+%.%d+%.%d+$", atfork.version())
+end)
+
+case("errors/are isolated and reported with a traceback", function()
+  local text = tap.stderr_of(function()
+    local ran = 0
+    atfork.register { name = "breaks", child = function() error "a broken callback" end }
+    atfork.register { name = "not a string", child = function() error({}) end }
+    atfork.register_after_fork(function() ran = ran + 1 end)
+    in_child("fork", function() equal(ran, 1, "the other hook") end)
+  end)
+  local _, count = text:gsub("a broken callback", "")
+  equal(count, 1, "reports: " .. text)
+  assert(text:find("error in child of hook 'breaks'", 1, true), text)
+  assert(text:find("stack traceback:", 1, true), text)
+  assert(text:find("scenarios.lua", 1, true), text)
+  assert(text:find("hook 'not a string': table:", 1, true), text)
+end)
+
+case("errors/go to on_error", function()
+  local seen = {}
+  local hook = atfork.register { name = "breaks", parent = function() error("oops", 0) end }
+  atfork.on_error = function(err, which, traceback) seen = { err, which, traceback } end
+  with(hook, function() in_child("fork", function() end) end)
+  atfork.on_error = nil
+  equal(seen[1], "oops", "error")
+  equal(seen[2], hook, "hook")
+  assert(tostring(seen[3]):find "traceback", tostring(seen[3]))
+end)
+
+case("errors/an error in on_error", function()
+  local text = tap.stderr_of(function()
+    atfork.on_error = function() error "worse" end
+    atfork.register_after_fork(function() error "bad" end)
+    in_child("fork", function() end)
+  end)
+  assert(text:find("worse", 1, true) and text:find("bad", 1, true), text)
+end)
+
+case("errors/a yield in a callback", function()
+  local text = tap.stderr_of(function()
+    local ran
+    atfork.register_after_fork(function() coroutine.yield() end)
+    atfork.register_after_fork(function() ran = true end)
+    in_child("fork", function() equal(ran, true) end)
+  end)
+  assert(text:find("yield", 1, true), text)
+end)
+
+case("symbol/a C-side hook counts", function()
+  local hook = atfork.register_after_fork(atfork.symbol(LIBRARY, "scenario_count"))
+  with(hook, function()
+    local before = forktest.counted()
+    in_child("fork", function() equal(forktest.counted(), before + 1) end)
+    equal(forktest.counted(), before, "in the parent")
+  end)
+end)
+
+case("symbol/mixed with functions", function()
+  local ran = 0
+  local hook = atfork.register {
+    prepare = function() ran = ran + 1 end,
+    child = atfork.symbol(LIBRARY, "scenario_count"),
+  }
+  with(hook, function()
+    local before = forktest.counted()
+    in_child("fork", function()
+      equal(forktest.counted(), before + 1)
+      equal(ran, 1)
+    end)
+  end)
+end)
+
+case("symbol/of the process itself", function()
+  assert(atfork.symbol(nil, "abort"))
+end)
+
+case("symbol/what is none", function()
+  for _, bad in ipairs {
+    { "libnothing-of-the-kind.so", "x", "libnothing-of-the-kind.so" },
+    { LIBRARY, "no_such_symbol", "no_such_symbol" },
+    { LIBRARY, "scenario_data", "not a function" },
+    { LIBRARY, nil, "string expected" },
+    { {}, "x", "string expected" },
+  } do
+    local ok, message = pcall(atfork.symbol, bad[1], bad[2])
+    equal(ok, false, tostring(bad[2]))
+    assert(message:find(bad[3], 1, true), message)
+  end
+end)
+
+case("arguments/of every wrong type", function()
+  local before = #atfork.hooks()
+  local f = function() end
+  local bad = {
+    { "register", nil, "table" },
+    { "register", 3, "table" },
+    { "register", f, "table" },
+    { "register", {}, "prepare" },
+    { "register", { name = "x" }, "none of" },
+    { "register", { child = f, nmae = "x" }, "nmae" },
+    { "register", { child = f, [1] = 2 }, "unknown field '1'" },
+    { "register", { child = f, name = 3 }, "name" },
+    { "register", { child = f, name = {} }, "name" },
+    { "register", { child = f, name = "a\0b" }, "name" },
+    { "register", { child = f, priority = "1" }, "priority" },
+    { "register", { child = f, priority = 1.5 }, "priority" },
+    { "register", { child = f, priority = 32768 }, "priority" },
+    { "register", { child = f, priority = -32769 }, "priority" },
+    { "register", { child = f, priority = 1e300 }, "priority" },
+    { "register", { child = f, priority = 0 / 0 }, "priority" },
+    { "register", { child = f, priority = f }, "priority" },
+    { "register", { child = "f" }, "child" },
+    { "register", { child = 3 }, "child" },
+    { "register", { child = {} }, "child" },
+    { "register", { parent = true, child = f }, "parent" },
+    { "register", { prepare = io.stdout, child = f }, "prepare" },
+    { "register", { prepare = coroutine.create(f) }, "prepare" },
+    { "register_after_fork", nil, "function expected" },
+    { "register_after_fork", 1, "function expected" },
+    { "register_after_fork", "x", "function expected" },
+    { "register_after_fork", {}, "function expected" },
+    { "register_after_fork", io.stdout, "function expected" },
+    { "seed", nil, "seed" },
+    { "seed", "x", "number" },
+    { "seed", {}, "number" },
+    { "seed", 1.5, "integer" },
+    { "per_process", 3, "function expected" },
+  }
+  for i = 1, 33 do
+    local name, argument, part = bad[i][1], bad[i][2], bad[i][3]
+    local ok, message
+    if argument == nil then
+      ok, message = pcall(atfork[name])
+    else
+      ok, message = pcall(atfork[name], argument)
+    end
+    equal(ok, false, ("%s, row %d"):format(name, i))
+    assert(tostring(message):find(part, 1, true), ("row %d: %s"):format(i, tostring(message)))
+  end
+  local hook = atfork.register_after_fork(f)
+  equal(pcall(hook.unregister), false, "no hook")
+  equal(pcall(hook.unregister, {}), false, "a table")
+  equal(pcall(hook.unregister, io.stdout), false, "a file")
+  hook:unregister()
+  equal(#atfork.hooks(), before, "hooks")
+end)
+
+case("failure/a fork that fails", function()
+  in_child("fork", function()
+    local prepared, parented, childed = 0, 0, 0
+    atfork.register {
+      prepare = function() prepared = prepared + 1 end,
+      parent = function() parented = parented + 1 end,
+      child = function() childed = childed + 1 end,
+    }
+    equal(forktest.forbid_forks(), 0, "forbid")
+    equal(forktest.fork("fork"), -1, "fork")
+    equal(prepared, 1)
+    equal(parented, 1)
+    equal(childed, 0)
+    equal(atfork.generation(), 1)
+  end)
+end)
+
+case("bypass/vfork and posix_spawn are no forks", function()
+  local ran = 0
+  local function run() ran = ran + 1 end
+  with(atfork.register { prepare = run, parent = run, child = run }, function()
+    equal(forktest.spawn(), 0)
+    equal(ran, 0, "runs")
+    equal(atfork.generation(), 0)
+    equal(atfork.poll(), 0)
+  end)
+end)
+
+case("threads/a fork in another thread leaves the state alone", function()
+  local prepared, parented, childed = 0, 0, 0
+  local hook = atfork.register {
+    prepare = function() prepared = prepared + 1 end,
+    parent = function() parented = parented + 1 end,
+    child = function() childed = childed + 1 end,
+  }
+  with(hook, function()
+    for _, way in ipairs(WAYS) do equal(forktest.fork_in_thread(way), 42, way) end
+    equal(prepared, 0, "prepare")
+    equal(parented, 0, "its parent")
+    equal(childed, 0, "child")
+    in_child("fork", function() equal(childed, 1, "child") end)
+    equal(prepared, 1, "prepare")
+    equal(parented, 1, "parent")
+  end)
+end)
+
+case("threads/a parent callback of its own waits for the next call", function()
+  local parented = 0
+  with(atfork.register { parent = function() parented = parented + 1 end }, function()
+    equal(forktest.fork_in_thread("fork"), 42)
+    equal(parented, 0, "before")
+    atfork.generation()
+    equal(parented, 1, "after")
+  end)
+end)
+
+case("coroutine/registers and forks inside one", function()
+  local ran = 0
+  local hook
+  local thread = coroutine.wrap(function()
+    hook = atfork.register_after_fork(function() ran = ran + 1 end)
+    in_child("fork", function() equal(ran, 1, "inside") end)
+    coroutine.yield()
+    in_child("fork", function() equal(ran, 1, "inside again") end)
+  end)
+  thread()
+  in_child("fork", function() equal(ran, 1, "outside") end)
+  thread()
+  equal(ran, 0)
+  hook:unregister()
+end)
+
+case("sethook/the user's debug hook goes on", function()
+  local lines, ran = 0, 0
+  with(atfork.register_after_fork(function() ran = ran + 1 end), function()
+    local user = function() lines = lines + 1 end
+    debug.sethook(user, "l")
+    in_child("fork", function()
+      local before = lines
+      equal(ran, 1)
+      local hook, mask = debug.gethook()
+      equal(hook, user)
+      equal(mask, "l")
+      assert(lines > before, "lines")
+    end)
+    local before = lines
+    local _ = 1
+    assert(lines > before, "lines in the parent")
+    debug.sethook()
+  end)
+end)
+
+case("per_process/once in each process", function()
+  local made = 0
+  local get = atfork.per_process(function()
+    made = made + 1
+    return { lineage = atfork.lineage() }
+  end)
+  local mine = get()
+  equal(get(), mine)
+  equal(made, 1)
+  for _, way in ipairs(WAYS) do
+    in_child(way, function()
+      equal(get().lineage, atfork.lineage(), "lineage")
+      equal(get(), get())
+      equal(made, 2)
+    end)
+  end
+  equal(get(), mine)
+end)
+
+case("per_process/an error is not remembered", function()
+  local tries = 0
+  local get = atfork.per_process(function()
+    tries = tries + 1
+    if tries == 1 then error "not yet" end
+    return tries
+  end)
+  equal(pcall(get), false)
+  equal(get(), 2)
+  equal(get(), 2)
+end)
+
+if jit then
+  local ffi = require "ffi"
+  ffi.cdef [[
+    int fork(void);
+    void _exit(int);
+    int scenario_fork(const char *);
+    int scenario_wait(int);
+    int scenario_counted(void);
+    void scenario_count(void *);
+  ]]
+  local C = ffi.load(LIBRARY)
+
+  case("jit/cdata functions as callbacks", function()
+    for _, callback in ipairs { C.scenario_count, ffi.cast("void (*)(void *)", C.scenario_count) } do
+      local hook = atfork.register_after_fork(callback)
+      with(hook, function()
+        local before = C.scenario_counted()
+        in_child("fork", function() equal(C.scenario_counted(), before + 1) end)
+      end)
+    end
+    equal(pcall(atfork.register_after_fork, ffi.new "int[3]"), false, "an array")
+    equal(pcall(atfork.register_after_fork, ffi.new("uint64_t", 3)), false, "a number")
+  end)
+
+  case("jit/forks in compiled code", function()
+    local ran, forks = 0, 0
+    with(atfork.register_after_fork(function() ran = ran + 1 end), function()
+      local function storm(times)
+        local good = 0
+        for _ = 1, times do
+          local pid = C.scenario_fork("fork")
+          if pid == 0 then ffi.C._exit(ran == 1 and 42 or 1) end
+          if C.scenario_wait(pid) == 42 then good = good + 1 end
+          forks = forks + 1
+        end
+        return good
+      end
+      equal(storm(500), 500)
+      equal(forks, 500)
+    end)
+  end)
+end
+
+tap.run()
