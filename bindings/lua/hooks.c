@@ -248,7 +248,13 @@ static void before_next_instruction(lua_State *L, lua_Debug *event) {
 /* Has a callback run when the state goes on.  lua_sethook() may be called from outside of Lua; no more is done here. */
 static void run_later(struct hook *hook, enum phase phase) {
   struct state *state = hook->state;
-  atomic_fetch_add(&hook->due[phase], 1);
+  if (phase == CHILD) {
+    /* Once, and what waits from the parent is that one's. */
+    atomic_store(&hook->due[PARENT], 0);
+    atomic_store(&hook->due[CHILD], 1);
+  } else {
+    atomic_fetch_add(&hook->due[phase], 1);
+  }
   if (!atomic_exchange(&hook->is_waiting, true)) {
     struct hook *head = atomic_load(&state->waiting);
     do atomic_store(&hook->next_waiting, head);

@@ -25,7 +25,7 @@ static void child(void *unused) {
 }
 
 static void forbid_forks(void) {
-  child_check_int(scenario_forbid_forks(), ==, 0);
+  child_check_int(scenario_forbid_forks(EAGAIN), ==, 0);
 }
 
 static void fork_fails(void) {

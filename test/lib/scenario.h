@@ -20,8 +20,8 @@ int scenario_fork_in_thread(const char *way);
 /* Makes processes by vfork() and posix_spawn(), which are not forks; 0 when that went well. */
 int scenario_spawn(void);
 
-/* From now on every fork in this process fails with EAGAIN; 0 when that could be had. */
-int scenario_forbid_forks(void);
+/* From now on every fork in this process fails with this errno; 0 when that could be had. */
+int scenario_forbid_forks(int error);
 
 /* A callback for C-side hooks, and how often it ran in this process. */
 void scenario_count(void *data);

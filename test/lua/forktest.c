@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The functions of scenario.h, for every Lua. */
+#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <scenario.h>
@@ -26,7 +27,7 @@ static int l_spawn(lua_State *L) {
   return 1;
 }
 static int l_forbid_forks(lua_State *L) {
-  lua_pushinteger(L, scenario_forbid_forks());
+  lua_pushinteger(L, scenario_forbid_forks(EAGAIN));
   return 1;
 }
 static int l_counted(lua_State *L) {

@@ -1,0 +1,526 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+require "atfork"
+require "timeout"
+require "tmpdir"
+require_relative "tap"
+
+WAYS = %w[ruby fork _Fork syscall clone].freeze
+
+def bypasses?(way)
+  !%w[ruby fork].include?(way)
+end
+
+# Promise 3: once.
+class TestOnce < ForkTest
+  WAYS.each do |way|
+    define_method("test_child_runs_once_by_#{way}") do
+      ran = 0
+      AtFork.register_after_fork { ran += 1 }
+      3.times do
+        in_child(way) do
+          if bypasses?(way)
+            assert_equal 0, ran
+            assert_equal 1, AtFork.poll
+          end
+          assert_equal 1, ran
+          assert_equal 0, AtFork.poll
+          assert_equal 1, AtFork.generation
+        end
+      end
+      assert_equal 0, ran
+    end
+  end
+
+  def descend(ways, depth, ran)
+    AtFork.poll if bypasses?(ways[depth - 1])
+    assert_equal depth, ran[0]
+    assert_equal depth, AtFork.generation
+    in_child(ways[depth]) { descend(ways, depth + 1, ran) } if depth < 3
+  end
+
+  # But for Ruby's own fork below one of C: the VM of such a process is not fit for it, and may end in a [BUG].
+  def test_three_deep_in_all_ways
+    ran = [0]
+    AtFork.register_after_fork { ran[0] += 1 }
+    WAYS.product(WAYS, WAYS) do |ways|
+      next if ways.each_cons(2).any? { |above, below| above != "ruby" && below == "ruby" }
+
+      in_child(ways[0]) { descend(ways, 1, ran) }
+    end
+  end
+
+  def test_a_new_process_own_hook_does_not_run_for_its_fork
+    WAYS.each do |way|
+      in_child(way) do
+        ran = 0
+        AtFork.register_after_fork { ran += 1 }
+        assert_equal 0, AtFork.poll
+        assert_equal 0, ran
+      end
+    end
+  end
+
+  def test_before_the_block
+    ran = false
+    AtFork.register_after_fork { ran = true }
+    passed(fork { finish { assert ran } })
+    passed(Process.fork { finish { assert ran } })
+  end
+
+  def test_popen
+    AtFork.register_after_fork { @ran = AtFork.lineage }
+    text = IO.popen("-") do |io|
+      if io.nil?
+        $stdout.print(@ran)
+        $stdout.flush
+        Scenario.exit(0)
+      end
+      io.read
+    end
+    assert_match(/\A0\.\d+\z/, text)
+  end
+
+  # Two forks, and the last process has run them once.
+  def test_daemon
+    reader, writer = IO.pipe
+    pid = fork do
+      ran = 0
+      AtFork.register_after_fork { ran += 1 }
+      Process.daemon(true, true)
+      writer.print("#{ran} #{AtFork.generation}")
+      writer.flush
+      Scenario.exit(0)
+    end
+    writer.close
+    assert_equal "1 3", reader.read
+    Process.wait(pid)
+  end
+
+  def test_forks_in_threads
+    ran = 0
+    AtFork.register_after_fork { ran += 1 }
+    threads = Array.new(4) do
+      Thread.new { Array.new(5) { fork { finish { assert_equal 1, ran } } } }
+    end
+    threads.flat_map(&:value).each { |child| passed(child) }
+    assert_equal 0, ran
+  end
+
+  def test_fork_in_a_thread_of_c
+    ran = 0
+    AtFork.register_after_fork { ran += 1 }
+    %w[fork _Fork].each { |way| assert_equal 42, Scenario.fork_in_thread(way) }
+    assert_equal 0, ran
+    in_child { assert_equal 1, ran }
+  end
+
+  def test_fork_in_a_child_callback
+    early = late = 0
+    AtFork.register_after_fork { early += 1 }
+    AtFork.register_after_fork do
+      if AtFork.generation == 1
+        pid = fork
+        passed(pid) if pid
+      end
+    end
+    AtFork.register_after_fork { late += 1 }
+    in_child do
+      generation = AtFork.generation
+      assert_equal generation, early
+      assert_equal 1, late
+    end
+  end
+end
+
+# Promises 1 and 2: order and pairing.
+class TestOrder < ForkTest
+  def add(letter, **options)
+    AtFork.register(name: letter, **options,
+                    prepare: -> { @prepared << letter }, parent: -> { @parented << letter }, child: -> { @childed << letter })
+  end
+
+  def setup
+    super
+    @prepared = +""
+    @parented = +""
+    @childed = +""
+  end
+
+  def test_by_priority_then_registration
+    add("a", priority: 5)
+    add("b")
+    add("c", priority: -32_768)
+    add("d", priority: 5)
+    add("e", priority: 32_767)
+    in_child do
+      assert_equal "edabc", @prepared
+      assert_equal "cbade", @childed
+      assert_equal "", @parented
+    end
+    assert_equal "edabc", @prepared
+    assert_equal "cbade", @parented
+    assert_equal "", @childed
+  end
+
+  def test_unregistered_in_prepare_gets_the_rest
+    trace = []
+    hook = nil
+    hook = AtFork.register(
+      prepare: lambda {
+        trace << :prepare
+        assert hook.unregister
+        refute hook.unregister
+      },
+      parent: -> { trace << :parent }, child: -> { trace << :child }
+    )
+    in_child { assert_equal %i[prepare child], trace }
+    assert_equal %i[prepare parent], trace
+    in_child { assert_equal %i[prepare parent], trace }
+  end
+
+  def test_registered_in_a_callback_joins_the_next_fork
+    ran = 0
+    late = nil
+    AtFork.register(prepare: -> { late ||= AtFork.register_after_fork { ran += 1 } })
+    in_child { assert_equal 0, ran }
+    in_child { assert_equal 1, ran }
+  end
+
+  def test_fork_in_prepare
+    inner = false
+    add("a")
+    AtFork.register(prepare: lambda {
+      next if inner
+
+      inner = true
+      in_child { assert_equal "a", @childed }
+      assert_equal "a", @parented
+    })
+    in_child { assert_equal "a", @childed }
+    assert_equal "aa", @parented
+  end
+
+  def test_hooks_are_in_run_order
+    add("a", priority: 2)
+    add("b", priority: 1)
+    info = AtFork.hooks
+    assert_equal %w[b a], info.map(&:name)
+    assert_equal [1, 2], info.map(&:priority)
+    assert_equal [true, true, true, 0], info[0].to_a.values_at(4, 5, 6, 3)
+  end
+end
+
+# Hooks as objects, and memory.
+class TestHook < ForkTest
+  def test_fields
+    hook = AtFork.register(name: "fields", priority: -7, parent: -> {})
+    assert_equal "fields", hook.name
+    assert_equal(-7, hook.priority)
+    assert_equal AtFork.hooks[0].id, hook.id
+    assert_match(/fields.*-7/, hook.inspect)
+    assert hook.frozen?
+  end
+
+  def test_unregister
+    ran = 0
+    hook = AtFork.register_after_fork { ran += 1 }
+    assert hook.unregister
+    refute hook.unregister
+    in_child { assert_equal 0, ran }
+  end
+
+  def test_a_callable_object
+    callable = Class.new do
+      attr_reader :ran
+
+      def call
+        @ran = true
+      end
+    end.new
+    AtFork.register_after_fork(callable)
+    in_child { assert callable.ran }
+  end
+
+  def weak_after_unregister
+    hook = AtFork.register_after_fork { self }
+    weak = ObjectSpace::WeakMap.new
+    weak[hook] = true
+    GC.start
+    kept = weak.size
+    hook.unregister
+    [weak, kept]
+  end
+
+  def test_callables_are_kept_and_let_go
+    weak, kept = Thread.new { weak_after_unregister }.value
+    assert_equal 1, kept
+    10.times { GC.start }
+    assert_equal 0, weak.size
+  end
+
+  def test_survives_gc_stress
+    ran = 0
+    GC.stress = true
+    AtFork.register(name: "stress", child: -> { ran += 1 })
+    AtFork.hooks
+    GC.stress = false
+    GC.compact
+    in_child { assert_equal 1, ran }
+  end
+end
+
+# Who this process is.
+class TestProcess < ForkTest
+  def test_generation_lineage_seed
+    assert_equal 0, AtFork.generation
+    assert_equal "0", AtFork.lineage
+    assert_equal AtFork.seed(1), AtFork.seed(1)
+    refute_equal AtFork.seed(1), AtFork.seed(2)
+    assert_equal AtFork.seed(-1), AtFork.seed((2**64) - 1)
+    mine = AtFork.seed(1)
+    in_child do
+      assert_match(/\A0\.\d+\z/, AtFork.lineage)
+      refute_equal mine, AtFork.seed(1)
+      assert_includes 0...(2**64), AtFork.seed(1)
+    end
+  end
+
+  def test_version
+    assert_match(/\A\d+\.\d+\.\d+\z/, AtFork::VERSION)
+  end
+end
+
+# Errors in callbacks.
+class TestErrors < ForkTest
+  def test_are_isolated_and_reported
+    text = stderr_of do
+      ran = 0
+      AtFork.register(name: "breaks", child: -> { raise "a broken callback" })
+      AtFork.register_after_fork { ran += 1 }
+      in_child { assert_equal 1, ran }
+    end
+    assert_equal 1, text.scan("a broken callback").size, text
+    assert_includes text, "error in child of hook 'breaks'"
+    assert_match(/scenarios\.rb:\d+/, text)
+  end
+
+  def test_go_to_on_error
+    seen = nil
+    hook = AtFork.register(parent: -> { raise ArgumentError, "oops" })
+    AtFork.on_error = ->(error, which) { seen = [error.message, which] }
+    in_child {}
+    assert_equal ["oops", hook], seen
+  end
+
+  def test_an_error_in_on_error
+    text = stderr_of do
+      AtFork.on_error = ->(*) { raise "worse" }
+      AtFork.register_after_fork { raise "bad" }
+      in_child {}
+    end
+    assert_includes text, "worse"
+    assert_includes text, "bad"
+  end
+
+  def test_exit_and_throw_wait_for_the_others
+    ran = 0
+    AtFork.register_after_fork { exit(7) }
+    AtFork.register_after_fork { ran += 1 }
+    pid = fork do
+      Scenario.exit(1)
+    rescue SystemExit
+      Scenario.exit(1)
+    end
+    assert_equal 7, Scenario.wait(pid) if pid
+  rescue SystemExit => e
+    # In the child: its own exit() goes on from the fork, when the other hook has run.
+    Scenario.exit(ran == 1 ? e.status : 1)
+  end
+
+  def test_throw_waits_for_the_others
+    ran = 0
+    AtFork.register(parent: -> { throw :done })
+    AtFork.register(parent: -> { ran += 1 })
+    catch(:done) { in_child {} }
+    assert_equal 1, ran
+    Process.wait
+  end
+end
+
+# C-side hooks.
+class TestSymbol < ForkTest
+  def check_counts(callback)
+    hook = AtFork.register_after_fork(callback)
+    before = Scenario.counted
+    in_child { assert_equal before + 1, Scenario.counted }
+    in_child("_Fork") do
+      assert_equal 1, AtFork.poll
+      assert_equal before + 1, Scenario.counted
+    end
+    assert_equal before, Scenario.counted
+    hook.unregister
+  end
+
+  def test_symbol
+    check_counts(AtFork.symbol(Scenario::LIBRARY, "scenario_count"))
+  end
+
+  def test_fiddle
+    pointer = Fiddle::Pointer.new(Scenario::HANDLE["scenario_count"])
+    check_counts(pointer)
+    check_counts(Fiddle::Function.new(pointer, [Fiddle::TYPE_VOIDP], Fiddle::TYPE_VOID))
+  end
+
+  def test_mixed
+    ran = 0
+    AtFork.register(prepare: -> { ran += 1 }, child: AtFork.symbol(Scenario::LIBRARY, "scenario_count"))
+    before = Scenario.counted
+    in_child { assert_equal [1, before + 1], [ran, Scenario.counted] }
+  end
+
+  def test_the_process_itself
+    assert_kind_of AtFork::Symbol, AtFork.symbol(nil, "abort")
+  end
+
+  def test_what_is_none
+    {
+      ["libnothing-of-the-kind.so", "x"] => ArgumentError,
+      [Scenario::LIBRARY, "no_such_symbol"] => ArgumentError,
+      [Scenario::LIBRARY, "scenario_data"] => ArgumentError,
+      [Scenario::LIBRARY, nil] => TypeError,
+      [3, "x"] => TypeError,
+      %W[a\0b x] => ArgumentError,
+    }.each { |arguments, error| assert_raises(error, arguments.inspect) { AtFork.symbol(*arguments) } }
+  end
+end
+
+# Bad input.
+class TestArguments < ForkTest
+  f = -> {}
+  TABLE = [
+    [:register, [], {}, ArgumentError],
+    [:register, [f], {}, ArgumentError],
+    [:register, [], { name: "x" }, ArgumentError],
+    [:register, [], { child: f, nmae: "x" }, ArgumentError],
+    [:register, [], { child: f, name: 3 }, TypeError],
+    [:register, [], { child: f, name: nil }, TypeError],
+    [:register, [], { child: f, name: "a\0b" }, ArgumentError],
+    [:register, [], { child: f, priority: "1" }, TypeError],
+    [:register, [], { child: f, priority: 1.5 }, TypeError],
+    [:register, [], { child: f, priority: nil }, TypeError],
+    [:register, [], { child: f, priority: 32_768 }, ArgumentError],
+    [:register, [], { child: f, priority: -32_769 }, ArgumentError],
+    [:register, [], { child: f, priority: 2**70 }, ArgumentError],
+    [:register, [], { child: "f" }, TypeError],
+    [:register, [], { child: 3 }, TypeError],
+    [:register, [], { child: [] }, TypeError],
+    [:register, [], { parent: true, child: f }, TypeError],
+    [:register, [], { prepare: :sym, child: f }, TypeError],
+    [:register_after_fork, [], {}, ArgumentError],
+    [:register_after_fork, [1], {}, TypeError],
+    [:register_after_fork, ["x"], {}, TypeError],
+    [:register_after_fork, [{}], {}, TypeError],
+    [:register_after_fork, [f, f], {}, ArgumentError],
+    [:seed, [], {}, ArgumentError],
+    [:seed, ["x"], {}, TypeError],
+    [:seed, [nil], {}, TypeError],
+    [:seed, [1.5], {}, TypeError],
+    [:on_error=, [3], {}, TypeError],
+    [:per_process, [], {}, ArgumentError],
+  ].freeze
+
+  TABLE.each_with_index do |(method, arguments, keywords, error), i|
+    define_method(format("test_row_%02d_%s", i, method.to_s.delete("="))) do
+      before = AtFork.hooks.size
+      assert_raises(error) { AtFork.public_send(method, *arguments, **keywords) }
+      assert_equal before, AtFork.hooks.size
+    end
+  end
+end
+
+# Promises 7 and 8: forks that fail, and what is no fork.
+class TestOtherForks < ForkTest
+  def test_a_fork_that_fails
+    in_child do
+      trace = []
+      AtFork.register(prepare: -> { trace << :prepare }, parent: -> { trace << :parent }, child: -> { trace << :child })
+      # At EAGAIN Ruby tries again for ever.
+      assert_equal 0, Scenario.forbid_forks(Errno::ENOMEM::Errno)
+      assert_raises(Errno::ENOMEM) { fork }
+      assert_equal %i[prepare parent], trace
+      assert_equal 1, AtFork.generation
+    end
+  end
+
+  def test_spawns_are_no_forks
+    ran = 0
+    run = -> { ran += 1 }
+    AtFork.register(prepare: run, parent: run, child: run)
+    assert_equal 0, Scenario.spawn
+    assert system("true")
+    assert_equal "x\n", `echo x`
+    Process.wait(Process.spawn("true"))
+    assert_equal 0, ran
+    assert_equal 0, AtFork.generation
+  end
+
+  def test_parent_of_a_fork_in_c
+    parents = 0
+    AtFork.register(parent: -> { parents += 1 })
+    pid = Scenario.fork("fork")
+    Scenario.exit(PASSED) if pid.zero?
+    passed(pid)
+    assert_equal 1, parents
+  end
+end
+
+# AtFork.per_process
+class TestPerProcess < ForkTest
+  def test_once_in_each_process
+    made = 0
+    lineage = AtFork.per_process do
+      made += 1
+      AtFork.lineage
+    end
+    assert_equal "0", lineage.value
+    WAYS.each do |way|
+      in_child(way) do
+        assert_equal AtFork.lineage, lineage.value
+        assert_equal AtFork.lineage, lineage.value
+        assert_equal 2, made
+      end
+    end
+    assert_equal 1, made
+  end
+
+  def test_reset_and_errors
+    tries = 0
+    number = AtFork.per_process do
+      tries += 1
+      raise "not yet" if tries == 1
+
+      tries
+    end
+    assert_raises(RuntimeError) { number.value }
+    assert_equal 2, number.value
+    assert_equal 3, number.reset.value
+  end
+
+  def test_threads_make_one
+    made = 0
+    queue = Thread::Queue.new
+    value = AtFork.per_process do
+      made += 1
+      queue.pop
+    end
+    threads = Array.new(5) { Thread.new { value.value } }
+    Thread.pass until threads.all? { |thread| thread.status == "sleep" }
+    queue << :it
+    assert_equal [:it] * 5, threads.map(&:value)
+    assert_equal 1, made
+  end
+end
+
+run_tests

@@ -1,0 +1,116 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+# Minitest's results in the Test Anything Protocol, and the helpers of its tests.
+require "fiddle"
+require "minitest"
+
+# One line a case, in the order of their runs.
+class TapReporter < Minitest::AbstractReporter
+  def initialize(io)
+    super()
+    @io = io
+    @pid = Process.pid
+    @count = 0
+    @failed = false
+  end
+
+  def record(result)
+    @count += 1
+    @failed = true unless result.passed? || result.skipped?
+    skip = result.skipped? ? " # SKIP #{result.failure.message}" : ""
+    @io.puts("#{result.passed? || result.skipped? ? "ok" : "not ok"} #{@count} - #{result.class_name}##{result.name}#{skip}")
+    result.failures.each { |failure| @io.puts(failure.to_s.gsub(/^/, "# ")) } unless result.skipped?
+    @io.flush
+  end
+
+  def report
+    @io.puts("1..#{@count}")
+  end
+
+  def passed?
+    !@failed
+  end
+end
+
+# The functions of scenario.h.
+module Scenario
+  LIBRARY = ENV.fetch("SCENARIO_LIBRARY")
+  HANDLE = Fiddle.dlopen(LIBRARY)
+  INT = Fiddle::TYPE_INT
+  POINTER = Fiddle::TYPE_VOIDP
+
+  def self.function(name, arguments, result = INT)
+    callable = Fiddle::Function.new(HANDLE["scenario_#{name}"], arguments, result)
+    define_singleton_method(name) { |*values| callable.call(*values) }
+  end
+
+  function :fork, [POINTER]
+  function :wait, [INT]
+  function :exit, [INT], Fiddle::TYPE_VOID
+  function :fork_in_thread, [POINTER]
+  function :spawn, []
+  function :forbid_forks, [INT]
+  function :counted, []
+end
+
+# What the cases have in common.
+class ForkTest < Minitest::Test
+  PASSED = 42
+
+  # Everything that this case has registered.
+  def setup
+    @before = AtFork.hooks.map(&:id)
+  end
+
+  def teardown
+    (AtFork.__send__(:sorted).to_a).each { |hook| hook.unregister unless @before.include?(hook.id) }
+    AtFork.on_error = nil
+  end
+
+  # Runs the block in a child made by `way`: Ruby's own fork, or one of scenario.h in C.
+  def in_child(way = "ruby", &body)
+    pid = way == "ruby" ? fork : Scenario.fork(way)
+    return passed(pid) unless pid.nil? || pid.zero?
+
+    finish(&body)
+  end
+
+  # In a child: the case's verdict is its exit status.
+  def finish
+    yield
+    Scenario.exit(PASSED)
+  rescue Exception => e
+    $stderr.puts("in a child: #{e.full_message(highlight: false)}")
+    $stderr.flush
+    Scenario.exit(1)
+  end
+
+  def passed(pid)
+    assert_equal(PASSED, Scenario.wait(pid), "exit status of child #{pid}")
+  end
+
+  # What a child wrote to stderr.
+  def stderr_of(&body)
+    reader, writer = IO.pipe
+    pid = fork do
+      $stderr.reopen(writer)
+      reader.close
+      finish(&body)
+    end
+    writer.close
+    text = reader.read
+    passed(pid)
+    text
+  end
+end
+
+# Minitest.autorun would run at exit, in each child too.
+def run_tests
+  Minitest.seed = 1
+  reporter = TapReporter.new($stdout)
+  Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }.each { |suite| suite.run(reporter, {}) }
+  reporter.report
+  $stdout.flush
+  Scenario.exit(reporter.passed? ? 0 : 1)
+end
