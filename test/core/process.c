@@ -54,7 +54,7 @@ static void test_lineage_is_cut_off(void) {
 }
 
 /* Deep enough to fill what holds the lineage, and some more; each process forks one, which forks the next. */
-enum { VERY_DEEP = 700 };
+enum { VERY_DEEP = 480 };
 static char (*deep)[1024];
 static int depth;
 
