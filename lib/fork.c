@@ -156,7 +156,7 @@ static int run_chunk(const struct walk *walk, size_t i, enum phase phase) {
   int count = 0;
   for (; i < walk->end; i++) {
     callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
-    if (call == NULL || !walk_takes_part(walk, i)) continue;
+    if (call == NULL || (walk->sparse && !walk_takes_part(walk, i))) continue;
     call(data[i]);
     count++;
   }
@@ -182,7 +182,7 @@ static int run_child(uint64_t sequence, uint64_t mark) {
     void *const *data = walk_data(&walk);
     for (size_t i = 0; i < walk.end; i++) {
       callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
-      if (call == NULL || !walk_takes_part(&walk, i)) continue;
+      if (call == NULL || (walk.sparse && !walk_takes_part(&walk, i))) continue;
       call(data[i]);
       if (count < INT_MAX) count++;
       if (process_mark() != mark) return count;

@@ -9,7 +9,6 @@
 #include "os.h"
 #include "state.h"
 #include "thread.h"
-#include "transient.h"
 
 enum { NUMBER_MAX = 22 /* '.', 'p', 20 digits */, DIGEST_SIZE = 17 /* '~', 16 digits */ };
 
@@ -99,7 +98,7 @@ static void become(uint32_t version, bool bypassed, uint64_t number) {
                                           memory_order_relaxed);
 }
 
-/* Release pairs with the acquire in process_mark(): who reads the mark sees the identity that it is of. */
+/* Release pairs with the acquire in process_mark(). */
 static uint64_t set_mark(void) {
   uint64_t mark = identity()->generation + 1;
   if (atomic_load(&process()->wiped)) atomic_store_explicit(&transient()->mark, mark, memory_order_release);
@@ -153,7 +152,7 @@ static bool is_new(void) {
   return identity()->process != os_process();
 }
 
-static uint64_t look(void) {
+uint64_t process_look(void) {
   map_transient();
   if (!atomic_load(&process()->wiped)) {
     if (atomic_load(&process()->looked) && identity()->process == os_process()) return identity()->generation + 1;
@@ -167,11 +166,6 @@ static uint64_t look(void) {
   uint64_t mark = set_mark();
   lock_leave(nested);
   return mark;
-}
-
-uint64_t process_mark(void) {
-  uint64_t mark = atomic_load_explicit(&transient()->mark, memory_order_acquire);
-  return mark != 0 ? mark : look();
 }
 
 const uint64_t *process_mark_address(void) {

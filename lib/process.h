@@ -8,8 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "transient.h"
+
+/* Notices a new process, and gives its mark. */
+uint64_t process_look(void);
+
 /* The mark of this process, never 0: its generation + 1.  Notices a bypassing fork. */
-uint64_t process_mark(void);
+static inline uint64_t process_mark(void) {
+  /* Acquire pairs with set_mark(): who reads the mark sees the identity that it is of. */
+  uint64_t mark = atomic_load_explicit(&transient()->mark, memory_order_acquire);
+  return mark != 0 ? mark : process_look();
+}
 
 /* In the forking process, before an ordinary fork: the number of the child to come, from 1. */
 uint64_t process_next_child(void);

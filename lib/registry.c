@@ -637,6 +637,7 @@ static bool walk_chunk(struct walk *walk, const struct chunk *chunk) {
   walk->end = slot_after(chunk, walk->sequence);
   /* Acquire pairs with the decrement in bury(), and with the sequence that a retirement advanced. */
   walk->sparse = atomic_load_explicit(&registry()->retired, memory_order_acquire) != 0;
+  walk->refuses = atomic_load_explicit(&chunk->refuses, memory_order_relaxed);
   return walk->end > 0;
 }
 
@@ -681,13 +682,12 @@ void *const *walk_data(const struct walk *walk) {
 }
 
 bool walk_takes_part(const struct walk *walk, size_t i) {
-  if (!walk->sparse) return true;
   uint64_t retired = atomic_load_explicit(&retired_of(walk->chunk)[i], memory_order_relaxed);
   return retired == 0 || retired >> 1 > walk->sequence;
 }
 
 bool walk_refuses(const struct walk *walk, size_t i) {
-  return atomic_load_explicit(&walk->chunk->refuses, memory_order_relaxed) && detail_of(walk->chunk)[i]->refuses;
+  return detail_of(walk->chunk)[i]->refuses;
 }
 
 bool walk_is_buried(const struct walk *walk, size_t i) {

@@ -51,7 +51,8 @@ struct walk {
   int bucket;
   const struct chunk *chunk;
   size_t end;
-  bool sparse; /* some of them may be retired: ask walk_takes_part() */
+  bool sparse;  /* some of them may be retired: ask walk_takes_part() */
+  bool refuses; /* some of them may have a try_prepare: ask walk_refuses() */
 };
 
 /* What is left of a hook that was buried. */
