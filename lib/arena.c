@@ -22,7 +22,7 @@ static struct slab *add_slab(struct arena *arena, size_t needed) {
   struct slab *previous = arena->slab;
   size_t size = previous == NULL ? FIRST_SLAB : 2 * previous->size;
   if (size < needed) size = needed;
-  size = round_up(size, os_page_size());
+  size = os_map_size(size);
   struct slab *slab = os_map(size);
   if (slab == NULL) return NULL;
   slab->previous = previous;

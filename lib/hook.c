@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "arena.h"
 #include "atfork.h"
 #include "fork.h"
-#include "lock.h"
 #include "os.h"
 #include "registry.h"
+#include "sequence.h"
 #include "state.h"
+#include "walk.h"
 
 /* ---- Shared objects ---- */
 
@@ -46,9 +46,14 @@ static bool add_owners(void) {
   return true;
 }
 
+static void run_destroy(const struct grave *grave) {
+  if (grave->destroy != NULL) grave->destroy(grave->data);
+}
+
 static void end_hook(atfork_id id) {
   struct grave grave;
-  if (registry_bury(id, &grave) && grave.destroy != NULL) grave.destroy(grave.data);
+  registry_bury(id, &grave);
+  run_destroy(&grave);
 }
 
 /* Ends each hook of a shared object that is about to be unmapped: first for all later forks, then for good. */
@@ -59,9 +64,9 @@ static void on_unload(void *dso) {
     atomic_compare_exchange_strong(&owner->dso, &expected, NULL);
   }
   for (atfork_id id = 0; (id = registry_retire_owned(dso, id + 1)) != 0;) continue;
-  fork_wait(registry_sequence());
+  fork_wait(sequence_now());
   for (atfork_id id = 0; (id = registry_find_owned(dso, id + 1)) != 0;) end_hook(id);
-  fork_collect();
+  registry_collect();
 }
 
 /* True when the hooks of `dso` will go with it. */
@@ -107,15 +112,20 @@ atfork_id atfork_register_after_fork(void (*func)(void *data), void *data) {
 /* ---- Unregistering ---- */
 
 int atfork_unregister(atfork_id id) {
+  struct grave grave;
   fork_enter();
-  bool inside = fork_is_under_way();
-  uint64_t sequence = registry_retire(id, inside);
+  bool inside = frame_innermost() != NULL;
+  uint64_t sequence = registry_retire(id, inside, &grave);
   if (sequence == 0) return -1;
-  if (inside) return 0; /* frame_end() sees to it */
+  if (inside) return 0; /* fork_end() sees to it */
   int error = errno;
-  fork_wait(sequence);
-  end_hook(id);
-  fork_collect();
+  if (grave.id != 0) {
+    run_destroy(&grave);
+  } else {
+    fork_wait(sequence);
+    end_hook(id);
+  }
+  registry_collect();
   errno = error;
   return 0;
 }
@@ -131,15 +141,13 @@ int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void
   struct frame *frame = frame_begin();
   struct walk walk;
   int result = 0;
-  walk_begin(&walk, frame_sequence(frame));
+  walk_begin(&walk, frame_sequence(frame), PHASES);
   while (result == 0 && walk_forward(&walk)) {
     for (size_t i = 0; result == 0 && i < walk.end; i++) {
       struct atfork_info info;
-      if (walk_is_buried(&walk, i) || !walk_takes_part(&walk, i)) continue;
-      walk_describe(&walk, i, &info);
-      result = visit(&info, arg);
+      if (walk_takes_part(&walk, i) && walk_describe(&walk, i, &info)) result = visit(&info, arg);
     }
   }
-  frame_end(frame);
+  fork_end(frame);
   return result;
 }

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-#include "os.h"
 #include "thread.h"
 #include "transient.h"
 
@@ -12,11 +11,8 @@ static uintptr_t self(void) {
 }
 
 static void wait_for_owner(struct transient *t) {
-  /* Sequentially consistent, with leave: either we see the lock free, or the leaver sees us wait. */
-  atomic_fetch_add(&t->lock_waiters, 1);
-  uint32_t event = atomic_load(&t->lock_event);
-  if (atomic_load(&t->owner) != 0) os_wait(&t->lock_event, event);
-  atomic_fetch_sub(&t->lock_waiters, 1);
+  uint32_t seen = event_look(&t->lock_free);
+  if (atomic_load(&t->owner) != 0) event_sleep(&t->lock_free, seen);
 }
 
 bool lock_enter(void) {
@@ -46,9 +42,7 @@ void lock_leave(bool nested) {
   /* Exchanged, not stored: in a child of a handler that came in here, it may be another thread's by now. */
   uintptr_t mine = self();
   atomic_compare_exchange_strong(&t->owner, &mine, 0);
-  if (atomic_load(&t->lock_waiters) == 0) return;
-  atomic_fetch_add(&t->lock_event, 1);
-  os_wake_all(&t->lock_event);
+  event_happened(&t->lock_free);
 }
 
 void lock_inherit(void) {

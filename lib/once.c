@@ -5,7 +5,7 @@
 
 #include "atfork.h"
 #include "fork.h"
-#include "os.h"
+#include "process.h"
 #include "transient.h"
 
 typedef _Atomic uint64_t mark;
@@ -27,23 +27,22 @@ static bool is_done(struct atfork_once *once, uint64_t here) {
   return atomic_load(done(once)) == here;
 }
 
+/* A child that init forked comes back from it, too; there it is not done, nor is it that one's turn that ends. */
 static void run(struct atfork_once *once, uint64_t here, void (*init)(void *data), void *data) {
   init(data);
-  atomic_store(done(once), here);
-  atomic_store(busy(once), 0);
-  /* Sequentially consistent, with wait_for(): either we see it wait, or it sees us done. */
-  struct transient *t = transient();
-  if (atomic_load(&t->once_waiters) == 0) return;
-  atomic_fetch_add(&t->once_event, 1);
-  os_wake_all(&t->once_event);
+  if (process_mark() == here) atomic_store(done(once), here);
+}
+
+/* Exchanged, not stored: in such a child it may be another thread's turn by now. */
+static void end_turn(struct atfork_once *once, uint64_t here) {
+  atomic_compare_exchange_strong(busy(once), &here, 0);
+  event_happened(&transient()->init_ended);
 }
 
 static void wait_for(struct atfork_once *once, uint64_t here) {
-  struct transient *t = transient();
-  atomic_fetch_add(&t->once_waiters, 1);
-  uint32_t event = atomic_load(&t->once_event);
-  if (atomic_load(busy(once)) == here) os_wait(&t->once_event, event);
-  atomic_fetch_sub(&t->once_waiters, 1);
+  struct event *ended = &transient()->init_ended;
+  uint32_t seen = event_look(ended);
+  if (atomic_load(busy(once)) == here) event_sleep(ended, seen);
 }
 
 /* A thread of a parent that was inside init leaves the parent's mark, which nobody waits for here. */
@@ -55,11 +54,8 @@ void atfork_once(struct atfork_once *once, void (*init)(void *data), void *data)
     if (claimed == here) {
       wait_for(once, here);
     } else if (atomic_compare_exchange_strong(busy(once), &claimed, here)) {
-      if (is_done(once, here)) {
-        atomic_store(busy(once), 0);
-        return;
-      }
-      run(once, here, init, data);
+      if (!is_done(once, here)) run(once, here, init, data);
+      end_turn(once, here);
       return;
     }
   }

@@ -16,6 +16,9 @@ void *os_map(size_t size);
 void os_unmap(void *memory, size_t size);
 size_t os_page_size(void);
 
+/* The size, at least `size`, that os_map() makes the best of. */
+size_t os_map_size(size_t size);
+
 /* Has the kernel zero these pages in every new process, however it is made; false when it cannot. */
 bool os_wipe_on_fork(void *pages, size_t size);
 
@@ -25,7 +28,10 @@ int os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(v
 /* Calls function(argument) before the shared object `dso` is unmapped, and at exit; 0, or -1 and ENOMEM. */
 int os_at_unload(void (*function)(void *argument), void *argument, void *dso);
 
-/* Sleeps while *word is `value`, until os_wake_all(); may return early. */
+/*
+ * Sleeps while *word is `value`, until os_wake_all(), and 50 ms at the most: the caller looks again, as it must anyway,
+ * and so needs no care for what a signal handler does between its last look and its sleep, a fork included.
+ */
 void os_wait(_Atomic uint32_t *word, uint32_t value);
 void os_wake_all(_Atomic uint32_t *word);
 

@@ -11,11 +11,29 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PLAIN_YIELDS = 16, LONGEST_NAP = 1000000 /* ns */ };
+enum { HUGE_PAGE = 2 << 20, PLAIN_YIELDS = 16, LONGEST_NAP = 1000000 /* ns */, LONGEST_SLEEP = 50000000 /* ns */ };
 
-void *os_map(size_t size) {
+static void *map(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? NULL : memory;
+}
+
+/*
+ * Much memory comes in huge pages, where the system has some to give.  A fork copies one entry for each page, and a
+ * child pays again at its first look at each; both cost more than the callbacks of the hooks that lie there.
+ */
+static void *map_huge(size_t size) {
+  char *memory = map(size + HUGE_PAGE);
+  if (memory == NULL) return NULL;
+  size_t before = (size_t)(-(uintptr_t)memory) % HUGE_PAGE;
+  if (before > 0) munmap(memory, before);
+  if (before < HUGE_PAGE) munmap(memory + before + size, HUGE_PAGE - before);
+  madvise(memory + before, size, MADV_HUGEPAGE);
+  return memory + before;
+}
+
+void *os_map(size_t size) {
+  return size < HUGE_PAGE ? map(size) : map_huge(size);
 }
 
 void os_unmap(void *memory, size_t size) {
@@ -24,6 +42,11 @@ void os_unmap(void *memory, size_t size) {
 
 size_t os_page_size(void) {
   return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t os_map_size(size_t size) {
+  size_t unit = size > HUGE_PAGE / 2 ? HUGE_PAGE : os_page_size();
+  return (size + unit - 1) / unit * unit;
 }
 
 bool os_wipe_on_fork(void *pages, size_t size) {
@@ -46,8 +69,12 @@ int os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
   return -1;
 }
 
+/* What follows leaves errno alone. */
 void os_wait(_Atomic uint32_t *word, uint32_t value) {
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+  int error = errno;
+  const struct timespec longest = {.tv_nsec = LONGEST_SLEEP};
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0);
+  errno = error;
 }
 
 void os_wake_all(_Atomic uint32_t *word) {
@@ -55,13 +82,15 @@ void os_wake_all(_Atomic uint32_t *word) {
 }
 
 void os_back_off(unsigned attempt) {
+  int error = errno;
   if (attempt < PLAIN_YIELDS) {
     sched_yield();
-    return;
+  } else {
+    unsigned doublings = attempt - PLAIN_YIELDS;
+    long nap = doublings < 10 ? 1000L << doublings : LONGEST_NAP;
+    nanosleep(&(struct timespec){.tv_nsec = nap}, NULL);
   }
-  unsigned doublings = attempt - PLAIN_YIELDS;
-  long nap = doublings < 10 ? 1000L << doublings : LONGEST_NAP;
-  nanosleep(&(struct timespec){.tv_nsec = nap}, NULL);
+  errno = error;
 }
 
 uint64_t os_process(void) {

@@ -136,10 +136,8 @@ static void claim_transient(void) {
     }
     if (!atomic_compare_exchange_strong(&t->process, &of, ~self)) continue;
     atomic_store(&t->owner, 0);
-    atomic_store(&t->lock_waiters, 0);
-    atomic_store(&t->end_waiters, 0);
     atomic_store(&t->settled, 0);
-    atomic_store(&t->once_waiters, 0);
+    atomic_store(&t->adopted, 0);
     atomic_store(&t->process, self);
     return;
   }

@@ -31,7 +31,7 @@ struct process {
   _Atomic bool looked; /* loaded_by has been compared */
 };
 
-/* A fork under way, or another walk over the hooks. */
+/* frame.c: a fork under way, or another walk over the hooks */
 struct frame {
   _Atomic uintptr_t thread; /* the address of its struct thread; 0: this frame is free */
   _Atomic uint64_t began;   /* 0: it is only beginning; else the sequence at which it began, + 1 */
@@ -45,8 +45,12 @@ struct frame_block {
   struct frame frames[FRAMES_PER_BLOCK];
 };
 
+struct frames {
+  struct frame_block block; /* the first of a list that only grows */
+  _Atomic uint64_t count;   /* of those in use; perhaps too high, never too low */
+};
+
 struct forks {
-  struct frame_block block;    /* the first of a list that only grows */
   _Atomic bool handled;        /* fork() calls our handlers */
   _Atomic uint64_t birth;      /* the sequence when this process was new, if a bypassing fork made it */
   _Atomic uint64_t dispatched; /* the mark of the latest process whose child hooks have begun to run */
@@ -61,10 +65,10 @@ struct intent {
 
 struct registry {
   _Atomic(struct table *) table;
-  _Atomic uint64_t sequence; /* of the last registration, unregistration or new table that is committed */
-  _Atomic uint64_t retired;  /* how many hooks are unregistered but not yet buried */
+  _Atomic uint64_t retired; /* how many hooks are unregistered but not yet buried */
   struct intent intent;
   _Atomic(struct table *) outgrown; /* tables that were replaced, and that a fork under way may be walking */
+  _Atomic bool wasteful;            /* most of the table is dead */
 };
 
 /* hook.c: a shared object that has registered hooks */
@@ -75,7 +79,9 @@ struct hooks {
 
 struct state {
   alignas(STATE_SIZE) struct process process;
+  struct frames frames;
   struct forks forks;
+  _Atomic uint64_t sequence; /* sequence.h: of the last registration, unregistration or new table that is committed */
   struct registry registry;
   struct hooks hooks;
 };

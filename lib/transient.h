@@ -11,24 +11,25 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "event.h"
+
 struct transient {
   /* process.c: generation + 1 once this process has looked; stays 0 where the page is not wiped.  First, as
    * callers read it through atfork_mark(). */
   _Atomic uint64_t mark;
   /* process.c: where the page is not wiped, the process that it is of; 0 while it is being cleared */
   _Atomic uint64_t process;
-  /* lock.c: the address of the owner's struct thread, or 0; how many wait for it; bumped when it is let go */
+  /* lock.c: the address of the owner's struct thread, or 0 */
   _Atomic uintptr_t owner;
-  _Atomic uint32_t lock_waiters;
-  _Atomic uint32_t lock_event;
-  /* fork.c: how many wait for a fork to end; bumped when one ends */
-  _Atomic uint32_t end_waiters;
-  _Atomic uint32_t end_event;
-  /* fork.c: the mark of the process that has cleared away what other threads of its parent left */
+  struct event lock_free;
+  /* frame.c */
+  struct event walk_ended;
+  /* fork.c: the marks of the process that has cleared away what other threads of its parent left, and of the
+   * one that has taken over what they were unregistering */
   _Atomic uint64_t settled;
-  /* once.c: bumped when an init ends, and how many wait for one */
-  _Atomic uint32_t once_waiters;
-  _Atomic uint32_t once_event;
+  _Atomic uint64_t adopted;
+  /* once.c */
+  struct event init_ended;
 };
 
 /* Never NULL.  Set once by process.c, before anything in it is used. */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "frame.h"
+
+#include <assert.h>
+
+#include "os.h"
+#include "sequence.h"
+#include "thread.h"
+#include "transient.h"
+
+static struct frames *frames(void) {
+  return &atfork_state.frames;
+}
+
+static uintptr_t self(void) {
+  return (uintptr_t)&atfork_thread;
+}
+
+/* ---- Claiming ---- */
+
+static struct frame *claim_in(struct frame_block *block) {
+  for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++) {
+    uintptr_t nobody = 0;
+    if (atomic_load_explicit(&block->frames[i].thread, memory_order_relaxed) != 0) continue;
+    if (atomic_compare_exchange_strong(&block->frames[i].thread, &nobody, self())) return &block->frames[i];
+  }
+  return NULL;
+}
+
+/* One more block at the end of the list; another thread's, if that was quicker. */
+static struct frame_block *next_block(struct frame_block *block) {
+  struct frame_block *next = atomic_load_explicit(&block->next, memory_order_acquire);
+  if (next != NULL) return next;
+  struct frame_block *new = os_map(sizeof *new);
+  if (new == NULL) return NULL;
+  if (atomic_compare_exchange_strong(&block->next, &next, new)) return new;
+  os_unmap(new, sizeof *new);
+  return next;
+}
+
+/* With all frames taken and no memory for more, the fork waits: it cannot be refused. */
+static struct frame *claim(void) {
+  for (unsigned attempt = 0;; attempt++) {
+    for (struct frame_block *block = &frames()->block; block != NULL; block = next_block(block)) {
+      struct frame *frame = claim_in(block);
+      if (frame != NULL) return frame;
+    }
+    os_back_off(attempt);
+  }
+}
+
+/*
+ * Counted after it is claimed, and no longer counted before it is free: a handler that forks in between leaves its
+ * child, which counts the frames anew, a count that is too high by one, never too low.
+ */
+struct frame *frame_begin(void) {
+  struct frame *frame = claim();
+  atomic_fetch_add(&frames()->count, 1);
+  frame->outer = atfork_thread.frame;
+  frame->number = 0;
+  atomic_store(&frame->began, sequence_now() + 1);
+  atfork_thread.frame = frame;
+  return frame;
+}
+
+uint64_t frame_sequence(const struct frame *frame) {
+  return atomic_load_explicit(&frame->began, memory_order_relaxed) - 1;
+}
+
+static void frame_free(struct frame *frame) {
+  /* In this order: a free frame is one that is only beginning, as soon as it is claimed. */
+  atomic_store(&frame->began, 0);
+  atomic_store(&frame->thread, 0);
+}
+
+void frame_end(struct frame *frame) {
+  assert(atfork_thread.frame == frame);
+  atfork_thread.frame = frame->outer;
+  atomic_fetch_sub(&frames()->count, 1);
+  frame_free(frame);
+  event_happened(&transient()->walk_ended);
+}
+
+/* ---- Looking around ---- */
+
+struct frame *frame_innermost(void) {
+  return atfork_thread.frame;
+}
+
+bool frame_none(void) {
+  return atomic_load(&frames()->count) == 0;
+}
+
+/*
+ * A frame that is only beginning may have read any sequence.  At most the sequence from before the look around, as a
+ * walk may begin right after it.
+ */
+static uint64_t oldest(bool others) {
+  uint64_t oldest = sequence_now();
+  if (frame_none()) return oldest;
+  for (struct frame_block *block = &frames()->block; block != NULL;
+       block = atomic_load_explicit(&block->next, memory_order_acquire)) {
+    for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++) {
+      uintptr_t thread = atomic_load(&block->frames[i].thread);
+      if (thread == 0 || (others && thread == self())) continue;
+      uint64_t began = atomic_load(&block->frames[i].began);
+      uint64_t sequence = began == 0 ? 0 : began - 1;
+      if (sequence < oldest) oldest = sequence;
+    }
+  }
+  return oldest;
+}
+
+uint64_t frame_oldest(void) {
+  return oldest(false);
+}
+
+bool frame_wait(uint64_t sequence) {
+  struct event *ended = &transient()->walk_ended;
+  uint32_t seen = event_look(ended);
+  if (oldest(true) >= sequence) return true;
+  event_sleep(ended, seen);
+  return false;
+}
+
+void frame_keep_own(void) {
+  uint64_t count = 0;
+  for (struct frame_block *block = &frames()->block; block != NULL;
+       block = atomic_load_explicit(&block->next, memory_order_acquire)) {
+    for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++) {
+      uintptr_t thread = atomic_load_explicit(&block->frames[i].thread, memory_order_relaxed);
+      if (thread == self())
+        count++;
+      else if (thread != 0)
+        frame_free(&block->frames[i]);
+    }
+  }
+  atomic_store(&frames()->count, count);
+}

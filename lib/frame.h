@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who walks over the hooks, a fork under way or atfork_foreach(), and since which sequence.
+ *
+ * A frame is claimed without a lock, so a fork never waits for an update, and lies in memory that a child
+ * inherits: the forking thread finds its own there (struct thread), and clears those of the threads that are gone.
+ *
+ * Beginning against retiring, both sequentially consistent:
+ *
+ *   a walk                           whoever unregisters
+ *   claims a frame, is counted       commits the retirement, r
+ *   reads the sequence, S            reads the count, or the frames
+ *   writes S into the frame          waits while one has S < r, or is only beginning
+ *
+ * Either the walk reads S >= r, and passes over the hook, or the other sees the walk, and waits.
+ */
+#ifndef ATFORK_FRAME_H
+#define ATFORK_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "state.h"
+
+struct frame *frame_begin(void);
+uint64_t frame_sequence(const struct frame *frame);
+void frame_end(struct frame *frame);
+
+/* The innermost walk of this thread, or NULL. */
+struct frame *frame_innermost(void);
+
+/* Whether nobody walks. */
+bool frame_none(void);
+
+/* The sequence that the oldest walk began at: what was given up before that, no walk needs. */
+uint64_t frame_oldest(void);
+
+/*
+ * Waits for other threads' walks that began before `sequence`.  True when there is none; false to have it called
+ * again, once the caller has looked whether this is still the same process.
+ */
+bool frame_wait(uint64_t sequence);
+
+/* In a new process: frees those of threads that are gone. */
+void frame_keep_own(void);
+
+#endif

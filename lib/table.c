@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "table.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(void *) <= 8 && sizeof(callback) == sizeof(void *),
+               "arrays of callbacks are laid out as pointers");
+_Static_assert(sizeof(struct chunk) % sizeof(uint64_t) == 0, "records are aligned");
+
+/* ---- Slots ---- */
+
+/*
+ * Sequences strictly increase, so slots that are n apart differ by n at the least: that bounds where one can be from
+ * either end, and leaves one place where hooks were registered without a pause.
+ */
+size_t chunk_count_until(struct chunk *chunk, uint64_t sequence) {
+  const struct record *records = chunk_records(chunk);
+  size_t used = chunk_used(chunk);
+  if (used == 0 || records[0].sequence > sequence) return 0;
+  uint64_t after_first = sequence - records[0].sequence;
+  if (records[used - 1].sequence <= sequence) return used;
+  uint64_t before_last = records[used - 1].sequence - sequence;
+  size_t high = after_first < used - 1 ? (size_t)after_first + 1 : used - 1;
+  size_t low = before_last < used ? used - (size_t)before_last : 1;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (records[middle].sequence <= sequence)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/*
+ * Relaxed, all of it: the commit that puts the slot in sight is a release.  Fresh memory is zero, and stays untouched
+ * where that is what it is to hold.
+ */
+static void write_callback(struct slot slot, enum phase phase, callback call) {
+  _Atomic bool *has = &slot.chunk->has[phase];
+  if (!atomic_load_explicit(has, memory_order_relaxed)) {
+    if (call == NULL) return;
+    atomic_store_explicit(has, true, memory_order_relaxed);
+  }
+  atomic_store_explicit(&chunk_callbacks(slot.chunk, phase)[slot.index], call, memory_order_relaxed);
+}
+
+void slot_write(struct slot slot, const struct contents *contents) {
+  struct record *record = slot_record(slot);
+  record->sequence = contents->sequence;
+  atomic_store_explicit(&record->retired, contents->retired, memory_order_relaxed);
+  record->detail = contents->detail;
+  ((void **)(slot.chunk + 1))[slot.index] = contents->data;
+  write_callback(slot, PREPARE, contents->callbacks[PREPARE]);
+  write_callback(slot, PARENT, contents->callbacks[PARENT]);
+  write_callback(slot, CHILD, contents->callbacks[CHILD]);
+  if (contents->detail->refuses) atomic_store_explicit(&slot.chunk->refuses, true, memory_order_relaxed);
+}
+
+static callback read_callback(struct slot slot, enum phase phase) {
+  if (!atomic_load_explicit(&slot.chunk->has[phase], memory_order_relaxed)) return NULL;
+  return atomic_load_explicit(&chunk_callbacks(slot.chunk, phase)[slot.index], memory_order_relaxed);
+}
+
+void slot_read(struct slot slot, struct contents *contents) {
+  const struct record *record = slot_record(slot);
+  contents->data = chunk_data(slot.chunk)[slot.index];
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) contents->callbacks[phase] = read_callback(slot, phase);
+  contents->sequence = record->sequence;
+  contents->retired = atomic_load_explicit(&record->retired, memory_order_relaxed);
+  contents->detail = record->detail;
+}
+
+void slot_clear(struct slot slot) {
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) write_callback(slot, phase, NULL);
+  slot_record(slot)->detail = NULL;
+}
+
+/* ---- Finding ---- */
+
+struct chunk *table_first_chunk(const struct table *table, unsigned bucket) {
+  const struct branch *branch = word_pointer(&table->branch[bucket / FAN]);
+  return branch == NULL ? NULL : word_pointer(&branch->chunk[bucket % FAN]);
+}
+
+static struct chunk *last_chunk(const struct chunk *first) {
+  struct chunk *last = word_pointer(&first->last);
+  for (struct chunk *next = word_pointer(&last->next); next != NULL; next = word_pointer(&next->next)) last = next;
+  return last;
+}
+
+struct chunk *table_last_chunk(const struct table *table, unsigned bucket) {
+  const struct chunk *first = table_first_chunk(table, bucket);
+  return first == NULL ? NULL : last_chunk(first);
+}
+
+/* From the end, as the last chunk has half of all. */
+bool table_find(const struct table *table, atfork_id id, struct slot *slot) {
+  uint64_t sequence = id_sequence(id);
+  struct chunk *chunk = table == NULL ? NULL : table_last_chunk(table, id_bucket(id));
+  while (chunk != NULL && chunk_records(chunk)[0].sequence > sequence) chunk = chunk->previous;
+  if (chunk == NULL) return false;
+  size_t count = chunk_count_until(chunk, sequence);
+  if (count == 0) return false;
+  *slot = (struct slot){chunk, count - 1};
+  return slot_record(*slot)->sequence == sequence && slot_record(*slot)->detail != NULL;
+}
+
+/* In one chunk, from the first slot added after `after` on. */
+static bool search_chunk(struct chunk *chunk, uint64_t after, bool (*wanted)(struct slot slot, const void *argument),
+                         const void *argument, struct slot *slot) {
+  size_t used = chunk_used(chunk);
+  *slot = (struct slot){chunk, chunk_count_until(chunk, after)};
+  for (; slot->index < used; slot->index++)
+    if (slot_record(*slot)->detail != NULL && wanted(*slot, argument)) return true;
+  return false;
+}
+
+atfork_id table_search(const struct table *table, atfork_id from,
+                       bool (*wanted)(struct slot slot, const void *argument), const void *argument,
+                       struct slot *slot) {
+  for (unsigned bucket = id_bucket(from); table != NULL && bucket < BUCKETS; bucket++) {
+    if (word_pointer(&table->branch[bucket / FAN]) == NULL) {
+      bucket |= FAN - 1;
+      continue;
+    }
+    uint64_t after = id_of(bucket, 0) < from ? id_sequence(from) - 1 : 0;
+    for (struct chunk *chunk = table_first_chunk(table, bucket); chunk != NULL; chunk = word_pointer(&chunk->next))
+      if (search_chunk(chunk, after, wanted, argument, slot)) return id_of(bucket, slot_record(*slot)->sequence);
+  }
+  return 0;
+}
+
+/* ---- Making room ---- */
+
+struct table *table_new(void) {
+  struct arena arena = {NULL};
+  struct table *table = arena_take(&arena, sizeof *table);
+  if (table != NULL) table->arena = arena;
+  return table;
+}
+
+void table_free(struct table *table) {
+  arena_free(&table->arena);
+}
+
+static struct chunk *chunk_new(struct table *table, size_t capacity, struct chunk *previous) {
+  const size_t of_a_hook = (1 + (size_t)PHASES) * sizeof(void *) + sizeof(struct record);
+  if (capacity > SIZE_MAX / of_a_hook / 2) return NULL;
+  struct chunk *chunk = arena_take(&table->arena, sizeof *chunk + of_a_hook * capacity);
+  if (chunk == NULL) return NULL;
+  chunk->capacity = capacity;
+  chunk->previous = previous;
+  atomic_store_explicit(&chunk->last, word_of(chunk), memory_order_relaxed);
+  return chunk;
+}
+
+static bool details_are_alike(const struct detail *a, const struct detail *b) {
+  return a->destroy == b->destroy && a->dso == b->dso && a->generation == b->generation && a->refuses == b->refuses &&
+         strcmp(a->name, b->name) == 0;
+}
+
+struct detail *table_keep_detail(struct table *table, const struct detail *wanted) {
+  if (table->latest != NULL && details_are_alike(table->latest, wanted)) return table->latest;
+  size_t size = strlen(wanted->name) + 1;
+  struct detail *detail = arena_take(&table->arena, sizeof *detail + size);
+  if (detail == NULL) return NULL;
+  *detail = *wanted;
+  detail->name = memcpy(detail + 1, wanted->name, size);
+  table->latest = detail;
+  return detail;
+}
+
+/* In a new chunk, of which the hook is the first. */
+static bool place_in_new_chunk(struct table *table, struct place *place, size_t capacity, struct chunk *previous,
+                               word *changed) {
+  struct chunk *chunk = chunk_new(table, capacity, previous);
+  if (chunk == NULL) return false;
+  atomic_store_explicit(&chunk->used, 1, memory_order_relaxed);
+  *place = (struct place){{chunk, 0}, changed, word_of(chunk)};
+  return true;
+}
+
+/* In a new branch, with a new chunk in it. */
+static bool place_in_new_branch(struct table *table, struct place *place, unsigned bucket, size_t capacity) {
+  struct branch *branch = arena_take(&table->arena, sizeof *branch);
+  if (branch == NULL || !place_in_new_chunk(table, place, capacity, NULL, NULL)) return false;
+  atomic_store_explicit(&branch->chunk[bucket % FAN], word_of(place->slot.chunk), memory_order_relaxed);
+  place->changed = &table->branch[bucket / FAN];
+  place->value = word_of(branch);
+  return true;
+}
+
+static bool find_place(struct table *table, unsigned bucket, size_t first_capacity, struct place *place) {
+  struct branch *branch = word_pointer(&table->branch[bucket / FAN]);
+  if (branch == NULL) return place_in_new_branch(table, place, bucket, first_capacity);
+  struct chunk *first = word_pointer(&branch->chunk[bucket % FAN]);
+  if (first == NULL) return place_in_new_chunk(table, place, first_capacity, NULL, &branch->chunk[bucket % FAN]);
+  struct chunk *last = last_chunk(first);
+  /* Release: a fork that goes there from here sees the chunk as who goes there by `next` does. */
+  if (word_pointer(&first->last) != last) atomic_store_explicit(&first->last, word_of(last), memory_order_release);
+  size_t used = chunk_used(last);
+  if (used == last->capacity) return place_in_new_chunk(table, place, 2 * last->capacity, last, &last->next);
+  *place = (struct place){{last, used}, &last->used, used + 1};
+  return true;
+}
+
+bool table_find_place(struct table *table, unsigned bucket, struct place *place) {
+  return find_place(table, bucket, FIRST_CAPACITY, place);
+}
+
+/* ---- Copying ---- */
+
+static size_t count_kept(struct chunk *chunk) {
+  size_t count = 0;
+  for (; chunk != NULL; chunk = word_pointer(&chunk->next))
+    for (size_t i = 0; i < chunk_used(chunk); i++) count += chunk_records(chunk)[i].detail != NULL;
+  return count;
+}
+
+/* Copies a hook into a table that nobody else sees yet. */
+static bool copy_slot(struct table *to, unsigned bucket, size_t capacity, struct slot slot) {
+  struct contents contents;
+  struct place place;
+  slot_read(slot, &contents);
+  contents.detail = table_keep_detail(to, contents.detail);
+  if (contents.detail == NULL || !find_place(to, bucket, capacity, &place)) return false;
+  slot_write(place.slot, &contents);
+  atomic_store_explicit(place.changed, place.value, memory_order_relaxed);
+  to->live++;
+  return true;
+}
+
+static bool copy_bucket(struct table *to, const struct table *from, unsigned bucket) {
+  struct chunk *chunk = table_first_chunk(from, bucket);
+  size_t capacity = count_kept(chunk);
+  if (capacity < FIRST_CAPACITY) capacity = FIRST_CAPACITY;
+  for (; chunk != NULL; chunk = word_pointer(&chunk->next))
+    for (size_t i = 0; i < chunk_used(chunk); i++)
+      if (chunk_records(chunk)[i].detail != NULL && !copy_slot(to, bucket, capacity, (struct slot){chunk, i}))
+        return false;
+  return true;
+}
+
+struct table *table_copy(struct table *from) {
+  struct table *to = table_new();
+  if (to == NULL) return NULL;
+  for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
+    if (word_pointer(&from->branch[bucket / FAN]) == NULL) {
+      bucket |= FAN - 1;
+    } else if (!copy_bucket(to, from, bucket)) {
+      table_free(to);
+      return NULL;
+    }
+  }
+  return to;
+}

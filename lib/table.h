@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where hooks lie.  Knows nothing of who changes them, or when.
+ *
+ * A table has two levels of pointers, by priority, to lists of chunks, each twice the one before.  A chunk neither
+ * moves nor grows, so nothing is copied while hooks come and go; all of a table lies in one arena.
+ *
+ * What dispatch walks is dense: for each phase an array of callbacks, and one of data for all of them.  What it does
+ * not walk lies aside, in records.  A chunk that has no callback for a phase has no memory for it either: such an array
+ * is never written, and so the kernel gives it no pages, and copies none for a child.
+ */
+#ifndef ATFORK_TABLE_H
+#define ATFORK_TABLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "atfork.h"
+
+/* Either kind of callback is kept as this one; a cast by way of it is not an accident. */
+typedef void (*any_callback)(void);
+typedef void (*callback)(void *data);
+typedef int (*try_callback)(void *data);
+
+enum phase { PREPARE, PARENT, CHILD, PHASES };
+
+enum {
+  SEQUENCE_BITS = 48,
+  FIRST_CAPACITY = 8, /* hooks in the first chunk of a priority */
+  FAN = 256,          /* 65,536 priorities are reached in two steps */
+  BUCKETS = FAN * FAN,
+};
+
+static const uint64_t sequence_max = (UINT64_C(1) << SEQUENCE_BITS) - 1;
+
+/* Words that a commit stores are all of one type; pointers are kept in them as numbers. */
+typedef _Atomic uint64_t word;
+
+/* What hooks that are registered alike share. */
+struct detail {
+  const char *name;
+  callback destroy;
+  void *dso;
+  uint64_t generation;
+  bool refuses; /* the callback of PREPARE is a try_callback */
+};
+
+struct record {
+  uint64_t sequence;
+  word retired;          /* 0, or the sequence of the retirement << 1 | deferred */
+  struct detail *detail; /* NULL once the hook is buried */
+};
+
+/* The header of `capacity` hooks; arrays of that length follow.  Slots at `used` and above belong to the update under
+ * way. */
+struct chunk {
+  word used;
+  word next; /* a chunk of the same priority, with later hooks */
+  struct chunk *previous;
+  word last; /* in the first chunk of a priority: one near the end, to find that quickly */
+  size_t capacity;
+  _Atomic bool has[PHASES]; /* some hook here has, or nearly had, this callback */
+  _Atomic bool refuses;     /* some hook here has a try_prepare */
+};
+
+struct branch {
+  word chunk[FAN];
+};
+
+struct table {
+  struct arena arena; /* that all of it lies in, itself too */
+  word branch[FAN];
+  uint64_t live; /* hooks not buried, and buried: advice for collecting, not relied on */
+  uint64_t dead;
+  struct detail *latest; /* the detail of the latest hook, in case the next one is alike */
+  struct table *older;   /* in the list of outgrown tables */
+  uint64_t outgrown_at;  /* the sequence from which on no walk begins here */
+};
+
+/* ---- Words ---- */
+
+static inline void *word_pointer(const word *from) {
+  return (void *)(uintptr_t)atomic_load_explicit(from, memory_order_acquire);
+}
+
+static inline uint64_t word_of(const void *to) {
+  return (uint64_t)(uintptr_t)to;
+}
+
+/* ---- Ids ---- */
+
+static inline unsigned id_bucket(atfork_id id) {
+  return (unsigned)(id >> SEQUENCE_BITS);
+}
+
+static inline uint64_t id_sequence(atfork_id id) {
+  return id & sequence_max;
+}
+
+static inline atfork_id id_of(unsigned bucket, uint64_t sequence) {
+  return (uint64_t)bucket << SEQUENCE_BITS | sequence;
+}
+
+/* ---- Slots ---- */
+
+struct slot {
+  struct chunk *chunk;
+  size_t index;
+};
+
+static inline void *const *chunk_data(const struct chunk *chunk) {
+  return (void *const *)(chunk + 1);
+}
+static inline _Atomic(callback) *chunk_callbacks(struct chunk *chunk, enum phase phase) {
+  return (_Atomic(callback) *)((void **)(chunk + 1) + (1 + (size_t)phase) * chunk->capacity);
+}
+static inline struct record *chunk_records(struct chunk *chunk) {
+  return (struct record *)((void **)(chunk + 1) + (1 + (size_t)PHASES) * chunk->capacity);
+}
+static inline size_t chunk_used(const struct chunk *chunk) {
+  return (size_t)atomic_load_explicit(&chunk->used, memory_order_acquire);
+}
+static inline struct record *slot_record(struct slot slot) {
+  return &chunk_records(slot.chunk)[slot.index];
+}
+
+/* How many slots of a chunk were added at or before `sequence`: they come first. */
+size_t chunk_count_until(struct chunk *chunk, uint64_t sequence);
+
+/* What a hook is, apart from its place. */
+struct contents {
+  void *data;
+  callback callbacks[PHASES];
+  uint64_t sequence;
+  uint64_t retired;
+  struct detail *detail;
+};
+
+void slot_write(struct slot slot, const struct contents *contents);
+void slot_read(struct slot slot, struct contents *contents);
+
+/* Makes the slot one that walks pass over without asking. */
+void slot_clear(struct slot slot);
+
+/* ---- Tables ---- */
+
+/* An empty one; NULL when there is no memory. */
+struct table *table_new(void);
+
+/* A new one with the hooks that are not buried. */
+struct table *table_copy(struct table *from);
+
+void table_free(struct table *table);
+
+/* Keeps a copy; NULL when there is no memory. */
+struct detail *table_keep_detail(struct table *table, const struct detail *wanted);
+
+struct chunk *table_first_chunk(const struct table *table, unsigned bucket);
+struct chunk *table_last_chunk(const struct table *table, unsigned bucket);
+
+/* Finds a hook that is not buried. */
+bool table_find(const struct table *table, atfork_id id, struct slot *slot);
+
+/*
+ * The first hook from `from` on that is not buried and `wanted`; its id, or 0.
+ */
+atfork_id table_search(const struct table *table, atfork_id from,
+                       bool (*wanted)(struct slot slot, const void *argument), const void *argument, struct slot *slot);
+
+/*
+ * Where the next hook of a priority goes, and the one word that puts it there.  Memory that this needs is
+ * taken, but out of everybody's sight until the word is stored.
+ */
+struct place {
+  struct slot slot;
+  word *changed;
+  uint64_t value;
+};
+
+/* False when there is no memory. */
+bool table_find_place(struct table *table, unsigned bucket, struct place *place);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "walk.h"
+
+#include "registry.h"
+
+static void start(struct walk *walk, uint64_t sequence, enum phase phase, int bucket) {
+  *walk = (struct walk){.table = registry_table(), .sequence = sequence, .phase = phase, .bucket = bucket};
+}
+
+void walk_begin(struct walk *walk, uint64_t sequence, enum phase phase) {
+  start(walk, sequence, phase, -1);
+}
+
+void walk_end(struct walk *walk, uint64_t sequence, enum phase phase) {
+  start(walk, sequence, phase, BUCKETS);
+}
+
+/* The acquire that read `used` shows the flags as they were when the last of these hooks was added. */
+static bool is_worth_it(const struct walk *walk) {
+  if (walk->end == 0 || walk->phase == PHASES) return walk->end > 0;
+  return atomic_load_explicit(&walk->chunk->has[walk->phase], memory_order_relaxed);
+}
+
+/* Stands at a chunk, if it has hooks for this walk. */
+static bool stand_at(struct walk *walk, struct chunk *chunk) {
+  walk->chunk = chunk;
+  walk->end = chunk_count_until(chunk, walk->sequence);
+  if (!is_worth_it(walk)) return false;
+  walk->callbacks = walk->phase == PHASES ? NULL : chunk_callbacks(chunk, walk->phase);
+  walk->data = chunk_data(chunk);
+  walk->sparse = registry_has_retired();
+  walk->refuses = walk->phase == PREPARE && atomic_load_explicit(&chunk->refuses, memory_order_relaxed);
+  return true;
+}
+
+static struct chunk *next_chunk(struct walk *walk) {
+  struct chunk *chunk = walk->chunk == NULL ? NULL : word_pointer(&walk->chunk->next);
+  while (chunk == NULL && ++walk->bucket < BUCKETS) {
+    if (word_pointer(&walk->table->branch[walk->bucket / FAN]) == NULL)
+      walk->bucket |= FAN - 1;
+    else
+      chunk = table_first_chunk(walk->table, (unsigned)walk->bucket);
+  }
+  return chunk;
+}
+
+static struct chunk *previous_chunk(struct walk *walk) {
+  struct chunk *chunk = walk->chunk == NULL ? NULL : walk->chunk->previous;
+  while (chunk == NULL && --walk->bucket >= 0) {
+    if (word_pointer(&walk->table->branch[walk->bucket / FAN]) == NULL)
+      walk->bucket -= walk->bucket % FAN;
+    else
+      chunk = table_last_chunk(walk->table, (unsigned)walk->bucket);
+  }
+  return chunk;
+}
+
+bool walk_forward(struct walk *walk) {
+  for (struct chunk *chunk; walk->table != NULL && (chunk = next_chunk(walk)) != NULL;)
+    if (stand_at(walk, chunk)) return true;
+  return false;
+}
+
+bool walk_backward(struct walk *walk) {
+  for (struct chunk *chunk; walk->table != NULL && (chunk = previous_chunk(walk)) != NULL;)
+    if (stand_at(walk, chunk)) return true;
+  return false;
+}
+
+/* Where the chunk has no such callback, the array is zero. */
+void walk_go_on(struct walk *walk, enum phase phase) {
+  walk->phase = phase;
+  walk->callbacks = chunk_callbacks(walk->chunk, phase);
+}
+
+bool walk_takes_part(const struct walk *walk, size_t i) {
+  uint64_t retired = atomic_load_explicit(&chunk_records(walk->chunk)[i].retired, memory_order_relaxed);
+  return retired == 0 || retired >> 1 > walk->sequence;
+}
+
+bool walk_refuses(const struct walk *walk, size_t i) {
+  return chunk_records(walk->chunk)[i].detail->refuses;
+}
+
+bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
+  struct contents hook;
+  slot_read((struct slot){walk->chunk, i}, &hook);
+  const struct detail *detail = hook.detail;
+  if (detail == NULL) return false;
+  *info = (struct atfork_info){
+      .id = id_of((unsigned)walk->bucket, hook.sequence),
+      .generation = detail->generation,
+      .hook =
+          {
+              .name = detail->name,
+              .priority = walk->bucket + ATFORK_PRIORITY_MIN,
+              .prepare = detail->refuses ? NULL : hook.callbacks[PREPARE],
+              .parent = hook.callbacks[PARENT],
+              .child = hook.callbacks[CHILD],
+              .try_prepare = detail->refuses ? (try_callback)(any_callback)hook.callbacks[PREPARE] : NULL,
+              .data = hook.data,
+              .destroy = detail->destroy,
+          },
+  };
+  return true;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A walk over the hooks in run order, or against it, a chunk at a time:
+ *
+ *   walk_begin(&walk, sequence, CHILD);
+ *   while (walk_forward(&walk))
+ *     for (size_t i = 0; i < walk.end; i++) … walk.callbacks[i] … walk.data[i] …
+ */
+#ifndef ATFORK_WALK_H
+#define ATFORK_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atfork.h"
+#include "table.h"
+
+struct walk {
+  /* The first `end` hooks of a chunk. */
+  size_t end;
+  const _Atomic(callback) *callbacks; /* of the walk's phase; NULL in the slots of those that are buried */
+  void *const *data;
+  bool sparse;  /* some of them may be retired: ask walk_takes_part() */
+  bool refuses; /* some of them may have a try_prepare: ask walk_refuses() */
+  /* Private. */
+  const struct table *table;
+  uint64_t sequence;
+  enum phase phase;
+  int bucket;
+  struct chunk *chunk;
+};
+
+/* Of the hooks that have a callback for `phase`, or of all if it is PHASES; then step until false. */
+void walk_begin(struct walk *walk, uint64_t sequence, enum phase phase);
+bool walk_forward(struct walk *walk);
+void walk_end(struct walk *walk, uint64_t sequence, enum phase phase);
+bool walk_backward(struct walk *walk);
+
+/* Has it go on from where it stands in another phase. */
+void walk_go_on(struct walk *walk, enum phase phase);
+
+/* The hook at index `i` < walk->end. */
+bool walk_takes_part(const struct walk *walk, size_t i);
+bool walk_refuses(const struct walk *walk, size_t i);
+
+/* False when it is buried. */
+bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);
+
+#endif
