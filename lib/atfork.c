@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "fork.h"
+#include "os.h"
 #include "process.h"
 
 #define TEXT_OF(number) #number
@@ -30,6 +31,25 @@ uint64_t atfork_seed(uint64_t base) {
 
 int atfork_poll(void) {
   return fork_catch_up();
+}
+
+int atfork_token(char *buf, size_t size) {
+  if (buf == NULL && size != 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  fork_enter();
+  return (int)process_token(buf, size);
+}
+
+int atfork_spawned(const char *token) {
+  static const char variable[] = "ATFORK_TOKEN";
+  int before = errno;
+  int error = fork_spawned(token != NULL ? token : os_environment(variable));
+  errno = error != 0 ? error : before;
+  if (error != 0) return -1;
+  if (token == NULL) os_forget(variable);
+  return 0;
 }
 
 const uint64_t *atfork_mark(void) {

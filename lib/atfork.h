@@ -14,6 +14,8 @@
  * syscall(SYS_fork).  atfork_generation() and atfork_once() notice it at once; the child hooks run
  * at atfork_poll(), or before the process's next ordinary fork.
  *
+ * A worker that is spawned rather than forked takes its place in the tree by a token: atfork_token(), atfork_spawned().
+ *
  * Callbacks run in the thread that forks, and no lock of the library is held meanwhile: they may
  * register, unregister, call everything declared here, and fork.  They must return: leaving one by
  * longjmp(3), by an exception or by ending the thread is undefined.  The library allocates nothing
@@ -210,6 +212,39 @@ struct atfork_info {
  * Thread-safe.  Async-signal-safe: as visit is.  Since 0.1.
  */
 ATFORK_API int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
+
+/*
+ * Writes a token that names the next worker which this process spawns: by posix_spawn(3), by exec(3), on a machine of
+ * its own.  The worker hands it to atfork_spawned(), and so takes its place in the tree as the next child that this
+ * process would fork: its generation is this one's + 1, its lineage "0.1", "0.2", …, from the same count.
+ *
+ * A token is text without blanks; it is for one worker, and travels by argument, or as ATFORK_TOKEN in the environment.
+ * It is no secret, and no proof of who made it.
+ *
+ * buf      where to; always terminated when size > 0; may be NULL when size is 0
+ * size     of buf, in bytes: 1,024 are enough for every token.  What does not fit is cut off, and then no number
+ *          is used up
+ * Returns  the token's length in bytes without the terminator, as snprintf(3) does; or -1 and errno:
+ *          EINVAL  buf is NULL and size is not 0
+ * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ */
+ATFORK_API int atfork_token(char *buf, size_t size);
+
+/*
+ * In a worker that was spawned rather than forked: takes the place in the tree that the token names, and runs the child
+ * hooks registered so far, in order.  From there on generation, lineage and seeds are those of this place, and
+ * each atfork_once() is due again.  Call it once, as the worker starts and before it has threads.
+ *
+ * A token from the environment is taken out of it, so that what this process spawns in its turn does not take itself
+ * for this one.  In a setuid or setgid program the environment is not looked at.
+ *
+ * token    from atfork_token(); NULL: the environment variable ATFORK_TOKEN
+ * Returns  0; or -1 and errno, with nothing changed:
+ *          EINVAL    there is no token, or it is not one that atfork_token() has written, whole
+ *          EALREADY  the place of this process is known: it was forked, or it has done this before
+ * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
+ */
+ATFORK_API int atfork_spawned(const char *token);
 
 /*
  * The version of the library that runs, "MAJOR.MINOR.MICRO"; ATFORK_VERSION_MAJOR, _MINOR and _MICRO are

@@ -145,17 +145,17 @@ static void on_parent(void) {
  * which hooks its child phase has, before any is added.  What they were unregistering is taken over only when this
  * thread is not inside an update itself, so perhaps later.
  */
-static void settle(uint64_t mark, bool was_bypassed) {
+static void settle(bool was_bypassed) {
   bool nested = lock_enter();
-  if (atomic_load(&transient()->settled) != mark) {
+  if (!atomic_load(&transient()->settled)) {
     registry_undo();
     frame_keep_own();
     if (was_bypassed) atomic_store(&forks()->birth, sequence_now());
-    atomic_store_explicit(&transient()->settled, mark, memory_order_release);
+    atomic_store_explicit(&transient()->settled, true, memory_order_release);
   }
-  if (!nested && atomic_load(&transient()->adopted) != mark) {
+  if (!nested && !atomic_load(&transient()->adopted)) {
     registry_adopt();
-    atomic_store_explicit(&transient()->adopted, mark, memory_order_release);
+    atomic_store_explicit(&transient()->adopted, true, memory_order_release);
   }
   lock_leave(nested);
 }
@@ -168,7 +168,7 @@ static void on_child(void) {
   process_born(frame->number);
   frame->number = 0;
   uint64_t mark = process_mark();
-  settle(mark, false);
+  settle(false);
   atomic_store_explicit(&forks()->dispatched, mark, memory_order_relaxed);
   run_child(frame_sequence(frame), mark);
   fork_end(frame);
@@ -190,7 +190,7 @@ bool fork_is_handled(void) {
 
 uint64_t fork_enter(void) {
   uint64_t mark = process_mark();
-  if (atomic_load_explicit(&transient()->adopted, memory_order_acquire) != mark) settle(mark, true);
+  if (!atomic_load_explicit(&transient()->adopted, memory_order_acquire)) settle(true);
   if (!fork_is_handled()) handle_forks();
   return mark;
 }
@@ -208,4 +208,19 @@ int fork_catch_up(void) {
   fork_end(frame);
   errno = error;
   return count;
+}
+
+/* ---- Spawned workers ---- */
+
+/* To its hooks it is as if a fork that bypassed nothing had just made this process. */
+int fork_spawned(const char *token) {
+  fork_enter();
+  int error = process_spawned(token);
+  if (error != 0) return error;
+  uint64_t mark = process_mark();
+  atomic_store_explicit(&forks()->dispatched, mark, memory_order_relaxed);
+  struct frame *frame = frame_begin();
+  run_child(frame_sequence(frame), mark);
+  fork_end(frame);
+  return 0;
 }

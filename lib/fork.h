@@ -29,4 +29,7 @@ void fork_wait(uint64_t sequence);
 /* Runs the child hooks that a bypassing fork missed; how many. */
 int fork_catch_up(void);
 
+/* Takes the place in the tree that a token names, and runs the child hooks; 0, EINVAL or EALREADY. */
+int fork_spawned(const char *token);
+
 #endif

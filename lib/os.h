@@ -38,6 +38,11 @@ void os_wake_all(_Atomic uint32_t *word);
 /* Lets other threads run for a while: longer with each attempt, 1 ms at the most. */
 void os_back_off(unsigned attempt);
 
+/* A variable of the environment; NULL when it is not set, or this is a setuid program, whose environment is not to be
+ * trusted.  And takes it out of there. */
+const char *os_environment(const char *name);
+void os_forget(const char *name);
+
 /* The number of this process, different from that of every process alive that it can see. */
 uint64_t os_process(void);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* MADV_WIPEONFORK, syscall() */
+#define _GNU_SOURCE /* MADV_WIPEONFORK, secure_getenv(), syscall() */
 #include "os.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -91,6 +92,14 @@ void os_back_off(unsigned attempt) {
     nanosleep(&(struct timespec){.tv_nsec = nap}, NULL);
   }
   errno = error;
+}
+
+const char *os_environment(const char *name) {
+  return secure_getenv(name);
+}
+
+void os_forget(const char *name) {
+  unsetenv(name);
 }
 
 uint64_t os_process(void) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "process.h"
 
-#include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -9,11 +9,9 @@
 #include "os.h"
 #include "state.h"
 #include "thread.h"
-
-enum { NUMBER_MAX = 22 /* '.', 'p', 20 digits */, DIGEST_SIZE = 17 /* '~', 16 digits */ };
+#include "token.h"
 
 _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "callers read the mark as a uint64_t");
-_Static_assert(LINEAGE_MAX > DIGEST_SIZE + NUMBER_MAX, "a digest and a number fit");
 
 _Thread_local struct thread atfork_thread;
 
@@ -36,66 +34,30 @@ __attribute__((constructor)) static void note_load(void) {
   process()->identity[0].process = process()->loaded_by;
 }
 
-/* SplitMix64's output function (variant 13 of David Stafford's mixers): a bijection of 64 bits. */
-static uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
-static uint64_t hash(uint64_t base, const char *text, size_t length) {
-  const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
-  uint64_t state = mix(base + golden);
-  for (size_t i = 0; i < length; i++) state = mix(state + golden + (unsigned char)text[i]);
-  return state;
-}
-
-/* By hand, as the first snprintf() in a child would fault in some ten pages of the C library. */
-static size_t put_number(char *to, uint64_t number) {
-  char digits[20];
-  size_t count = 0;
-  do {
-    digits[count++] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
-  for (size_t i = 0; i < count; i++) to[i] = digits[count - 1 - i];
-  return count;
-}
-
-/* Keeps a lineage that has no room for one more number unique and short. */
-static size_t put_digest(char *to, const char *text, size_t length) {
-  uint64_t digest = hash(0, text, length);
-  to[0] = '~';
-  for (unsigned i = 0; i < 16; i++) {
-    unsigned digit = (unsigned)(digest >> (60 - 4 * i)) & 15;
-    to[1 + i] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
-  }
-  return DIGEST_SIZE;
+/* Under the lock or in the child of a fork: the identity that is not in force, to be written and then put there. */
+static struct identity *next_identity(uint32_t version, uint64_t generation) {
+  struct identity *next = &process()->identity[(version & 1) ^ 1];
+  next->generation = generation;
+  next->process = atomic_load(&process()->wiped) ? 0 : os_process();
+  atomic_store_explicit(&next->children, 0, memory_order_relaxed);
+  return next;
 }
 
 /*
- * Makes this process the child of the one that `version` was in force in.  Writes the identity that is not
- * in force, then puts it there by one exchange: a fork or a signal handler in the middle sees the old one,
- * begins anew and writes the same bytes; whoever comes second changes nothing.
+ * By one exchange: a fork or a signal handler before it sees the old identity, begins anew and writes the same
+ * bytes; whoever comes second changes nothing.
  */
-static void become(uint32_t version, bool bypassed, uint64_t number) {
-  const struct identity *from = &process()->identity[version & 1];
-  struct identity *to = &process()->identity[(version & 1) ^ 1];
-  to->generation = from->generation + 1;
-  to->process = atomic_load(&process()->wiped) ? 0 : os_process();
-  atomic_store_explicit(&to->children, 0, memory_order_relaxed);
-  size_t length = from->length;
-  if (length + NUMBER_MAX > LINEAGE_MAX)
-    length = put_digest(to->lineage, from->lineage, length);
-  else
-    for (size_t i = 0; i < length; i++) to->lineage[i] = from->lineage[i];
-  to->lineage[length++] = '.';
-  if (bypassed) to->lineage[length++] = 'p';
-  length += put_number(to->lineage + length, number);
-  assert(length <= LINEAGE_MAX);
-  to->length = (uint32_t)length;
+static void put_in_force(uint32_t version) {
   atomic_compare_exchange_strong_explicit(&process()->version, &version, version + 1, memory_order_release,
                                           memory_order_relaxed);
+}
+
+/* Makes this process the child of the one that `version` was in force in. */
+static void become(uint32_t version, bool bypassed, uint64_t number) {
+  const struct identity *from = &process()->identity[version & 1];
+  struct identity *to = next_identity(version, from->generation + 1);
+  to->length = (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, number);
+  put_in_force(version);
 }
 
 /* Release pairs with the acquire in process_mark(). */
@@ -136,8 +98,8 @@ static void claim_transient(void) {
     }
     if (!atomic_compare_exchange_strong(&t->process, &of, ~self)) continue;
     atomic_store(&t->owner, 0);
-    atomic_store(&t->settled, 0);
-    atomic_store(&t->adopted, 0);
+    atomic_store(&t->settled, false);
+    atomic_store(&t->adopted, false);
     atomic_store(&t->process, self);
     return;
   }
@@ -182,16 +144,21 @@ void process_born(uint64_t number) {
   set_mark();
 }
 
+/* As snprintf() does. */
+static size_t show(char *buf, size_t size, const char *text, size_t length) {
+  size_t shown = length < size ? length : size - 1;
+  if (size > 0) {
+    memcpy(buf, text, shown);
+    buf[shown] = '\0';
+  }
+  return length;
+}
+
 /* A handler that forks in the middle of these leaves its child a new identity: then once more. */
 size_t process_lineage(char *buf, size_t size) {
   for (;;) {
     const struct identity *in_force = identity();
-    size_t length = in_force->length;
-    size_t shown = length < size ? length : size - 1;
-    if (size > 0) {
-      memcpy(buf, in_force->lineage, shown);
-      buf[shown] = '\0';
-    }
+    size_t length = show(buf, size, in_force->lineage, in_force->length);
     if (identity() == in_force) return length;
   }
 }
@@ -199,7 +166,48 @@ size_t process_lineage(char *buf, size_t size) {
 uint64_t process_seed(uint64_t base) {
   for (;;) {
     const struct identity *in_force = identity();
-    uint64_t seed = hash(base, in_force->lineage, in_force->length);
+    uint64_t seed = lineage_hash(base, in_force->lineage, in_force->length);
     if (identity() == in_force) return seed;
   }
+}
+
+/* A number is taken only for a token that its caller has got whole. */
+size_t process_token(char *buf, size_t size) {
+  for (;;) {
+    char lineage[LINEAGE_MAX], token[TOKEN_MAX];
+    struct identity *in_force = identity();
+    uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
+    size_t length = lineage_of_child(lineage, in_force->lineage, in_force->length, false, children + 1);
+    length = token_write(token, in_force->generation + 1, lineage, length);
+    if (identity() != in_force) continue;
+    if (length < size && !atomic_compare_exchange_strong_explicit(&in_force->children, &children, children + 1,
+                                                                  memory_order_relaxed, memory_order_relaxed))
+      continue;
+    return show(buf, size, token, length);
+  }
+}
+
+/* The numbers of children go on where they are, as some may have been given already. */
+static void become_spawned(uint32_t version, const struct token *token) {
+  const struct identity *from = &process()->identity[version & 1];
+  struct identity *to = next_identity(version, token->generation);
+  atomic_store_explicit(&to->children, atomic_load_explicit(&from->children, memory_order_relaxed),
+                        memory_order_relaxed);
+  memcpy(to->lineage, token->lineage, token->length);
+  to->length = (uint32_t)token->length;
+  put_in_force(version);
+}
+
+int process_spawned(const char *text) {
+  struct token token;
+  bool is_good = text != NULL && token_read(text, &token);
+  bool nested = lock_enter();
+  uint32_t version = atomic_load(&process()->version);
+  bool is_root = process()->identity[version & 1].generation == 0;
+  if (is_root && is_good) {
+    become_spawned(version, &token);
+    set_mark();
+  }
+  lock_leave(nested);
+  return !is_root ? EALREADY : !is_good ? EINVAL : 0;
 }

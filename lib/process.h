@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who this process is: generation, lineage, seed.  Knows nothing of hooks.
+ * Who this process is: generation, lineage, seed, token.  Knows nothing of hooks.
  */
 #ifndef ATFORK_PROCESS_H
 #define ATFORK_PROCESS_H
@@ -29,8 +29,11 @@ void process_born(uint64_t number);
 /* Where the mark stands for atfork_mark(). */
 const uint64_t *process_mark_address(void);
 
-/* As atfork_lineage() and atfork_seed(), in a process that has been looked at. */
+/* As the public functions of these names, in a process that has been looked at.  The last gives 0, EINVAL or
+ * EALREADY. */
 size_t process_lineage(char *buf, size_t size);
 uint64_t process_seed(uint64_t base);
+size_t process_token(char *buf, size_t size);
+int process_spawned(const char *token);
 
 #endif

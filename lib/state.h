@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STATE_SIZE = 4096, LINEAGE_MAX = 920, FRAMES_PER_BLOCK = 40 };
+#include "lineage.h"
+
+enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 40 };
 
 struct identity {
   uint64_t generation;

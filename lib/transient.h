@@ -9,6 +9,7 @@
 #define ATFORK_TRANSIENT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "event.h"
@@ -24,10 +25,10 @@ struct transient {
   struct event lock_free;
   /* frame.c */
   struct event walk_ended;
-  /* fork.c: the marks of the process that has cleared away what other threads of its parent left, and of the
-   * one that has taken over what they were unregistering */
-  _Atomic uint64_t settled;
-  _Atomic uint64_t adopted;
+  /* fork.c: this process has cleared away what other threads of its parent left, and has taken over what they
+   * were unregistering */
+  _Atomic bool settled;
+  _Atomic bool adopted;
   /* once.c */
   struct event init_ended;
 };

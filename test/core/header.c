@@ -30,5 +30,6 @@ int main(void) {
   atfork_once(&once, nothing, text);
   if (atfork_generation() != 0 || atfork_poll() != 0 || atfork_lineage(text, sizeof text) != 1) return 1;
   if (atfork_foreach(visit, 0) != 0 || atfork_seed(1) == atfork_seed(2) || atfork_version()[0] == 0) return 1;
+  if (atfork_token(text, sizeof text) < 8 || atfork_spawned(text) != -1) return 1;
   return ATFORK_VERSION_MAJOR < 0 || ATFORK_VERSION_MINOR < 0 || ATFORK_VERSION_MICRO < 0;
 }

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "lineage.h"
+
+#include <assert.h>
+
+_Static_assert(LINEAGE_MAX > 1 + DIGEST_SIZE + 2 + NUMBER_MAX, "a digest and a number fit");
+
+/* SplitMix64's output function (variant 13 of David Stafford's mixers): a bijection of 64 bits. */
+static uint64_t mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
+uint64_t lineage_hash(uint64_t base, const char *text, size_t length) {
+  const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
+  uint64_t state = mix(base + golden);
+  for (size_t i = 0; i < length; i++) state = mix(state + golden + (unsigned char)text[i]);
+  return state;
+}
+
+size_t put_number(char *to, uint64_t number) {
+  char digits[NUMBER_MAX];
+  size_t count = 0;
+  do {
+    digits[count++] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  for (size_t i = 0; i < count; i++) to[i] = digits[count - 1 - i];
+  return count;
+}
+
+size_t put_digest(char *to, uint64_t digest) {
+  for (unsigned i = 0; i < DIGEST_SIZE; i++) {
+    unsigned digit = (unsigned)(digest >> (60 - 4 * i)) & 15;
+    to[i] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
+  }
+  return DIGEST_SIZE;
+}
+
+/* A lineage that has no room for one more number becomes a digest of itself, and so stays unique and short. */
+static size_t put_parent(char *to, const char *from, size_t length) {
+  if (length + 2 + NUMBER_MAX <= LINEAGE_MAX) {
+    for (size_t i = 0; i < length; i++) to[i] = from[i];
+    return length;
+  }
+  to[0] = '~';
+  return 1 + put_digest(to + 1, lineage_hash(0, from, length));
+}
+
+size_t lineage_of_child(char *to, const char *from, size_t length, bool by_pid, uint64_t number) {
+  size_t end = put_parent(to, from, length);
+  to[end++] = '.';
+  if (by_pid) to[end++] = 'p';
+  end += put_number(to + end, number);
+  assert(end <= LINEAGE_MAX);
+  return end;
+}
+
+static bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+static bool is_hexadecimal(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+/* "0", or a digest. */
+static size_t skip_root(const char *text, size_t length) {
+  if (length >= 1 && text[0] == '0') return 1;
+  if (length < 1 + DIGEST_SIZE || text[0] != '~') return 0;
+  for (size_t i = 1; i <= DIGEST_SIZE; i++)
+    if (!is_hexadecimal(text[i])) return 0;
+  return 1 + DIGEST_SIZE;
+}
+
+/* ".1", ".p4711". */
+static size_t skip_child(const char *text, size_t length) {
+  size_t start = length >= 2 && text[1] == 'p' ? 2 : 1;
+  size_t end = start;
+  while (end < length && is_digit(text[end])) end++;
+  bool is_good = length > start && text[0] == '.' && text[start] != '0' && end > start && end - start <= NUMBER_MAX;
+  return is_good ? end : 0;
+}
+
+bool lineage_is_valid(const char *text, size_t length) {
+  size_t at = length > LINEAGE_MAX ? 0 : skip_root(text, length);
+  size_t step = at;
+  while (at < length && step != 0) at += step = skip_child(text + at, length - at);
+  return step != 0;
+}
