@@ -142,13 +142,13 @@ static void on_parent(void) {
 
 /*
  * In a new process, once: clears away what the parent's other threads were doing.  If it `was_bypassed`, notes
- * which hooks its child phase has, before any is added.  What they were unregistering is taken over only when this
- * thread is not inside an update itself, so perhaps later.
+ * which hooks its child phase has, before any is added.  Their part of the registry is put right only when this
+ * thread is not inside an update itself, which goes on in the child: then there is none, but for what they were
+ * unregistering, and that can wait.
  */
 static void settle(bool was_bypassed) {
   bool nested = lock_enter();
   if (!atomic_load(&transient()->settled)) {
-    registry_undo();
     frame_keep_own();
     if (was_bypassed) atomic_store(&forks()->birth, sequence_now());
     atomic_store_explicit(&transient()->settled, true, memory_order_release);

@@ -24,7 +24,7 @@ static struct registry *registry(void) {
  * Who finds the word stored but the sequence not advanced puts it back: a child whose other threads are gone,
  * or a signal handler inside this thread's own update.
  */
-void registry_undo(void) {
+static void undo_uncommitted(void) {
   struct intent *intent = &registry()->intent;
   word *changed = atomic_load_explicit(&intent->word, memory_order_acquire);
   if (changed == NULL) return;
@@ -83,7 +83,7 @@ static bool renew_table(void) {
  * commit, and starts over.
  */
 static bool update_begin(bool nested) {
-  registry_undo();
+  undo_uncommitted();
   return nested || registry_table() == NULL ? renew_table() : true;
 }
 
@@ -195,7 +195,7 @@ uint64_t registry_retire(atfork_id id, bool deferred, struct grave *grave) {
   struct slot slot;
   uint64_t sequence = 0;
   int error = ENOENT;
-  registry_undo();
+  undo_uncommitted();
   if (nested && table_find(registry_table(), id, &slot) && !renew_table())
     error = ENOMEM;
   else
@@ -213,7 +213,7 @@ static bool is_owned(struct slot slot, const void *dso) {
 atfork_id registry_retire_owned(const void *dso, atfork_id from) {
   bool nested = lock_enter();
   struct slot slot;
-  registry_undo();
+  undo_uncommitted();
   atfork_id id = table_search(registry_table(), from, is_owned, dso, &slot);
   if (id != 0 && update_begin(nested)) retire(id, false, &slot);
   lock_leave(nested);
@@ -241,7 +241,7 @@ void registry_adopt(void) {
   struct slot slot;
   uint64_t count;
   struct table *table;
-  registry_undo();
+  undo_uncommitted();
   if (!registry_has_retired()) return;
   do {
     table = registry_table();
@@ -287,7 +287,7 @@ void registry_collect(void) {
   if (!has_waste()) return;
   bool nested = lock_enter();
   if (!nested) {
-    registry_undo();
+    undo_uncommitted();
     if (atomic_exchange(&registry()->wasteful, false)) renew_table();
     free_outgrown(frame_oldest());
   }

@@ -61,11 +61,8 @@ void registry_bury(atfork_id id, struct grave *grave);
  * `oldest` or later; false when there is none. */
 bool registry_bury_due(atfork_id after, uint64_t oldest, struct grave *grave);
 
-/* In a new process: what other threads of its parent were about to commit is undone.  Under the lock. */
-void registry_undo(void);
-
-/* In a new process: what other threads of its parent were unregistering is deferred here.  Under the lock, not
- * nested. */
+/* In a new process, under the lock and not nested: what other threads of its parent were about to commit is undone,
+ * and what they were unregistering is deferred. */
 void registry_adopt(void);
 
 /* Gives back what no walk needs, and shrinks when most is dead. */

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Promise 9 to its limit: a process is made, by every way and by this thread or another, before each single instruction
+ * of the library in each function of the API.  The processor's trap flag has a signal come after every instruction.
+ */
+#include <atfork.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <glib.h>
+#include <link.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+/* ---- Stepping ---- */
+
+enum { TRAP_FLAG = 0x100 };
+
+/* Beyond the red zone, which a leaf function may use without moving the stack pointer. */
+#define CHANGE_FLAGS(change)                                                                             \
+  __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\t" change "\n\tpopfq\n\tlea 128(%%rsp), %%rsp" :: \
+                       : "cc", "memory")
+
+static void step_begin(void) {
+  CHANGE_FLAGS("orq $0x100, (%%rsp)");
+}
+static void step_end(void) {
+  CHANGE_FLAGS("andq $~0x100, (%%rsp)");
+}
+
+static struct { uintptr_t begin, end; } library;
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *address) {
+  (void)size;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+    uintptr_t begin = info->dlpi_addr + header->p_vaddr;
+    if (header->p_type != PT_LOAD || (uintptr_t)address - begin >= header->p_memsz) continue;
+    library.begin = begin;
+    library.end = begin + header->p_memsz;
+    return 1;
+  }
+  return 0;
+}
+
+/* ---- What is done at an instruction ---- */
+
+static int steps;      /* instructions of the library so far */
+static int next;       /* act there */
+static bool once_only; /* and no more in this run */
+static bool has_acted;
+static bool continuing; /* in a child that goes on with the interrupted call */
+static void (*action)(ucontext_t *context);
+static struct {
+  uintptr_t at;
+  int status;
+} failure;
+
+/*
+ * One instruction in `stride`, and, as a call of very many goes round a loop, far fewer later.  Where a run starts
+ * differs from one to the next, so that together they act at all.  ATFORK_STRIDE=1 has each act at all.
+ */
+enum { LONG = 700, LONG_STRIDE = 4001 };
+#ifdef __SANITIZE_ADDRESS__
+static int stride = 17; /* it makes many more instructions of the same code, and slow forks */
+#else
+static int stride = 3;
+#endif
+
+static int first_step(void) {
+  static int runs;
+  return 1 + runs++ % stride;
+}
+
+static int next_step(int step) {
+  return step + (step < LONG ? stride : LONG_STRIDE);
+}
+
+static void on_step(int signal, siginfo_t *info, void *context) {
+  (void)signal;
+  (void)info;
+  ucontext_t *interrupted = context;
+  uintptr_t at = (uintptr_t)interrupted->uc_mcontext.gregs[REG_RIP];
+  if (at < library.begin || at >= library.end || failure.status != 0) return;
+  if (++steps != next) return;
+  has_acted = true;
+  next = next_step(next);
+  int error = errno;
+  if (once_only) interrupted->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+  action(interrupted);
+  if (failure.status != 0) failure.at = at;
+  errno = error;
+}
+
+static void note_end_of(pid_t pid) {
+  int status = -1;
+  pid_t ended;
+  do ended = waitpid(pid, &status, 0);
+  while (ended < 0 && errno == EINTR);
+  if (ended != pid || !WIFEXITED(status) || WEXITSTATUS(status) != CHILD_PASSED) failure.status = status;
+}
+
+/* ---- Hooks, and what a child sees of them ---- */
+
+enum { BASE = 3 };
+static int ran[BASE];       /* how often each of the hooks that are always there ran in this process */
+static atfork_id under_way; /* the hook that the interrupted call unregisters, or 0 */
+static int destroyed;       /* how often its destroy ran */
+static int others_before;   /* how many other hooks there were before the call */
+
+static void count(void *counter) {
+  ++*(int *)counter;
+}
+static void nothing(void *unused) {
+  (void)unused;
+}
+
+struct view {
+  int base;
+  bool in_order;
+  bool has_under_way;
+  int others;
+};
+
+static int look_at(const struct atfork_info *info, void *arg) {
+  struct view *view = arg;
+  if (info->hook.child == count && info->hook.data >= (void *)ran && info->hook.data < (void *)(ran + BASE)) {
+    view->in_order &= info->hook.data == &ran[view->base];
+    view->base++;
+  } else if (info->id == under_way) {
+    view->has_under_way = true;
+  } else {
+    view->others++;
+  }
+  return 0;
+}
+
+static struct view look(void) {
+  struct view view = {.in_order = true};
+  child_check_int(atfork_foreach(look_at, &view), ==, 0);
+  return view;
+}
+
+static void hooks_ran(int times) {
+  for (int i = 0; i < BASE; i++) child_check_int(ran[i], ==, times);
+}
+
+static bool hooks_ran_again(void) {
+  return ran[0] == 2;
+}
+
+static void grandchild(void) {
+  child_check(hooks_ran_again());
+  child_check_int(atfork_poll(), ==, 0);
+}
+
+/* In a child, whatever its parent was in the middle of. */
+static void use_everything(bool bypassed) {
+  char text[1024];
+  static struct atfork_once once;
+  alarm(60);
+  child_check_int(atfork_generation(), ==, 1);
+  hooks_ran(bypassed ? 0 : 1);
+  struct view view = look();
+  child_check_int(view.base, ==, BASE);
+  child_check(view.in_order);
+  child_check_int(view.others, <=, others_before + 1);
+  int polled = atfork_poll();
+  child_check_int(polled, >=, bypassed ? BASE : 0);
+  child_check_int(polled, <=, bypassed ? BASE + 1 : 0);
+  hooks_ran(1);
+  atfork_id id = atfork_register(&(struct atfork_hook){.priority = 7, .parent = nothing});
+  child_check_int(id, !=, 0);
+  child_check_int(look().others, ==, view.others + 1);
+  child_check_int(atfork_unregister(id), ==, 0);
+  child_check_int(atfork_unregister(id), ==, -1);
+  child_check_int(atfork_lineage(text, sizeof text), ==, strlen(text));
+  child_check_int(atfork_token(text, sizeof text), ==, strlen(text));
+  child_check_int(atfork_seed(1), !=, atfork_seed(2));
+  atfork_once(&once, nothing, NULL);
+  in_child(fork, grandchild);
+  hooks_ran(1);
+}
+
+/*
+ * The hook that another thread was unregistering is there, or has ended, here too; but for the few instructions in
+ * which that thread is about to call destroy, and is taken to have done so.
+ */
+enum { ABOUT_TO = 60 };
+static int *about_to_end;
+
+static void check_under_way(void) {
+  if (under_way == 0) return;
+  if (look().has_under_way) child_check_int(atfork_unregister(under_way), ==, 0);
+  child_check_int(atfork_unregister(under_way), ==, -1);
+  child_check_int(destroyed, <=, 1);
+  if (destroyed == 0) ++*about_to_end;
+}
+
+/* ---- Actions ---- */
+
+static const struct way *way;
+
+/* The handler makes a child, which uses everything there and ends. */
+static void handler_forks(ucontext_t *context) {
+  (void)context;
+  pid_t pid = way->fork();
+  if (pid == 0) {
+    use_everything(way->bypasses);
+    child_passes();
+  }
+  note_end_of(pid);
+}
+
+/* The handler makes a child, which returns from it and goes on with the interrupted call. */
+static void handler_forks_and_returns(ucontext_t *context) {
+  pid_t pid = way->fork();
+  if (pid == 0) {
+    alarm(60);
+    continuing = true;
+    context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+    return;
+  }
+  note_end_of(pid);
+}
+
+/*
+ * Another thread makes a child while this one stands still, until the child has ended: in the parent that thread may
+ * have to wait for what this one holds.
+ */
+static struct gate to_other, child_ended, from_other;
+
+static void in_other_child(void) {
+  use_everything(way->bypasses);
+  check_under_way();
+  gate_open(&child_ended);
+  child_passes();
+}
+
+static void *fork_when_told(void *unused) {
+  for (;;) {
+    gate_wait(&to_other);
+    if (way == NULL) return unused;
+    pid_t pid = way->fork();
+    if (pid == 0) in_other_child();
+    note_end_of(pid);
+    gate_open(&from_other);
+  }
+}
+
+static void other_thread_forks(ucontext_t *context) {
+  (void)context;
+  gate_open(&to_other);
+  gate_wait(&child_ended);
+}
+
+/* The handler's own hooks come and go. */
+static void handler_updates(ucontext_t *context) {
+  (void)context;
+  atfork_id ids[2];
+  for (int i = 0; i < 2; i++) ids[i] = atfork_register(&(struct atfork_hook){.priority = i, .parent = nothing});
+  for (int i = 0; i < 2; i++)
+    if (ids[i] == 0 || atfork_unregister(ids[i]) != 0) failure.status = 1;
+}
+
+/* ---- Calls ---- */
+
+static atfork_id id;
+static int result;
+static struct atfork_once once;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static char text[1024];
+
+static void no_arrangement(void) {
+}
+static void expect_registered(void) {
+  child_check_int(id, !=, 0);
+  child_check_int(atfork_unregister(id), ==, 0);
+}
+static void expect_zero(void) {
+  child_check_int(result, ==, 0);
+}
+static void expect_length(void) {
+  child_check_int(result, ==, strlen(text));
+}
+static void expect_generation(void) {
+  child_check_int(result, <=, 1);
+}
+
+static void call_register(void) {
+  id = atfork_register(&(struct atfork_hook){.name = "stepped", .parent = nothing});
+}
+static void call_register_at_new_priority(void) {
+  static int priority = 1000;
+  id = atfork_register(&(struct atfork_hook){.priority = priority++ * 31 % 30000, .parent = nothing});
+}
+static void call_register_after_fork(void) {
+  id = atfork_register_after_fork(nothing, NULL);
+}
+static void call_register_mutex(void) {
+  id = atfork_register_mutex(&mutex, 3);
+}
+
+/* So many that the next one needs a new chunk. */
+static atfork_id filling[64];
+static int filled;
+static void fill_chunk(void) {
+  for (filled = 0; filled < 8; filled++)
+    filling[filled] = atfork_register(&(struct atfork_hook){.priority = 400, .parent = nothing});
+}
+static void call_register_in_new_chunk(void) {
+  id = atfork_register(&(struct atfork_hook){.priority = 400, .parent = nothing});
+}
+static void expect_registered_beside_others(void) {
+  expect_registered();
+  for (int i = 0; i < filled; i++) child_check_int(atfork_unregister(filling[i]), ==, 0);
+}
+
+static void arrange_unregister(void) {
+  destroyed = 0;
+  under_way =
+      atfork_register(&(struct atfork_hook){.priority = 5, .parent = nothing, .data = &destroyed, .destroy = count});
+  g_assert_cmpuint(under_way, !=, 0);
+}
+static void call_unregister(void) {
+  result = atfork_unregister(under_way);
+}
+static void expect_unregistered(void) {
+  child_check_int(result, ==, 0);
+  child_check_int(destroyed, ==, 1);
+  child_check_int(atfork_unregister(under_way), ==, -1);
+  under_way = 0;
+}
+
+/* So many are dead that the next unregistration renews the table. */
+static void arrange_renewal(void) {
+  atfork_id many[80];
+  for (int i = 0; i < 80; i++) many[i] = atfork_register(&(struct atfork_hook){.priority = 9, .parent = nothing});
+  arrange_unregister();
+  for (int i = 0; i < 66; i++) g_assert_cmpint(atfork_unregister(many[i]), ==, 0);
+  memcpy(filling, many + 66, 14 * sizeof *many);
+  filled = 14;
+}
+static void call_unregister_all(void) {
+  for (int i = 0; i < filled; i++) result |= atfork_unregister(filling[i]);
+  call_unregister();
+}
+
+static void call_generation(void) {
+  result = (int)(atfork_generation)();
+}
+static void call_lineage(void) {
+  result = atfork_lineage(text, sizeof text);
+}
+static void call_token(void) {
+  result = atfork_token(text, sizeof text);
+}
+static void call_seed(void) {
+  result = atfork_seed(1) == atfork_seed(2);
+}
+static void call_poll(void) {
+  atfork_poll();
+  result = 0;
+}
+static void call_once(void) {
+  (atfork_once)(&once, nothing, NULL);
+}
+static void arrange_once(void) {
+  memset(&once, 0, sizeof once);
+}
+static void call_foreach(void) {
+  struct view view = {.in_order = true};
+  result = atfork_foreach(look_at, &view);
+}
+
+static const struct call {
+  const char *name;
+  void (*arrange)(void);
+  void (*call)(void);
+  void (*expect)(void);
+} calls[] = {
+    {"register", no_arrangement, call_register, expect_registered},
+    {"register-at-new-priority", no_arrangement, call_register_at_new_priority, expect_registered},
+    {"register-in-new-chunk", fill_chunk, call_register_in_new_chunk, expect_registered_beside_others},
+    {"register_after_fork", no_arrangement, call_register_after_fork, expect_registered},
+    {"register_mutex", no_arrangement, call_register_mutex, expect_registered},
+    {"unregister", arrange_unregister, call_unregister, expect_unregistered},
+    {"unregister-and-renew-table", arrange_renewal, call_unregister_all, expect_unregistered},
+    {"generation", no_arrangement, call_generation, expect_generation},
+    {"lineage", no_arrangement, call_lineage, expect_length},
+    {"token", no_arrangement, call_token, expect_length},
+    {"seed", no_arrangement, call_seed, expect_zero},
+    {"poll", no_arrangement, call_poll, expect_zero},
+    {"once", arrange_once, call_once, no_arrangement},
+    {"foreach", no_arrangement, call_foreach, expect_zero},
+};
+
+/* ---- Runs ---- */
+
+static void report_failure(const struct call *call) {
+  if (failure.status == 0) return;
+  Dl_info info = {0};
+  signal(SIGTRAP, SIG_DFL);
+  dladdr((void *)failure.at, &info);
+  g_error("%s, by %s: at %s+%#lx (%#lx), step %d: status %#x", call->name, way == NULL ? "-" : way->name,
+          info.dli_sname == NULL ? "?" : info.dli_sname, (unsigned long)(failure.at - (uintptr_t)info.dli_saddr),
+          (unsigned long)(failure.at - library.begin), steps, (unsigned)failure.status);
+}
+
+/* The call once, acting at `next`, and, unless it is to be once only, at each step from there on. */
+static void run_call(const struct call *call) {
+  result = 0;
+  steps = 0;
+  has_acted = false;
+  memset(ran, 0, sizeof ran);
+  memset(&failure, 0, sizeof failure);
+  call->arrange();
+  others_before = look().others;
+  step_begin();
+  call->call();
+  step_end();
+  if (continuing) {
+    call->expect();
+    use_everything(way->bypasses && ran[0] == 0);
+    child_passes();
+  }
+}
+
+static void finish_call(const struct call *call) {
+  report_failure(call);
+  call->expect();
+}
+
+/* The other two bypassing ways are the same to the library. */
+static const struct way two_ways[] = {{"fork", fork, false}, {"syscall", fork_by_syscall, true}};
+
+/* One run a step. */
+static void run_with_each_step(const struct call *call, void (*finish)(void)) {
+  int step = first_step();
+  once_only = true;
+  has_acted = true;
+  for (; has_acted; step = next_step(step)) {
+    next = step;
+    run_call(call);
+    if (has_acted) finish();
+    finish_call(call);
+  }
+  g_test_message("%s: at %d instructions", call->name, step);
+  g_assert_cmpint(step, >, 3);
+}
+
+/* All steps in one run. */
+static void run_with_all_steps(const struct call *call) {
+  once_only = false;
+  next = first_step();
+  run_call(call);
+  finish_call(call);
+  g_test_message("%s, by %s: %d instructions", call->name, way->name, steps);
+  g_assert_cmpint(steps, >, 3);
+}
+
+/* A token in the making starts over when a fork has taken its number. */
+static void run_with_steps(const struct call *call) {
+  if (strcmp(call->name, "token") == 0)
+    run_with_each_step(call, no_arrangement);
+  else
+    run_with_all_steps(call);
+}
+
+static void test_handler_forks(void) {
+  action = handler_forks;
+  for (way = two_ways; way < two_ways + 2; way++)
+    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_steps(&calls[i]);
+}
+
+static void test_handler_forks_and_returns(void) {
+  action = handler_forks_and_returns;
+  for (way = two_ways; way < two_ways + 2; way++)
+    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_steps(&calls[i]);
+}
+
+static void wait_for_other(void) {
+  gate_wait(&from_other);
+}
+
+static void test_other_thread_forks(void) {
+  pthread_t other;
+  about_to_end = share(sizeof *about_to_end);
+  gate_make(&to_other);
+  gate_make(&child_ended);
+  gate_make(&from_other);
+  g_assert_cmpint(pthread_create(&other, NULL, fork_when_told, NULL), ==, 0);
+  action = other_thread_forks;
+  for (way = two_ways; way < two_ways + 2; way++) {
+    *about_to_end = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_each_step(&calls[i], wait_for_other);
+    g_test_message("destroy was about to be called at %d instructions", *about_to_end);
+    g_assert_cmpint(*about_to_end, <=, 2 * ABOUT_TO);
+  }
+  way = NULL;
+  gate_open(&to_other);
+  pthread_join(other, NULL);
+}
+
+/* An update that is disturbed starts over, so once in each run. */
+static void test_handler_updates(void) {
+  action = handler_updates;
+  way = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_each_step(&calls[i], no_arrangement);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  if (g_getenv("ATFORK_STRIDE") != NULL) stride = atoi(g_getenv("ATFORK_STRIDE"));
+  struct sigaction on_trap = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+  sigaction(SIGTRAP, &on_trap, NULL);
+  dl_iterate_phdr(find_library, (void *)(uintptr_t)&atfork_version);
+  for (int i = 0; i < BASE; i++)
+    atfork_register(&(struct atfork_hook){.priority = i - 1, .child = count, .data = &ran[i]});
+  g_test_add_func("/every-instruction/handler-forks", test_handler_forks);
+  g_test_add_func("/every-instruction/handler-forks-and-returns", test_handler_forks_and_returns);
+  g_test_add_func("/every-instruction/other-thread-forks", test_other_thread_forks);
+  g_test_add_func("/every-instruction/handler-updates", test_handler_updates);
+  return g_test_run();
+}
