@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <glib.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "forks.h"
+#include "hooks.h"
 
 static void nothing(void *unused) {
   (void)unused;
@@ -71,9 +72,6 @@ static void test_null(void) {
   g_assert_cmpuint(atfork_register_after_fork(NULL, NULL), ==, 0);
   g_assert_cmpint(errno, ==, EINVAL);
   errno = 0;
-  g_assert_cmpuint(atfork_register_mutex(NULL, 0), ==, 0);
-  g_assert_cmpint(errno, ==, EINVAL);
-  errno = 0;
   g_assert_cmpint(atfork_foreach(NULL, NULL), ==, -1);
   g_assert_cmpint(errno, ==, EINVAL);
   errno = 0;
@@ -81,13 +79,6 @@ static void test_null(void) {
   g_assert_cmpint(errno, ==, EINVAL);
   g_assert_cmpint(atfork_lineage(NULL, 0), ==, 1);
   g_assert_cmpint(hooks(), ==, 0);
-}
-
-static void test_mutex_priority(void) {
-  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-  errno = 0;
-  g_assert_cmpuint(atfork_register_mutex(&mutex, 40000), ==, 0);
-  g_assert_cmpint(errno, ==, EINVAL);
 }
 
 static void test_ids(void) {
@@ -171,7 +162,6 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/arguments/hooks", test_hooks);
   g_test_add_func("/arguments/null", test_null);
-  g_test_add_func("/arguments/mutex-priority", test_mutex_priority);
   g_test_add_func("/arguments/ids", test_ids);
   g_test_add_func("/arguments/what-foreach-shows", test_what_foreach_shows);
   g_test_add_func("/arguments/unregister-in-foreach", test_unregister_in_foreach);

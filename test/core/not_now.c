@@ -110,6 +110,15 @@ static void test_mutexes_in_another_order(void) {
   pthread_mutex_unlock(&first);
 }
 
+static void test_mutex_arguments(void) {
+  errno = 0;
+  g_assert_cmpuint(atfork_register_mutex(NULL, 0), ==, 0);
+  g_assert_cmpint(errno, ==, EINVAL);
+  errno = 0;
+  g_assert_cmpuint(atfork_register_mutex(&first, 40000), ==, 0);
+  g_assert_cmpint(errno, ==, EINVAL);
+}
+
 static pthread_mutex_t typed;
 
 static void typed_is_usable(void) {
@@ -166,6 +175,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/not-now/what-was-prepared-is-taken-back", test_what_was_prepared_is_taken_back);
   g_test_add_func("/not-now/with-the-same-hooks", test_with_the_same_hooks);
   g_test_add_func("/not-now/mutexes-in-another-order", test_mutexes_in_another_order);
+  g_test_add_func("/not-now/mutex-arguments", test_mutex_arguments);
   g_test_add_func("/not-now/recursive-mutex", test_recursive_mutex);
   g_test_add_func("/not-now/error-checking-mutex", test_error_checking_mutex);
   g_test_add_func("/not-now/mutex-in-nested-forks", test_mutex_in_nested_forks);

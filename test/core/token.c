@@ -5,27 +5,12 @@
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "forks.h"
-
-enum { ROOM = 1024, NOBODY = 65534 };
+#include "workers.h"
 
 /* ---- Making tokens ---- */
-
-static const char *take_token(void) {
-  static char token[ROOM];
-  int length = atfork_token(token, sizeof token);
-  g_assert_cmpint(length, ==, (int)strlen(token));
-  return token;
-}
 
 static void test_as_snprintf(void) {
   char token[ROOM], small[ROOM], again[ROOM];
@@ -48,20 +33,6 @@ static void test_as_snprintf(void) {
   g_assert_cmpint(errno, ==, EINVAL);
 }
 
-static void is_the_next_child(void) {
-  char lineage[ROOM];
-  atfork_lineage(lineage, sizeof lineage);
-  child_check(strcmp(lineage, "0.3") == 0);
-  child_check(strstr(take_token(), ":0.3.1:") != NULL);
-  child_check(strncmp(take_token(), "atfork1:2:", 10) == 0);
-}
-
-/* Forks and tokens count together. */
-static void test_numbers_are_those_of_forks(void) {
-  in_child(fork, is_the_next_child);
-  g_assert_true(strstr(take_token(), ":0.4:") != NULL);
-}
-
 enum { THREADS = 4, TOKENS = 2000 };
 
 static void *take_tokens(void *lineages) {
@@ -81,50 +52,15 @@ static int by_value(const void *a, const void *b) {
 
 static void test_threads_take_different_ones(void) {
   static int numbers[THREADS][TOKENS];
-  pthread_t threads[THREADS];
-  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, take_tokens, numbers[i]);
-  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  GThread *threads[THREADS];
+  for (int i = 0; i < THREADS; i++) threads[i] = g_thread_new("taker", take_tokens, numbers[i]);
+  for (int i = 0; i < THREADS; i++) g_thread_join(threads[i]);
   int *all = &numbers[0][0];
   qsort(all, THREADS * TOKENS, sizeof *all, by_value);
   for (int i = 1; i < THREADS * TOKENS; i++) g_assert_cmpint(all[i], ==, all[i - 1] + 1);
 }
 
 /* ---- Workers ---- */
-
-/* Runs the worker; its two lines. */
-static char **run_worker(const char *program, const char *argument, const char *variable) {
-  char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)argument, NULL};
-  char **environment = g_get_environ();
-  gchar *out;
-  gint status;
-  GError *error = NULL;
-  if (variable != NULL) environment = g_environ_setenv(environment, "ATFORK_TOKEN", variable, TRUE);
-  g_spawn_sync(NULL, argv, environment, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, &error);
-  g_assert_no_error(error);
-  g_assert_cmpint(status, ==, 0);
-  char **lines = g_strsplit(out, "\n", 3);
-  g_strfreev(environment);
-  g_free(out);
-  g_assert_cmpuint(g_strv_length(lines), ==, 3);
-  return lines;
-}
-
-/* Where a worker with the token is to find itself. */
-static void check_worker(const char *argument, const char *variable, const char *token) {
-  struct token place;
-  g_assert_true(token_read(token, &place));
-  uint64_t seed = lineage_hash(42, place.lineage, place.length);
-  char **lines = run_worker(WORKER, argument, variable);
-  char *tail = g_strdup_printf("%" PRIu64 " %.*s %016" PRIx64 " abc unset", place.generation, (int)place.length,
-                               place.lineage, seed);
-  char *first = g_strconcat("ok ", tail, NULL), *second = g_strconcat("EALREADY ", tail, NULL);
-  g_assert_cmpstr(lines[0], ==, first);
-  g_assert_cmpstr(lines[1], ==, second);
-  g_free(first);
-  g_free(second);
-  g_free(tail);
-  g_strfreev(lines);
-}
 
 static void test_by_argument(void) {
   const char *token = take_token();
@@ -134,48 +70,6 @@ static void test_by_argument(void) {
 static void test_by_environment(void) {
   const char *token = take_token();
   check_worker("--environment", token, token);
-}
-
-static void execute(int out) {
-  static char variable[] = "ATFORK_TOKEN";
-  setenv(variable, take_token(), 1);
-  dup2(out, STDOUT_FILENO);
-  execl(WORKER, WORKER, "--environment", NULL);
-}
-
-/* In place of the process that took the token: a child of it still. */
-static void test_by_exec(void) {
-  char said[ROOM] = "", lineage[64];
-  int ends[2], status;
-  g_assert_cmpint(pipe(ends), ==, 0);
-  const char *next = strstr(take_token(), ":0.") + 3;
-  g_snprintf(lineage, sizeof lineage, "ok 2 0.%d.1 ", atoi(next) + 1);
-  pid_t pid = fork();
-  if (pid == 0) {
-    execute(ends[1]);
-    _exit(1);
-  }
-  close(ends[1]);
-  g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
-  g_assert_cmpint(status, ==, 0);
-  g_assert_cmpint(read(ends[0], said, sizeof said - 1), >, 0);
-  close(ends[0]);
-  g_assert_true(g_str_has_prefix(said, lineage));
-  g_assert_true(strstr(said, " abc unset\n") != NULL);
-}
-
-static void takes_from_deep_down(void) {
-  char token[ROOM];
-  atfork_token(token, sizeof token);
-  check_worker(token, NULL, token);
-}
-
-static void goes_deeper(void) {
-  in_child(fork_by_clone, takes_from_deep_down);
-}
-
-static void test_from_below(void) {
-  in_child(fork, goes_deeper);
 }
 
 /* The longest lineage that there is. */
@@ -189,22 +83,6 @@ static void test_the_longest(void) {
   }
   token[token_write(token, UINT64_C(1) << 63, lineage, length)] = '\0';
   check_worker(token, NULL, token);
-}
-
-static void is_known_already(void) {
-  char lineage[ROOM], before[ROOM];
-  uint64_t generation = atfork_generation();
-  atfork_lineage(before, sizeof before);
-  errno = 0;
-  child_check_int(atfork_spawned(take_token()), ==, -1);
-  child_check_int(errno, ==, EALREADY);
-  atfork_lineage(lineage, sizeof lineage);
-  child_check(strcmp(lineage, before) == 0);
-  child_check_int(atfork_generation(), ==, generation);
-}
-
-static void test_forked_is_known(void) {
-  for (size_t i = 0; i < ways_count; i++) in_child(ways[i].fork, is_known_already);
 }
 
 /* ---- What is no token ---- */
@@ -343,47 +221,17 @@ static void test_at_random(void) {
   g_rand_free(random);
 }
 
-/* ---- A setuid program does not trust its environment ---- */
-
-/* What it says of itself shows that nothing was read. */
-static void test_setuid(void) {
-  char *dir = g_dir_make_tmp("atfork-XXXXXX", NULL);
-  char *program = g_build_filename(dir, "worker", NULL);
-  char *contents;
-  gsize length;
-  g_assert_true(g_file_get_contents(STATIC_WORKER, &contents, &length, NULL));
-  g_assert_true(g_file_set_contents(program, contents, (gssize)length, NULL));
-  if (geteuid() != 0 || chown(program, NOBODY, NOBODY) != 0 || chmod(program, 06755) != 0) {
-    g_test_skip("only root can give a program to another user");
-  } else {
-    g_assert_cmpint(chmod(dir, 0755), ==, 0);
-    char **lines = run_worker(program, "--environment", take_token());
-    g_assert_true(g_str_has_prefix(lines[0], "EINVAL 0 0 "));
-    g_strfreev(lines);
-  }
-  g_assert_cmpint(unlink(program), ==, 0);
-  g_assert_cmpint(rmdir(dir), ==, 0);
-  g_free(contents);
-  g_free(program);
-  g_free(dir);
-}
-
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/token/as-snprintf", test_as_snprintf);
-  g_test_add_func("/token/numbers-are-those-of-forks", test_numbers_are_those_of_forks);
   g_test_add_func("/token/threads-take-different-ones", test_threads_take_different_ones);
   g_test_add_func("/token/by-argument", test_by_argument);
   g_test_add_func("/token/by-environment", test_by_environment);
-  g_test_add_func("/token/by-exec", test_by_exec);
-  g_test_add_func("/token/from-below", test_from_below);
   g_test_add_func("/token/the-longest", test_the_longest);
-  g_test_add_func("/token/forked-is-known", test_forked_is_known);
   g_test_add_func("/token/cut-off-or-changed", test_cut_off_or_changed);
   g_test_add_func("/token/overlong", test_overlong);
   g_test_add_func("/token/hostile", test_hostile);
   g_test_add_func("/token/no-token", test_no_token);
   g_test_add_func("/token/at-random", test_at_random);
-  g_test_add_func("/token/setuid", test_setuid);
   return g_test_run();
 }

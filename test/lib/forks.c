@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "forks.h"
 
-#include <atfork.h>
 #include <errno.h>
 #include <glib.h>
 #include <poll.h>
@@ -94,16 +93,4 @@ void gate_wait(struct gate *gate) {
     dprintf(STDERR_FILENO, "process %d waited in vain\n", (int)getpid());
     abort();
   }
-}
-
-static int collect(const struct atfork_info *info, void *arg) {
-  g_array_append_val((GArray *)arg, info->id);
-  return 0;
-}
-
-void unregister_all(void) {
-  GArray *ids = g_array_new(FALSE, FALSE, sizeof(atfork_id));
-  atfork_foreach(collect, ids);
-  for (guint i = 0; i < ids->len; i++) atfork_unregister(g_array_index(ids, atfork_id, i));
-  g_array_free(ids, TRUE);
 }

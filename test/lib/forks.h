@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hooks.h"
+
 /* A way to make a process. */
 struct way {
   const char *name;
@@ -54,8 +56,5 @@ struct gate {
 void gate_make(struct gate *gate);
 void gate_open(struct gate *gate);
 void gate_wait(struct gate *gate);
-
-/* Ends this process's hooks, so that each test starts with none. */
-void unregister_all(void);
 
 #endif
