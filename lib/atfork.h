@@ -24,11 +24,17 @@
  *
  * Nothing is set up before the first call: a program that links the library and never calls it pays
  * nothing when it forks.
+ *
+ * On Windows, where nothing forks, `child` hooks run in atfork_spawned(), and `prepare` and `parent` never do.  There
+ * is no atfork_register_mutex().  A module (program or DLL) that registers a hook stays loaded until the process ends,
+ * and what is registered then is not destroyed.  "Async-signal-safe" is of no meaning there.
  */
 #ifndef ATFORK_H
 #define ATFORK_H
 
+#ifndef _WIN32
 #include <pthread.h>
+#endif
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,7 +46,7 @@ extern "C" {
 #define ATFORK_VERSION_MINOR 1
 #define ATFORK_VERSION_MICRO 0
 
-#if defined(ATFORK_BUILDING)
+#if defined(ATFORK_BUILDING) && !defined(_WIN32)
 #define ATFORK_API __attribute__((visibility("default")))
 #else
 #define ATFORK_API
@@ -75,7 +81,8 @@ struct atfork_hook {
  * A hook goes with the shared object whose code registered it, before dlclose(3) unmaps that code, and
  * at exit(3).  (`&__dso_handle` is how the C++ ABI names a shared object; see __cxa_atexit.)  The plain
  * symbol `atfork_register`, which FFIs and dlsym(3) find, cannot know its caller: such a hook stays
- * until it is unregistered.
+ * until it is unregistered.  On Windows a DLL that has registered a hook is never unloaded, but for those of the plain
+ * symbol.
  *
  * hook     what to register; copied
  * Returns  the hook's id; or 0 and errno:
@@ -97,13 +104,14 @@ ATFORK_API atfork_id atfork_register(const struct atfork_hook *hook);
  */
 ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *data);
 
+#ifndef _WIN32
 /*
  * Registers a hook that holds `mutex` across each fork, so that no child is made while another thread
  * is inside it: locked before the fork, unlocked after it in the parent and in the child.
  *
  * It is taken with pthread_mutex_trylock(3); while it is busy the fork is "not now" (atfork_register()),
  * so mutexes that other threads lock in another order cannot deadlock a fork.  A thread that forks
- * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock.
+ * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock.  Not on Windows.
  *
  * mutex     of the types normal, recursive or error-checking, and private to the process.  It stays the caller's and
  *           must outlive the hook
@@ -112,6 +120,7 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  * Thread-safe.  Async-signal-safe: no.  Since 0.1.
  */
 ATFORK_API atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority);
+#endif
 
 /*
  * Takes a hook back.  When it returns, no callback of the hook is running or will run in this process,
@@ -258,25 +267,36 @@ ATFORK_API const char *atfork_version(void);
 /*
  * What stands behind the calls above, for macros and for the authors of bindings.
  *
- * The _for forms take the shared object that the hook belongs to: the address of its __dso_handle, or NULL
- * for a hook that stays until it is unregistered.  They give ENOMEM also when the C library cannot note one
- * more object.  Otherwise as the functions they are named after.
+ * The _for forms take the shared object that the hook belongs to: the address of its __dso_handle (on Windows: any in
+ * the module), or NULL for a hook that stays until it is unregistered.  They give ENOMEM also when the C library cannot
+ * note one more object.  Otherwise as the functions they are named after.
  */
 ATFORK_API atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso);
 ATFORK_API atfork_id atfork_register_after_fork_for(void (*func)(void *data), void *data, void *dso);
+#ifndef _WIN32
 ATFORK_API atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *dso);
+#endif
 
 /* Where this process's mark stands: its generation + 1, or 0 when the library must be asked. */
 ATFORK_API const uint64_t *atfork_mark(void);
 
 #ifndef ATFORK_BUILDING
 
+#ifdef _WIN32
+/* The linker's __ImageBase, under a name of ours: programs declare it too, each with a type of its own. */
+#define ATFORK_TEXT_OF(name) #name
+#define ATFORK_SYMBOL(prefix, name) ATFORK_TEXT_OF(prefix) name
+extern char atfork_module __asm__(ATFORK_SYMBOL(__USER_LABEL_PREFIX__, "__ImageBase"));
+#define ATFORK_MODULE ((void *)&atfork_module)
+#else
 extern void *__dso_handle __attribute__((visibility("hidden")));
+#define ATFORK_MODULE ((void *)&__dso_handle)
+#define atfork_register_mutex(mutex, priority) (atfork_register_mutex_for)((mutex), (priority), ATFORK_MODULE)
+#endif
 
 /* Variadic, as the commas of a compound literal's braces part a macro's arguments. */
-#define atfork_register(...) (atfork_register_for)((__VA_ARGS__), &__dso_handle)
-#define atfork_register_after_fork(func, data) (atfork_register_after_fork_for)((func), (data), &__dso_handle)
-#define atfork_register_mutex(mutex, priority) (atfork_register_mutex_for)((mutex), (priority), &__dso_handle)
+#define atfork_register(...) (atfork_register_for)((__VA_ARGS__), ATFORK_MODULE)
+#define atfork_register_after_fork(func, data) (atfork_register_after_fork_for)((func), (data), ATFORK_MODULE)
 
 /* The mark, read in place: two loads, where a call would cost more than all the rest. */
 static inline uint64_t atfork_mark_inline(void) {
