@@ -3,7 +3,6 @@
 #include "os.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -11,6 +10,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/* As in <linux/futex.h>, which a C library other than the system's own does not bring along. */
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 
 enum { HUGE_PAGE = 2 << 20, PLAIN_YIELDS = 16, LONGEST_NAP = 1000000 /* ns */, LONGEST_SLEEP = 50000000 /* ns */ };
 

@@ -79,13 +79,18 @@ int scenario_spawn(void) {
   return scenario_wait(pid) == 3 ? 0 : 3;
 }
 
+#define REFUSE(number, error) \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)(error))
+
 int scenario_forbid_forks(int error) {
   struct sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
+      REFUSE(SYS_clone, error),
+      REFUSE(SYS_clone3, error),
+#ifdef SYS_fork /* musl's; newer architectures have none */
+      REFUSE(SYS_fork, error),
+#endif
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
   };
   struct sock_fprog filter = {.len = sizeof program / sizeof program[0], .filter = program};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
