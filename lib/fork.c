@@ -55,29 +55,51 @@ static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
   return atomic_load_explicit(at, memory_order_relaxed) != mark && process_mark() != mark;
 }
 
+/* Up to which sequence the hooks that were retired have no part in this process's own child phase, past or to come. */
+static uint64_t passed_over(void) {
+  bool has_begun = atomic_load(&forks()->dispatched) == process_mark();
+  return has_begun ? atomic_load(&forks()->passed) : sequence_now();
+}
+
 /*
- * Calls `child` of the hooks where the walk stands.  A callback that forks makes a process whose own child phase runs
- * while this one is under way; when it returns there, this one is over: each callback runs once in a process.  True
- * then.
+ * Calls `child` of the hooks where the walk stands; how many.
+ *
+ * A callback, or a handler, that forks makes a process whose own child phase is run while this one is under way.  When
+ * it comes back here, this one is over, as each callback runs once in a process: but for what had been unregistered by
+ * then, which that phase passed over, and which is prepared still.
  */
-static bool run_children(const struct walk *walk, uint64_t mark, size_t *count) {
+static size_t run_children(const struct walk *walk, uint64_t mark) {
   const _Atomic uint64_t *at = &transient()->mark;
+  size_t count = 0;
   for (size_t i = 0; i < walk->end; i++) {
     callback call = atomic_load_explicit(&walk->callbacks[i], memory_order_relaxed);
     if (call == NULL || (walk->sparse && !walk_takes_part(walk, i))) continue;
+    if (is_over(at, mark) && !walk_is_retired(walk, i, passed_over())) continue;
     call(walk->data[i]);
-    ++*count;
-    if (is_over(at, mark)) return true;
+    count++;
   }
-  return false;
+  return count;
 }
 
-static int run_child(uint64_t sequence, uint64_t mark) {
+/* Of the hooks registered at or before `added`; how many. */
+static int run_child(const struct frame *frame, uint64_t added, uint64_t mark) {
   struct walk walk;
   size_t count = 0;
-  walk_begin(&walk, sequence, CHILD);
-  while (walk_forward(&walk) && !run_children(&walk, mark, &count)) continue;
+  walk_begin(&walk, frame_sequence(frame), CHILD);
+  walk_only(&walk, added);
+  while (walk_forward(&walk)) count += run_children(&walk, mark);
   return count > INT_MAX ? INT_MAX : (int)count;
+}
+
+/*
+ * Claims the child phase of this process for a walk; false when it has been.  Marks grow from process to process, so
+ * one that is larger is that of a child, in which a handler that interrupted this has run it.
+ */
+static bool claim_child_phase(const struct frame *frame, uint64_t mark) {
+  uint64_t dispatched = atomic_load(&forks()->dispatched);
+  if (dispatched >= mark) return false;
+  atomic_store(&forks()->passed, frame_sequence(frame));
+  return atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark);
 }
 
 /* Tells the hooks that were prepared that it comes to nothing: those after index `i` of where the walk stands. */
@@ -111,22 +133,23 @@ static bool try_to_prepare(uint64_t sequence) {
 
 /* ---- Handlers ---- */
 
+/* The fork that this thread has prepared; NULL when the handlers were added in the middle of one. */
+static struct frame *prepared(void) {
+  struct frame *frame = frame_innermost();
+  return frame != NULL && frame->number != 0 ? frame : NULL;
+}
+
 /* The handlers leave errno alone.  Where it is, only this one asks: the C library's answer may lie on a page
  * that the child has no other need of. */
 static void on_prepare(void) {
   int error = errno;
+  if (atomic_load(&forks()->doubtful) && prepared() != NULL) return;
   fork_catch_up();
   struct frame *frame = frame_begin();
   for (unsigned attempt = 0; !try_to_prepare(frame_sequence(frame)); attempt++) os_back_off(attempt);
   frame->errno_at = &errno;
   frame->number = process_next_child();
   errno = error;
-}
-
-/* The fork that this thread has prepared; NULL when the handlers were added in the middle of one. */
-static struct frame *prepared(void) {
-  struct frame *frame = frame_innermost();
-  return frame != NULL && frame->number != 0 ? frame : NULL;
 }
 
 static void on_parent(void) {
@@ -160,32 +183,39 @@ static void settle(bool was_bypassed) {
   lock_leave(nested);
 }
 
+/* Another library's handler may have looked before this one: then the process has an identity already. */
 static void on_child(void) {
   struct frame *frame = prepared();
   if (frame == NULL) return;
   int *errno_at = frame->errno_at;
   int error = *errno_at;
-  process_born(frame->number);
-  frame->number = 0;
+  atomic_store_explicit(&transient()->touched, true, memory_order_relaxed);
   uint64_t mark = process_mark();
+  frame->number = 0;
   settle(false);
-  atomic_store_explicit(&forks()->dispatched, mark, memory_order_relaxed);
-  run_child(frame_sequence(frame), mark);
+  if (claim_child_phase(frame, mark)) run_child(frame, frame_sequence(frame), mark);
   fork_end(frame);
   *errno_at = error;
 }
 
-/* ---- Bypassing forks ---- */
+/* ---- Being called by fork() ---- */
+
+enum handling { UNHANDLED, BEING_HANDLED, HANDLED };
 
 static void handle_forks(void) {
   bool nested = lock_enter();
-  if (!nested && !fork_is_handled() && os_handle_forks(on_prepare, on_parent, on_child) == 0)
-    atomic_store(&forks()->handled, true);
+  if (!nested && !fork_is_handled()) {
+    /* Another thread of the parent was in the middle of this: perhaps it was done. */
+    if (atomic_load(&forks()->handled) == BEING_HANDLED) atomic_store(&forks()->doubtful, true);
+    atomic_store(&forks()->handled, BEING_HANDLED);
+    int failed = os_handle_forks(on_prepare, on_parent, on_child);
+    atomic_store(&forks()->handled, failed ? UNHANDLED : HANDLED);
+  }
   lock_leave(nested);
 }
 
 bool fork_is_handled(void) {
-  return atomic_load_explicit(&forks()->handled, memory_order_acquire);
+  return atomic_load_explicit(&forks()->handled, memory_order_acquire) == HANDLED;
 }
 
 uint64_t fork_enter(void) {
@@ -195,22 +225,22 @@ uint64_t fork_enter(void) {
   return mark;
 }
 
+/* ---- Bypassing forks, and spawned workers ---- */
+
+/*
+ * Nothing has missed the fork of the process that everything began in: its birth was before any hook.  And where an
+ * ordinary fork is only about to call on_child(), that one sees to it.
+ */
 int fork_catch_up(void) {
   uint64_t mark = fork_enter();
-  uint64_t dispatched = atomic_load(&forks()->dispatched);
-  /* Nothing has missed the fork of the process that everything began in: its birth was before any hook. */
-  if (dispatched == mark) return 0;
-  if (!atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark)) return 0;
+  if (atomic_load(&forks()->dispatched) >= mark || prepared() != NULL) return 0;
   int error = errno;
   struct frame *frame = frame_begin();
-  atomic_store(&frame->began, atomic_load(&forks()->birth) + 1);
-  int count = run_child(frame_sequence(frame), mark);
+  int count = claim_child_phase(frame, mark) ? run_child(frame, atomic_load(&forks()->birth), mark) : 0;
   fork_end(frame);
   errno = error;
   return count;
 }
-
-/* ---- Spawned workers ---- */
 
 /* To its hooks it is as if a fork that bypassed nothing had just made this process. */
 int fork_spawned(const char *token) {
@@ -218,9 +248,8 @@ int fork_spawned(const char *token) {
   int error = process_spawned(token);
   if (error != 0) return error;
   uint64_t mark = process_mark();
-  atomic_store_explicit(&forks()->dispatched, mark, memory_order_relaxed);
   struct frame *frame = frame_begin();
-  run_child(frame_sequence(frame), mark);
+  if (claim_child_phase(frame, mark)) run_child(frame, frame_sequence(frame), mark);
   fork_end(frame);
   return 0;
 }

@@ -53,10 +53,13 @@ static void put_in_force(uint32_t version) {
 }
 
 /* Makes this process the child of the one that `version` was in force in. */
-static void become(uint32_t version, bool bypassed, uint64_t number) {
+static void become_child(uint32_t version) {
   const struct identity *from = &process()->identity[version & 1];
   struct identity *to = next_identity(version, from->generation + 1);
-  to->length = (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, number);
+  uint64_t number = atfork_thread.frame == NULL ? 0 : atfork_thread.frame->number;
+  bool bypassed = number == 0;
+  to->length =
+      (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? os_process() : number);
   put_in_force(version);
 }
 
@@ -121,7 +124,7 @@ uint64_t process_look(void) {
   lock_inherit();
   bool nested = lock_enter();
   uint32_t version = atomic_load(&process()->version);
-  if (is_new()) become(version, true, os_process());
+  if (is_new()) become_child(version);
   atomic_store(&process()->looked, true);
   uint64_t mark = set_mark();
   lock_leave(nested);
@@ -135,13 +138,6 @@ const uint64_t *process_mark_address(void) {
 
 uint64_t process_next_child(void) {
   return atomic_fetch_add_explicit(&identity()->children, 1, memory_order_relaxed) + 1;
-}
-
-void process_born(uint64_t number) {
-  if (!atomic_load(&process()->wiped)) claim_transient();
-  lock_inherit();
-  become(atomic_load(&process()->version), false, number);
-  set_mark();
 }
 
 /* As snprintf() does. */

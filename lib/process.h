@@ -10,7 +10,10 @@
 
 #include "transient.h"
 
-/* Notices a new process, and gives its mark. */
+/*
+ * Notices a new process, and gives its mark.  It is the child of the ordinary fork that this thread has prepared, or
+ * else of a bypassing one.
+ */
 uint64_t process_look(void);
 
 /* The mark of this process, never 0: its generation + 1.  Notices a bypassing fork. */
@@ -22,9 +25,6 @@ static inline uint64_t process_mark(void) {
 
 /* In the forking process, before an ordinary fork: the number of the child to come, from 1. */
 uint64_t process_next_child(void);
-
-/* In the child of an ordinary fork, with the number that process_next_child() gave before it. */
-void process_born(uint64_t number);
 
 /* Where the mark stands for atfork_mark(). */
 const uint64_t *process_mark_address(void);

@@ -21,8 +21,8 @@ static struct registry *registry(void) {
  * advances the sequence, which is the commit.  A walk that began before passes over what the word shows, as its
  * sequence is above the walk's own.
  *
- * Who finds the word stored but the sequence not advanced puts it back: a child whose other threads are gone,
- * or a signal handler inside this thread's own update.
+ * A child that finds the word stored but the sequence not advanced puts it back, as the thread is gone that would have
+ * committed it.
  */
 static void undo_uncommitted(void) {
   struct intent *intent = &registry()->intent;
@@ -78,13 +78,24 @@ static bool renew_table(void) {
 }
 
 /*
- * Begins an update.  A signal handler inside its own thread's update must not touch what that one was about
- * to change: it works on a copy, which takes the place of the table.  The interrupted update then fails to
- * commit, and starts over.
+ * A signal handler inside its own thread's update must not touch what that one was about to change: it works on a
+ * copy, without the word that is not committed, and this takes the place of the table.  The interrupted update then
+ * fails to commit, and starts over.  Without memory for a copy nothing is changed, and the interrupted one goes on.
  */
+static bool renew_nested(void) {
+  struct intent *intent = &registry()->intent;
+  word *changed = atomic_load_explicit(&intent->word, memory_order_acquire);
+  if (changed == NULL || intent->sequence <= sequence_now()) return renew_table();
+  uint64_t stored = atomic_load(changed);
+  atomic_store(changed, intent->before);
+  bool renewed = renew_table();
+  if (!renewed) atomic_store(changed, stored);
+  return renewed;
+}
+
 static bool update_begin(bool nested) {
-  undo_uncommitted();
-  return nested || registry_table() == NULL ? renew_table() : true;
+  if (nested) return renew_nested();
+  return registry_table() == NULL ? renew_table() : true;
 }
 
 /* ---- Adding ---- */
@@ -151,7 +162,7 @@ void registry_bury(atfork_id id, struct grave *grave) {
   struct slot slot;
   *grave = (struct grave){0};
   bool nested = lock_enter();
-  if (table_find(registry_table(), id, &slot) && (!nested || renew_table()) && table_find(registry_table(), id, &slot))
+  if (table_find(registry_table(), id, &slot) && (!nested || renew_nested()) && table_find(registry_table(), id, &slot))
     bury(id, slot, grave);
   lock_leave(nested);
 }
@@ -195,8 +206,7 @@ uint64_t registry_retire(atfork_id id, bool deferred, struct grave *grave) {
   struct slot slot;
   uint64_t sequence = 0;
   int error = ENOENT;
-  undo_uncommitted();
-  if (nested && table_find(registry_table(), id, &slot) && !renew_table())
+  if (nested && table_find(registry_table(), id, &slot) && !renew_nested())
     error = ENOMEM;
   else
     sequence = retire(id, deferred, &slot);
@@ -213,7 +223,6 @@ static bool is_owned(struct slot slot, const void *dso) {
 atfork_id registry_retire_owned(const void *dso, atfork_id from) {
   bool nested = lock_enter();
   struct slot slot;
-  undo_uncommitted();
   atfork_id id = table_search(registry_table(), from, is_owned, dso, &slot);
   if (id != 0 && update_begin(nested)) retire(id, false, &slot);
   lock_leave(nested);
@@ -287,7 +296,6 @@ void registry_collect(void) {
   if (!has_waste()) return;
   bool nested = lock_enter();
   if (!nested) {
-    undo_uncommitted();
     if (atomic_exchange(&registry()->wasteful, false)) renew_table();
     free_outgrown(frame_oldest());
   }

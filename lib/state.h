@@ -53,9 +53,11 @@ struct frames {
 };
 
 struct forks {
-  _Atomic bool handled;        /* fork() calls our handlers */
+  _Atomic int handled;         /* whether fork() calls our handlers: an enum handling of fork.c */
+  _Atomic bool doubtful;       /* it may call them twice */
   _Atomic uint64_t birth;      /* the sequence when this process was new, if a bypassing fork made it */
   _Atomic uint64_t dispatched; /* the mark of the latest process whose child hooks have begun to run */
+  _Atomic uint64_t passed;     /* the sequence at which that began: what was retired by then was passed over */
 };
 
 /* The one word that an update has changed but not yet committed. */

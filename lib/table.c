@@ -76,6 +76,55 @@ void slot_clear(struct slot slot) {
   slot_record(slot)->detail = NULL;
 }
 
+/* ---- Buckets ---- */
+
+static void bitmap_set(struct bitmap *bitmap, unsigned i) {
+  atomic_fetch_or_explicit(&bitmap->bits[i / 64], UINT64_C(1) << i % 64, memory_order_relaxed);
+}
+
+/* The first that is set from `from` on, or FAN. */
+static int bitmap_next(const struct bitmap *bitmap, int from) {
+  for (int i = from; i < FAN; i = i / 64 * 64 + 64) {
+    uint64_t bits = atomic_load_explicit(&bitmap->bits[i / 64], memory_order_relaxed) >> i % 64;
+    if (bits != 0) return i + __builtin_ctzll(bits);
+  }
+  return FAN;
+}
+
+/* The last that is set down from `from`, or -1. */
+static int bitmap_previous(const struct bitmap *bitmap, int from) {
+  for (int i = from; i >= 0; i = i / 64 * 64 - 1) {
+    uint64_t bits = atomic_load_explicit(&bitmap->bits[i / 64], memory_order_relaxed) << (63 - i % 64);
+    if (bits != 0) return i - __builtin_clzll(bits);
+  }
+  return -1;
+}
+
+/* Who sees a pointer that a commit has stored, release, sees the bit that was set before; a bit without a pointer is
+ * an update's that was not committed. */
+int table_next_bucket(const struct table *table, int from) {
+  int low = from % FAN;
+  for (int high = bitmap_next(&table->used, from / FAN); high < FAN; high = bitmap_next(&table->used, high + 1)) {
+    const struct branch *branch = word_pointer(&table->branch[high]);
+    if (high != from / FAN) low = 0;
+    low = branch == NULL ? FAN : bitmap_next(&branch->used, low);
+    if (low < FAN) return high * FAN + low;
+  }
+  return BUCKETS;
+}
+
+int table_previous_bucket(const struct table *table, int from) {
+  int low = from % FAN;
+  for (int high = from < 0 ? -1 : bitmap_previous(&table->used, from / FAN); high >= 0;
+       high = bitmap_previous(&table->used, high - 1)) {
+    const struct branch *branch = word_pointer(&table->branch[high]);
+    if (high != from / FAN) low = FAN - 1;
+    low = branch == NULL ? -1 : bitmap_previous(&branch->used, low);
+    if (low >= 0) return high * FAN + low;
+  }
+  return -1;
+}
+
 /* ---- Finding ---- */
 
 struct chunk *table_first_chunk(const struct table *table, unsigned bucket) {
@@ -119,14 +168,13 @@ static bool search_chunk(struct chunk *chunk, uint64_t after, bool (*wanted)(str
 atfork_id table_search(const struct table *table, atfork_id from,
                        bool (*wanted)(struct slot slot, const void *argument), const void *argument,
                        struct slot *slot) {
-  for (unsigned bucket = id_bucket(from); table != NULL && bucket < BUCKETS; bucket++) {
-    if (word_pointer(&table->branch[bucket / FAN]) == NULL) {
-      bucket |= FAN - 1;
-      continue;
-    }
-    uint64_t after = id_of(bucket, 0) < from ? id_sequence(from) - 1 : 0;
-    for (struct chunk *chunk = table_first_chunk(table, bucket); chunk != NULL; chunk = word_pointer(&chunk->next))
-      if (search_chunk(chunk, after, wanted, argument, slot)) return id_of(bucket, slot_record(*slot)->sequence);
+  if (table == NULL) return 0;
+  for (int bucket = (int)id_bucket(from); (bucket = table_next_bucket(table, bucket)) < BUCKETS; bucket++) {
+    uint64_t after = id_of((unsigned)bucket, 0) < from ? id_sequence(from) - 1 : 0;
+    struct chunk *chunk = table_first_chunk(table, (unsigned)bucket);
+    for (; chunk != NULL; chunk = word_pointer(&chunk->next))
+      if (search_chunk(chunk, after, wanted, argument, slot))
+        return id_of((unsigned)bucket, slot_record(*slot)->sequence);
   }
   return 0;
 }
@@ -185,6 +233,8 @@ static bool place_in_new_chunk(struct table *table, struct place *place, size_t 
 static bool place_in_new_branch(struct table *table, struct place *place, unsigned bucket, size_t capacity) {
   struct branch *branch = arena_take(&table->arena, sizeof *branch);
   if (branch == NULL || !place_in_new_chunk(table, place, capacity, NULL, NULL)) return false;
+  bitmap_set(&branch->used, bucket % FAN);
+  bitmap_set(&table->used, bucket / FAN);
   atomic_store_explicit(&branch->chunk[bucket % FAN], word_of(place->slot.chunk), memory_order_relaxed);
   place->changed = &table->branch[bucket / FAN];
   place->value = word_of(branch);
@@ -195,7 +245,10 @@ static bool find_place(struct table *table, unsigned bucket, size_t first_capaci
   struct branch *branch = word_pointer(&table->branch[bucket / FAN]);
   if (branch == NULL) return place_in_new_branch(table, place, bucket, first_capacity);
   struct chunk *first = word_pointer(&branch->chunk[bucket % FAN]);
-  if (first == NULL) return place_in_new_chunk(table, place, first_capacity, NULL, &branch->chunk[bucket % FAN]);
+  if (first == NULL) {
+    bitmap_set(&branch->used, bucket % FAN);
+    return place_in_new_chunk(table, place, first_capacity, NULL, &branch->chunk[bucket % FAN]);
+  }
   struct chunk *last = last_chunk(first);
   /* Release: a fork that goes there from here sees the chunk as who goes there by `next` does. */
   if (word_pointer(&first->last) != last) atomic_store_explicit(&first->last, word_of(last), memory_order_release);
@@ -245,13 +298,10 @@ static bool copy_bucket(struct table *to, const struct table *from, unsigned buc
 struct table *table_copy(struct table *from) {
   struct table *to = table_new();
   if (to == NULL) return NULL;
-  for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
-    if (word_pointer(&from->branch[bucket / FAN]) == NULL) {
-      bucket |= FAN - 1;
-    } else if (!copy_bucket(to, from, bucket)) {
-      table_free(to);
-      return NULL;
-    }
+  for (int bucket = 0; (bucket = table_next_bucket(from, bucket)) < BUCKETS; bucket++) {
+    if (copy_bucket(to, from, (unsigned)bucket)) continue;
+    table_free(to);
+    return NULL;
   }
   return to;
 }

@@ -66,13 +66,20 @@ struct chunk {
   _Atomic bool refuses;     /* some hook here has a try_prepare */
 };
 
+/* Which of FAN pointers may not be NULL, so that a walk need not look at all. */
+struct bitmap {
+  word bits[FAN / 64];
+};
+
 struct branch {
   word chunk[FAN];
+  struct bitmap used;
 };
 
 struct table {
   struct arena arena; /* that all of it lies in, itself too */
   word branch[FAN];
+  struct bitmap used;
   uint64_t live; /* hooks not buried, and buried: advice for collecting, not relied on */
   uint64_t dead;
   struct detail *latest; /* the detail of the latest hook, in case the next one is alike */
@@ -158,15 +165,17 @@ void table_free(struct table *table);
 /* Keeps a copy; NULL when there is no memory. */
 struct detail *table_keep_detail(struct table *table, const struct detail *wanted);
 
+/* The first bucket from `from` on, or the last down from it, that may have hooks; BUCKETS or -1 when there is none. */
+int table_next_bucket(const struct table *table, int from);
+int table_previous_bucket(const struct table *table, int from);
+
 struct chunk *table_first_chunk(const struct table *table, unsigned bucket);
 struct chunk *table_last_chunk(const struct table *table, unsigned bucket);
 
 /* Finds a hook that is not buried. */
 bool table_find(const struct table *table, atfork_id id, struct slot *slot);
 
-/*
- * The first hook from `from` on that is not buried and `wanted`; its id, or 0.
- */
+/* The first hook from `from` on that is not buried and `wanted`; its id, or 0. */
 atfork_id table_search(const struct table *table, atfork_id from,
                        bool (*wanted)(struct slot slot, const void *argument), const void *argument, struct slot *slot);
 

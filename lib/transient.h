@@ -29,6 +29,8 @@ struct transient {
    * were unregistering */
   _Atomic bool settled;
   _Atomic bool adopted;
+  /* fork.c: a child writes here before it reads, which would be a fault of its own: of the zero page */
+  _Atomic bool touched;
   /* once.c */
   struct event init_ended;
 };

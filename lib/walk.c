@@ -4,7 +4,8 @@
 #include "registry.h"
 
 static void start(struct walk *walk, uint64_t sequence, enum phase phase, int bucket) {
-  *walk = (struct walk){.table = registry_table(), .sequence = sequence, .phase = phase, .bucket = bucket};
+  *walk = (struct walk){
+      .table = registry_table(), .sequence = sequence, .added = sequence, .phase = phase, .bucket = bucket};
 }
 
 void walk_begin(struct walk *walk, uint64_t sequence, enum phase phase) {
@@ -24,7 +25,7 @@ static bool is_worth_it(const struct walk *walk) {
 /* Stands at a chunk, if it has hooks for this walk. */
 static bool stand_at(struct walk *walk, struct chunk *chunk) {
   walk->chunk = chunk;
-  walk->end = chunk_count_until(chunk, walk->sequence);
+  walk->end = chunk_count_until(chunk, walk->added);
   if (!is_worth_it(walk)) return false;
   walk->callbacks = walk->phase == PHASES ? NULL : chunk_callbacks(chunk, walk->phase);
   walk->data = chunk_data(chunk);
@@ -35,23 +36,15 @@ static bool stand_at(struct walk *walk, struct chunk *chunk) {
 
 static struct chunk *next_chunk(struct walk *walk) {
   struct chunk *chunk = walk->chunk == NULL ? NULL : word_pointer(&walk->chunk->next);
-  while (chunk == NULL && ++walk->bucket < BUCKETS) {
-    if (word_pointer(&walk->table->branch[walk->bucket / FAN]) == NULL)
-      walk->bucket |= FAN - 1;
-    else
-      chunk = table_first_chunk(walk->table, (unsigned)walk->bucket);
-  }
+  while (chunk == NULL && (walk->bucket = table_next_bucket(walk->table, walk->bucket + 1)) < BUCKETS)
+    chunk = table_first_chunk(walk->table, (unsigned)walk->bucket);
   return chunk;
 }
 
 static struct chunk *previous_chunk(struct walk *walk) {
   struct chunk *chunk = walk->chunk == NULL ? NULL : walk->chunk->previous;
-  while (chunk == NULL && --walk->bucket >= 0) {
-    if (word_pointer(&walk->table->branch[walk->bucket / FAN]) == NULL)
-      walk->bucket -= walk->bucket % FAN;
-    else
-      chunk = table_last_chunk(walk->table, (unsigned)walk->bucket);
-  }
+  while (chunk == NULL && (walk->bucket = table_previous_bucket(walk->table, walk->bucket - 1)) >= 0)
+    chunk = table_last_chunk(walk->table, (unsigned)walk->bucket);
   return chunk;
 }
 
@@ -67,15 +60,23 @@ bool walk_backward(struct walk *walk) {
   return false;
 }
 
+void walk_only(struct walk *walk, uint64_t added) {
+  walk->added = added;
+}
+
 /* Where the chunk has no such callback, the array is zero. */
 void walk_go_on(struct walk *walk, enum phase phase) {
   walk->phase = phase;
   walk->callbacks = chunk_callbacks(walk->chunk, phase);
 }
 
-bool walk_takes_part(const struct walk *walk, size_t i) {
+bool walk_is_retired(const struct walk *walk, size_t i, uint64_t sequence) {
   uint64_t retired = atomic_load_explicit(&chunk_records(walk->chunk)[i].retired, memory_order_relaxed);
-  return retired == 0 || retired >> 1 > walk->sequence;
+  return retired != 0 && retired >> 1 <= sequence;
+}
+
+bool walk_takes_part(const struct walk *walk, size_t i) {
+  return !walk_is_retired(walk, i, walk->sequence);
 }
 
 bool walk_refuses(const struct walk *walk, size_t i) {

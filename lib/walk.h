@@ -25,7 +25,8 @@ struct walk {
   bool refuses; /* some of them may have a try_prepare: ask walk_refuses() */
   /* Private. */
   const struct table *table;
-  uint64_t sequence;
+  uint64_t sequence; /* the hooks are those not retired by then */
+  uint64_t added;    /* and registered by then */
   enum phase phase;
   int bucket;
   struct chunk *chunk;
@@ -37,12 +38,18 @@ bool walk_forward(struct walk *walk);
 void walk_end(struct walk *walk, uint64_t sequence, enum phase phase);
 bool walk_backward(struct walk *walk);
 
+/* Leaves out what was registered after `added`. */
+void walk_only(struct walk *walk, uint64_t added);
+
 /* Has it go on from where it stands in another phase. */
 void walk_go_on(struct walk *walk, enum phase phase);
 
 /* The hook at index `i` < walk->end. */
 bool walk_takes_part(const struct walk *walk, size_t i);
 bool walk_refuses(const struct walk *walk, size_t i);
+
+/* Whether it was retired at or before `sequence`. */
+bool walk_is_retired(const struct walk *walk, size_t i, uint64_t sequence);
 
 /* False when it is buried. */
 bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);

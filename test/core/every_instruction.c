@@ -269,6 +269,14 @@ static void handler_updates(ucontext_t *context) {
     if (ids[i] == 0 || atfork_unregister(ids[i]) != 0) failure.status = 1;
 }
 
+/* The handler asks for nothing that there is, and changes nothing. */
+static atfork_id stale;
+
+static void handler_unregisters_in_vain(ucontext_t *context) {
+  (void)context;
+  if (atfork_unregister(stale) == 0 || errno != ENOENT) failure.status = 1;
+}
+
 /* ---- Calls ---- */
 
 static atfork_id id;
@@ -515,6 +523,74 @@ static void test_handler_updates(void) {
   for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_each_step(&calls[i], no_arrangement);
 }
 
+static void test_handler_unregisters_in_vain(void) {
+  action = handler_unregisters_in_vain;
+  way = NULL;
+  stale = atfork_register_after_fork(nothing, NULL);
+  g_assert_cmpint(atfork_unregister(stale), ==, 0);
+  for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_each_step(&calls[i], no_arrangement);
+}
+
+/* ---- A poll that is interrupted ---- */
+
+/* How often a hook ran in the process that it ran in last. */
+static struct {
+  pid_t process;
+  int times;
+} polled[BASE];
+
+static void count_here(void *which) {
+  int i = (int)(intptr_t)which;
+  if (polled[i].process != getpid()) polled[i].times = 0;
+  polled[i].process = getpid();
+  polled[i].times++;
+}
+
+static void check_polled_once(void) {
+  for (int i = 0; i < BASE; i++) {
+    child_check_int(polled[i].process, ==, getpid());
+    child_check_int(polled[i].times, ==, 1);
+  }
+}
+
+/* A process that missed its hooks polls; a handler forks in the middle, and its child goes on with the poll. */
+static void poll_with_fork_at(void) {
+  once_only = true;
+  has_acted = false;
+  steps = 0;
+  action = handler_forks_and_returns;
+  step_begin();
+  result = atfork_poll();
+  step_end();
+  child_check_int(failure.status, ==, 0);
+  check_polled_once();
+  child_check_int(atfork_poll(), ==, 0);
+  check_polled_once();
+  if (!has_acted) _exit(CHILD_PASSED + 1);
+}
+
+static void test_interrupted_poll(void) {
+  atfork_id ids[BASE];
+  int status = 0;
+  for (int i = 0; i < BASE; i++) ids[i] = atfork_register_after_fork(count_here, (void *)(intptr_t)i);
+  memset(&failure, 0, sizeof failure);
+  way = &two_ways[0];
+  for (next = 1; status == 0; next = next_step(next)) {
+    pid_t pid = fork_by_syscall();
+    if (pid == 0) {
+      alarm(60);
+      poll_with_fork_at();
+      child_passes();
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFEXITED(status));
+    status = WEXITSTATUS(status) - CHILD_PASSED;
+  }
+  g_assert_cmpint(status, ==, 1);
+  g_assert_cmpint(next, >, 100);
+  for (int i = 0; i < BASE; i++) g_assert_cmpint(atfork_unregister(ids[i]), ==, 0);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   if (g_getenv("ATFORK_STRIDE") != NULL) stride = atoi(g_getenv("ATFORK_STRIDE"));
@@ -527,5 +603,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/every-instruction/handler-forks-and-returns", test_handler_forks_and_returns);
   g_test_add_func("/every-instruction/other-thread-forks", test_other_thread_forks);
   g_test_add_func("/every-instruction/handler-updates", test_handler_updates);
+  g_test_add_func("/every-instruction/handler-unregisters-in-vain", test_handler_unregisters_in_vain);
+  g_test_add_func("/every-instruction/interrupted-poll", test_interrupted_poll);
   return g_test_run();
 }

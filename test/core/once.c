@@ -9,9 +9,8 @@
 
 static int ran;
 
-static void count(void *unused) {
-  (void)unused;
-  ran++;
+static void count(void *counter) {
+  ++*(counter == NULL ? &ran : (int *)counter);
 }
 
 /* ---- Nested forks ---- */
@@ -129,6 +128,39 @@ static void test_fork_in_child(void) {
 
 static void test_fork_in_child_returns(void) {
   check_fork_in_child(fork_and_return);
+}
+
+/* ---- A hook that a child callback unregisters before it forks ---- */
+
+static atfork_id dropped;
+static int dropped_ran;
+
+static void drop_and_fork(void *unused) {
+  (void)unused;
+  if (atfork_generation() != 1) return;
+  child_check_int(atfork_unregister(dropped), ==, 0);
+  pid_t pid = inner->fork();
+  if (pid > 0) expect_passed(pid);
+}
+
+/* It was prepared, so it is put right, once, in the child and in the one that the callback made. */
+static void dropped_is_paired(void) {
+  child_check_int(dropped_ran, ==, 1);
+  if (inner->bypasses && atfork_generation() == 2) child_check_int(atfork_poll(), ==, 2);
+  child_check_int(dropped_ran, ==, 1);
+  child_check_int(late, ==, 1);
+}
+
+static void test_fork_in_child_after_unregistering(void) {
+  for (size_t i = 0; i < ways_count; i++) {
+    inner = &ways[i];
+    late = dropped_ran = 0;
+    atfork_register_after_fork(drop_and_fork, NULL);
+    dropped = atfork_register(&(struct atfork_hook){.child = count, .data = &dropped_ran});
+    atfork_register_after_fork(count_late, NULL);
+    in_child(fork, dropped_is_paired);
+    unregister_all();
+  }
 }
 
 /* ---- Forks in threads ---- */
@@ -263,6 +295,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/once/three-deep-in-all-ways", test_three_deep_in_all_ways);
   g_test_add_func("/once/fork-in-child", test_fork_in_child);
   g_test_add_func("/once/fork-in-child-returns", test_fork_in_child_returns);
+  g_test_add_func("/once/fork-in-child-after-unregistering", test_fork_in_child_after_unregistering);
   g_test_add_func("/once/forks-in-threads", test_forks_in_threads);
   g_test_add_func("/once/registered-in-the-new-process", test_registered_in_the_new_process);
   g_test_add_func("/once/control/once-a-process", test_control_once_a_process);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Promises 3 and 8: another library's fork handlers, added before ours, use the library in the child before ours run.
+ */
+#include <atfork.h>
+#include <glib.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+static int ran, added_ran;
+
+static void count(void *counter) {
+  ++*(int *)counter;
+}
+static void nothing(void *unused) {
+  (void)unused;
+}
+
+/* ---- What the early handler does in the child ---- */
+
+static void looks(void) {
+  child_check_int(atfork_generation(), ==, 1);
+}
+static void polls(void) {
+  child_check_int(atfork_poll(), ==, 0);
+  child_check_int(ran, ==, 0);
+}
+static void registers(void) {
+  child_check_int(atfork_register_after_fork(count, &added_ran), !=, 0);
+}
+static void unregisters(void) {
+  atfork_id id = atfork_register_after_fork(nothing, NULL);
+  child_check_int(atfork_unregister(id), ==, 0);
+}
+
+static void (*early_action)(void);
+
+static void on_child(void) {
+  if (early_action != NULL) early_action();
+}
+
+/* Its child is one level deeper, and the hooks have run there. */
+static void is_deeper(void) {
+  child_check_int(atfork_generation(), ==, 2);
+  child_check_int(ran, ==, 1);
+  child_check_int(atfork_poll(), ==, 0);
+}
+static void forks(void) {
+  early_action = NULL;
+  in_child(fork, is_deeper);
+}
+
+/* ---- And then all is as ever ---- */
+
+static void ran_once_more(void) {
+  child_check_int(ran, ==, 2);
+}
+
+static char wanted[64];
+
+static void is_as_ever(void) {
+  char lineage[64];
+  atfork_lineage(lineage, sizeof lineage);
+  if (strcmp(lineage, wanted) != 0) child_fails(__FILE__, __LINE__, lineage);
+  child_check_int(atfork_generation(), ==, 1);
+  child_check_int(ran, ==, 1);
+  child_check_int(added_ran, ==, 0);
+  child_check_int(atfork_poll(), ==, 0);
+  early_action = NULL;
+  in_child(fork, ran_once_more);
+}
+
+static void check(void (*action)(void)) {
+  static int number;
+  ran = 0;
+  snprintf(wanted, sizeof wanted, "0.%d", ++number);
+  early_action = action;
+  in_child(fork, is_as_ever);
+  early_action = NULL;
+}
+
+static void test_looks(void) {
+  check(looks);
+}
+static void test_polls(void) {
+  check(polls);
+}
+static void test_registers(void) {
+  check(registers);
+}
+static void test_unregisters(void) {
+  check(unregisters);
+}
+static void test_forks(void) {
+  check(forks);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  /* Child handlers run in the order in which they were added. */
+  if (pthread_atfork(NULL, NULL, on_child) != 0) return 1;
+  atfork_register_after_fork(count, &ran);
+  g_test_add_func("/early/looks", test_looks);
+  g_test_add_func("/early/polls", test_polls);
+  g_test_add_func("/early/registers", test_registers);
+  g_test_add_func("/early/unregisters", test_unregisters);
+  g_test_add_func("/early/forks", test_forks);
+  return g_test_run();
+}
