@@ -30,6 +30,7 @@ uint64_t atfork_seed(uint64_t base) {
 }
 
 int atfork_poll(void) {
+  fork_enter();
   return fork_catch_up();
 }
 

@@ -126,8 +126,11 @@ ATFORK_API atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority)
  * Takes a hook back.  When it returns, no callback of the hook is running or will run in this process,
  * and `destroy` has run: it waits for the forks under way in other threads that the hook takes part in.
  *
- * From inside a callback it never waits: the hook still gets the rest of the forks under way that it takes part in,
+ * From inside a callback it never waits: a hook that takes part in forks under way still gets the rest of them,
  * `parent` in the parent and `child` in the child, and ends, with `destroy`, when the last of them does.
+ *
+ * A fork may come while another thread is here: then the hook ends in the child, too, with its `destroy`; unless that
+ * thread has called `destroy` already, or is just about to.
  *
  * id       from a function above
  * Returns  0; or -1 and errno:

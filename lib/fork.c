@@ -18,16 +18,15 @@ static struct forks *forks(void) {
 
 /* ---- Walks ---- */
 
-void fork_wait(uint64_t sequence) {
+void fork_wait(uint64_t added, uint64_t retired) {
   /* A handler may have forked meanwhile, and this be the child, where nobody is waited for. */
-  while (!frame_wait(sequence)) fork_enter();
+  while (!frame_wait(added, retired)) fork_enter();
 }
 
 void fork_end(struct frame *walk) {
   struct grave grave = {0};
   frame_end(walk);
-  if (!registry_has_retired()) return;
-  while (registry_bury_due(grave.id, frame_oldest(), &grave))
+  while (registry_has_retired() && registry_bury_due(grave.id, frame_oldest(), &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
   registry_collect();
 }
@@ -131,6 +130,35 @@ static bool try_to_prepare(uint64_t sequence) {
   return true;
 }
 
+/* ---- A new process ---- */
+
+/*
+ * In a new process, once: clears away what the parent's other threads were doing.  If it `was_bypassed`, notes
+ * which hooks its child phase has, before any is added.  Their part of the registry is put right only when this
+ * thread is not inside an update itself, which goes on in the child: then there is none, but for what they were
+ * unregistering, and that can wait.
+ */
+static void settle(bool was_bypassed) {
+  bool nested = lock_enter();
+  if (!atomic_load(&transient()->settled)) {
+    frame_keep_own();
+    if (was_bypassed) atomic_store(&forks()->birth, sequence_now());
+    atomic_store_explicit(&transient()->settled, true, memory_order_release);
+  }
+  if (!nested && !atomic_load(&transient()->adopted)) {
+    registry_adopt();
+    atomic_store_explicit(&transient()->adopted, true, memory_order_release);
+  }
+  lock_leave(nested);
+}
+
+/* Notices a bypassing fork; this process's mark. */
+static uint64_t look_around(void) {
+  uint64_t mark = process_mark();
+  if (!atomic_load_explicit(&transient()->adopted, memory_order_acquire)) settle(true);
+  return mark;
+}
+
 /* ---- Handlers ---- */
 
 /* The fork that this thread has prepared; NULL when the handlers were added in the middle of one. */
@@ -161,26 +189,6 @@ static void on_parent(void) {
   run_parent(frame_sequence(frame));
   fork_end(frame);
   *errno_at = error;
-}
-
-/*
- * In a new process, once: clears away what the parent's other threads were doing.  If it `was_bypassed`, notes
- * which hooks its child phase has, before any is added.  Their part of the registry is put right only when this
- * thread is not inside an update itself, which goes on in the child: then there is none, but for what they were
- * unregistering, and that can wait.
- */
-static void settle(bool was_bypassed) {
-  bool nested = lock_enter();
-  if (!atomic_load(&transient()->settled)) {
-    frame_keep_own();
-    if (was_bypassed) atomic_store(&forks()->birth, sequence_now());
-    atomic_store_explicit(&transient()->settled, true, memory_order_release);
-  }
-  if (!nested && !atomic_load(&transient()->adopted)) {
-    registry_adopt();
-    atomic_store_explicit(&transient()->adopted, true, memory_order_release);
-  }
-  lock_leave(nested);
 }
 
 /* Another library's handler may have looked before this one: then the process has an identity already. */
@@ -219,8 +227,7 @@ bool fork_is_handled(void) {
 }
 
 uint64_t fork_enter(void) {
-  uint64_t mark = process_mark();
-  if (!atomic_load_explicit(&transient()->adopted, memory_order_acquire)) settle(true);
+  uint64_t mark = look_around();
   if (!fork_is_handled()) handle_forks();
   return mark;
 }
@@ -232,7 +239,7 @@ uint64_t fork_enter(void) {
  * ordinary fork is only about to call on_child(), that one sees to it.
  */
 int fork_catch_up(void) {
-  uint64_t mark = fork_enter();
+  uint64_t mark = look_around();
   if (atomic_load(&forks()->dispatched) >= mark || prepared() != NULL) return 0;
   int error = errno;
   struct frame *frame = frame_begin();

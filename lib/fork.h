@@ -23,8 +23,8 @@ bool fork_is_handled(void);
 /* Ends a walk of this thread, and the hooks that it was the last to need. */
 void fork_end(struct frame *walk);
 
-/* Waits until no walk that began before `sequence` is under way in another thread. */
-void fork_wait(uint64_t sequence);
+/* Waits for the walks of other threads that see hooks added at `added` or later, and retired at `retired`. */
+void fork_wait(uint64_t added, uint64_t retired);
 
 /* Runs the child hooks that a bypassing fork missed; how many. */
 int fork_catch_up(void);

@@ -87,38 +87,59 @@ struct frame *frame_innermost(void) {
   return atfork_thread.frame;
 }
 
-bool frame_none(void) {
+/* Whether nobody walks. */
+static bool frame_none(void) {
   return atomic_load(&frames()->count) == 0;
 }
 
 /*
- * A frame that is only beginning may have read any sequence.  At most the sequence from before the look around, as a
- * walk may begin right after it.
+ * Calls `is_it` with the sequence of each walk until it says yes.  A frame that is only beginning may have read any
+ * sequence, and counts as one that has read the oldest.
  */
-static uint64_t oldest(bool others) {
-  uint64_t oldest = sequence_now();
-  if (frame_none()) return oldest;
+static bool any_walk(bool others, bool (*is_it)(uint64_t began, bool is_beginning, void *argument), void *argument) {
+  if (frame_none()) return false;
   for (struct frame_block *block = &frames()->block; block != NULL;
        block = atomic_load_explicit(&block->next, memory_order_acquire)) {
     for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++) {
       uintptr_t thread = atomic_load(&block->frames[i].thread);
       if (thread == 0 || (others && thread == self())) continue;
       uint64_t began = atomic_load(&block->frames[i].began);
-      uint64_t sequence = began == 0 ? 0 : began - 1;
-      if (sequence < oldest) oldest = sequence;
+      if (is_it(began == 0 ? 0 : began - 1, began == 0, argument)) return true;
     }
   }
+  return false;
+}
+
+static bool is_older(uint64_t began, bool is_beginning, void *oldest) {
+  (void)is_beginning;
+  if (began < *(uint64_t *)oldest) *(uint64_t *)oldest = began;
+  return false;
+}
+
+/* At most the sequence from before the look around, as a walk may begin right after it. */
+uint64_t frame_oldest(void) {
+  uint64_t oldest = sequence_now();
+  any_walk(false, is_older, &oldest);
   return oldest;
 }
 
-uint64_t frame_oldest(void) {
-  return oldest(false);
+struct span {
+  uint64_t added, retired;
+};
+
+static bool is_within(uint64_t began, bool is_beginning, void *span) {
+  return is_beginning || (began >= ((struct span *)span)->added && began < ((struct span *)span)->retired);
 }
 
-bool frame_wait(uint64_t sequence) {
+bool frame_needs(uint64_t added, uint64_t retired, bool others) {
+  struct span span = {added, retired};
+  return any_walk(others, is_within, &span);
+}
+
+bool frame_wait(uint64_t added, uint64_t retired) {
   struct event *ended = &transient()->walk_ended;
   uint32_t seen = event_look(ended);
-  if (oldest(true) >= sequence) return true;
+  if (!frame_needs(added, retired, true)) return true;
   event_sleep(ended, seen);
   return false;
 }

@@ -12,7 +12,8 @@
  *   reads the sequence, S            reads the count, or the frames
  *   writes S into the frame          waits while one has S < r, or is only beginning
  *
- * Either the walk reads S >= r, and passes over the hook, or the other sees the walk, and waits.
+ * Either the walk reads S >= r, and passes over the hook, or the other sees the walk, and waits.  A walk that began
+ * before the hook was added does not see it, and is not waited for.
  */
 #ifndef ATFORK_FRAME_H
 #define ATFORK_FRAME_H
@@ -29,17 +30,17 @@ void frame_end(struct frame *frame);
 /* The innermost walk of this thread, or NULL. */
 struct frame *frame_innermost(void);
 
-/* Whether nobody walks. */
-bool frame_none(void);
-
 /* The sequence that the oldest walk began at: what was given up before that, no walk needs. */
 uint64_t frame_oldest(void);
 
+/* Whether a walk, or one of `others`, may see a hook that was added and retired at these sequences. */
+bool frame_needs(uint64_t added, uint64_t retired, bool others);
+
 /*
- * Waits for other threads' walks that began before `sequence`.  True when there is none; false to have it called
+ * Waits for the walks of other threads that see such a hook.  True when there is none; false to have it called
  * again, once the caller has looked whether this is still the same process.
  */
-bool frame_wait(uint64_t sequence);
+bool frame_wait(uint64_t added, uint64_t retired);
 
 /* In a new process: frees those of threads that are gone. */
 void frame_keep_own(void);

@@ -64,7 +64,7 @@ static void on_unload(void *dso) {
     atomic_compare_exchange_strong(&owner->dso, &expected, NULL);
   }
   for (atfork_id id = 0; (id = registry_retire_owned(dso, id + 1)) != 0;) continue;
-  fork_wait(sequence_now());
+  fork_wait(0, sequence_now());
   for (atfork_id id = 0; (id = registry_find_owned(dso, id + 1)) != 0;) end_hook(id);
   registry_collect();
 }
@@ -117,15 +117,14 @@ int atfork_unregister(atfork_id id) {
   bool inside = frame_innermost() != NULL;
   uint64_t sequence = registry_retire(id, inside, &grave);
   if (sequence == 0) return -1;
-  if (inside) return 0; /* fork_end() sees to it */
   int error = errno;
   if (grave.id != 0) {
     run_destroy(&grave);
-  } else {
-    fork_wait(sequence);
+  } else if (!inside) {
+    fork_wait(id_sequence(id), sequence);
     end_hook(id);
   }
-  registry_collect();
+  if (!inside) registry_collect(); /* else fork_end() sees to it */
   errno = error;
   return 0;
 }

@@ -200,7 +200,7 @@ static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
   }
 }
 
-uint64_t registry_retire(atfork_id id, bool deferred, struct grave *grave) {
+uint64_t registry_retire(atfork_id id, bool inside, struct grave *grave) {
   *grave = (struct grave){0};
   bool nested = lock_enter();
   struct slot slot;
@@ -209,8 +209,8 @@ uint64_t registry_retire(atfork_id id, bool deferred, struct grave *grave) {
   if (nested && table_find(registry_table(), id, &slot) && !renew_nested())
     error = ENOMEM;
   else
-    sequence = retire(id, deferred, &slot);
-  if (sequence != 0 && !deferred && frame_none()) bury(id, slot, grave);
+    sequence = retire(id, inside, &slot);
+  if (sequence != 0 && !frame_needs(id_sequence(id), sequence, !inside)) bury(id, slot, grave);
   lock_leave(nested);
   if (sequence == 0) errno = error;
   return sequence;

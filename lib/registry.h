@@ -43,10 +43,11 @@ static inline bool registry_has_retired(void) {
 atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t generation);
 
 /*
- * Retires a hook.  If it is not `deferred`, which leaves it to registry_bury_due(), and nobody walks, buries it at
- * once.  Returns the sequence of this commit; or 0 and errno ENOENT, or ENOMEM when nested.
+ * Retires a hook, and buries it at once if no walk needs it.  Else, when called from `inside` a walk of this thread,
+ * leaves it to registry_bury_due(); otherwise to the caller.  Returns the sequence of this commit; or 0 and errno
+ * ENOENT, or ENOMEM when nested.
  */
-uint64_t registry_retire(atfork_id id, bool deferred, struct grave *grave);
+uint64_t registry_retire(atfork_id id, bool inside, struct grave *grave);
 
 /* Retires the first hook of a shared object that is not retired yet; its id, or 0.  Begins at `from`. */
 atfork_id registry_retire_owned(const void *dso, atfork_id from);

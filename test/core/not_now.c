@@ -52,6 +52,36 @@ static void test_what_was_prepared_is_taken_back(void) {
   unregister_all();
 }
 
+/* Every prepare has its parent before the next one, however often it is refused. */
+static int prepared, taken_back;
+
+static void count_prepare(void *unused) {
+  (void)unused;
+  g_assert_cmpint(prepared, ==, taken_back);
+  prepared++;
+}
+static void count_parent(void *unused) {
+  (void)unused;
+  taken_back++;
+}
+static int refuse(void *left) {
+  return *(int *)left > 0 ? (*(int *)left)-- : 0;
+}
+
+static void test_refuses_many_times(void) {
+  for (int times = 0; times <= 40; times += 8) {
+    int left = times;
+    prepared = taken_back = 0;
+    atfork_register(&(struct atfork_hook){.try_prepare = refuse, .data = &left});
+    atfork_register(&(struct atfork_hook){.priority = 1, .prepare = count_prepare, .parent = count_parent});
+    in_child(fork, child_passes);
+    g_assert_cmpint(left, ==, 0);
+    g_assert_cmpint(prepared, ==, times + 1);
+    g_assert_cmpint(taken_back, ==, times + 1);
+    unregister_all();
+  }
+}
+
 static void add_another(void *unused) {
   (void)unused;
   add("N\0n", 5, false);
@@ -95,6 +125,12 @@ static void *lock_in_the_other_order(void *unused) {
   return unused;
 }
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { FORKS = 500 }; /* each takes some milliseconds */
+#else
+enum { FORKS = 10000 };
+#endif
+
 static void test_mutexes_in_another_order(void) {
   pthread_t threads[2];
   stop = false;
@@ -102,7 +138,7 @@ static void test_mutexes_in_another_order(void) {
   g_assert_cmpuint(atfork_register_mutex(&first, 0), !=, 0);
   g_assert_cmpuint(atfork_register_mutex(&second, 0), !=, 0);
   for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_create(&threads[i], NULL, lock_in_the_other_order, NULL);
-  for (int i = 0; i < 500; i++) in_child(fork, both_are_free);
+  for (int i = 0; i < FORKS; i++) in_child(fork, both_are_free);
   __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
   for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_join(threads[i], NULL);
   unregister_all();
@@ -173,6 +209,7 @@ static void test_mutex_in_nested_forks(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/not-now/what-was-prepared-is-taken-back", test_what_was_prepared_is_taken_back);
+  g_test_add_func("/not-now/refuses-many-times", test_refuses_many_times);
   g_test_add_func("/not-now/with-the-same-hooks", test_with_the_same_hooks);
   g_test_add_func("/not-now/mutexes-in-another-order", test_mutexes_in_another_order);
   g_test_add_func("/not-now/mutex-arguments", test_mutex_arguments);

@@ -2,6 +2,8 @@
 /* Promise 2: a fork's hooks are those registered when it begins, for all three phases. */
 #include <atfork.h>
 #include <glib.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -220,6 +222,97 @@ static void test_fork_in_parent(void) {
   check_nested((struct atfork_hook){.priority = -1, .parent = fork_inside});
 }
 
+/* ---- Forks inside callbacks, 64 deep ---- */
+
+enum { DEEP = 64 };
+
+/* The forks that this one is inside of have not come to their end here. */
+static void one_childed(void) {
+  child_check_int(one.childed, ==, 1);
+}
+
+static void fork_deeper(void *unused) {
+  (void)unused;
+  if (forks_left-- > 0) in_child(fork, one_childed);
+}
+
+static void check_deep(struct atfork_hook forker) {
+  start();
+  forks_left = DEEP;
+  one_id = add(&one);
+  atfork_id id = atfork_register(&forker);
+  in_child(fork, is_balanced);
+  g_assert_cmpint(forks_left, <, 0);
+  expect(one, DEEP + 1, DEEP + 1, 0);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+  g_assert_cmpint(atfork_unregister(one_id), ==, 0);
+  g_assert_cmpint(one.destroyed, ==, 1);
+}
+
+static void test_deep_in_prepare(void) {
+  check_deep((struct atfork_hook){.priority = -1, .prepare = fork_deeper});
+}
+static void test_deep_in_parent(void) {
+  check_deep((struct atfork_hook){.priority = -1, .parent = fork_deeper});
+}
+
+static void fork_deeper_in_child(void *unused) {
+  (void)unused;
+  if (atfork_generation() <= DEEP) in_child(fork, child_passes);
+  child_check_int(one.childed, ==, atfork_generation());
+}
+
+static void test_deep_in_child(void) {
+  start();
+  one_id = add(&one);
+  atfork_id id = atfork_register(&(struct atfork_hook){.priority = 1, .child = fork_deeper_in_child});
+  in_child(fork, child_passes);
+  expect(one, 1, 1, 0);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+  g_assert_cmpint(atfork_unregister(one_id), ==, 0);
+}
+
+/* ---- In every phase, by another hook, itself, or another thread, registered and unregistered ---- */
+
+static struct atfork_hook transient_hook;
+static int transient_balance;
+
+static void raise_balance(void *unused) {
+  (void)unused;
+  transient_balance++;
+}
+static void lower_balance(void *unused) {
+  (void)unused;
+  transient_balance--;
+}
+
+static void *come_and_go(void *unused) {
+  atfork_id id = atfork_register(&transient_hook);
+  if (id == 0 || atfork_unregister(id) != 0) abort();
+  return unused;
+}
+
+/* It comes inside the fork, so it takes no part; and its unregistering need not wait for this one. */
+static void have_a_thread_come_and_go(void *unused) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, come_and_go, NULL) != 0) abort();
+  pthread_join(thread, NULL);
+  come_and_go(unused);
+}
+
+static void transient_is_balanced(void) {
+  child_check_int(transient_balance, ==, 0);
+}
+
+static void test_others_come_and_go(void) {
+  transient_hook = (struct atfork_hook){.prepare = raise_balance, .parent = lower_balance, .child = lower_balance};
+  atfork_id id = atfork_register(&(struct atfork_hook){
+      .prepare = have_a_thread_come_and_go, .parent = have_a_thread_come_and_go, .child = have_a_thread_come_and_go});
+  for (int i = 0; i < 50; i++) in_child(fork, transient_is_balanced);
+  g_assert_cmpint(transient_balance, ==, 0);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/pairing/registered-in-prepare", test_registered_in_prepare);
@@ -231,5 +324,14 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/unregisters-itself", test_unregisters_itself);
   g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
   g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
+  g_test_add_func("/pairing/deep-in-prepare", test_deep_in_prepare);
+  g_test_add_func("/pairing/deep-in-parent", test_deep_in_parent);
+  g_test_add_func("/pairing/deep-in-child", test_deep_in_child);
+  /* ThreadSanitizer ends a child that starts a thread. */
+#ifdef __SANITIZE_THREAD__
+  (void)test_others_come_and_go;
+#else
+  g_test_add_func("/pairing/others-come-and-go", test_others_come_and_go);
+#endif
   return g_test_run();
 }

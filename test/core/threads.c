@@ -73,7 +73,7 @@ static void test_storm(void) {
   stop = false;
   for (int i = 0; i < 8; i++)
     pthread_create(&threads[i], NULL, i < 4 ? fork_in_storm : register_in_storm, i < 4 ? &forks : &registrations);
-  gint64 end = g_get_monotonic_time() + (seconds != NULL ? atoi(seconds) : 3) * G_USEC_PER_SEC;
+  gint64 end = g_get_monotonic_time() + (seconds != NULL ? atoi(seconds) : 5) * G_USEC_PER_SEC;
   while (g_get_monotonic_time() < end) in_child(fork, check_balance);
   __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
   for (int i = 0; i < 8; i++) pthread_join(threads[i], NULL);

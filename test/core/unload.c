@@ -3,6 +3,7 @@
 #include <atfork.h>
 #include <dlfcn.h>
 #include <glib.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -28,8 +29,9 @@ static int count(const struct atfork_info *info, void *counter) {
   return 0;
 }
 
+/* It comes back at the same address, and must be noticed again. */
 static void test_dlclose(void) {
-  for (int round = 0; round < 100; round++) {
+  for (int round = 0; round < 1000; round++) {
     int counter = 0;
     void *plugin = dlopen(PLUGIN, RTLD_NOW);
     g_assert_true(plugin != NULL);
@@ -43,6 +45,30 @@ static void test_dlclose(void) {
     atfork_foreach(count, &counter);
     g_assert_cmpint(counter, ==, 0);
   }
+}
+
+/* ---- dlclose while other threads fork ---- */
+
+static bool stop;
+
+static void *fork_all_the_time(void *unused) {
+  while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) in_child(fork, child_passes);
+  return unused;
+}
+
+/* A callback that was unmapped would end the process. */
+static void test_dlclose_while_others_fork(void) {
+  pthread_t threads[2];
+  stop = false;
+  for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_create(&threads[i], NULL, fork_all_the_time, NULL);
+  for (int round = 0; round < 1000; round++) {
+    void *plugin = dlopen(PLUGIN, RTLD_NOW);
+    void (*plug_in)(void) = (void (*)(void))(uintptr_t)dlsym(plugin, "plug_in");
+    plug_in();
+    g_assert_cmpint(dlclose(plugin), ==, 0);
+  }
+  __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+  for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_join(threads[i], NULL);
 }
 
 /* ---- exit ---- */
@@ -73,6 +99,7 @@ static void test_library_stays(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/unload/dlclose", test_dlclose);
+  g_test_add_func("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
   g_test_add_func("/unload/exit", test_exit);
   g_test_add_func("/unload/library-stays", test_library_stays);
   return g_test_run();

@@ -22,6 +22,9 @@ struct way {
 extern const struct way ways[];
 extern const size_t ways_count;
 
+/* Whether the kernel wipes pages at fork; unwiped.c says that it does not. */
+extern const bool pages_are_wiped;
+
 pid_t fork_by_syscall(void);
 pid_t fork_by_clone(void);
 

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 10: out of memory shows as ENOMEM, and as nothing else.  Each allocation of the library fails in its turn. */
+#include <atfork.h>
+#include <errno.h>
+#include <glib.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "forks.h"
+
+/* ---- What the library gets its memory from ---- */
+
+static int allocations; /* since the count was last set to 0 */
+static int fails_at;    /* the allocation that fails; 0: none */
+static bool all_fail;   /* and all after it */
+
+static bool is_to_fail(void) {
+  allocations++;
+  if (fails_at == 0 || allocations < fails_at || (allocations > fails_at && !all_fail)) return false;
+  errno = ENOMEM;
+  return true;
+}
+
+/* By either name, as the size of off_t has it. */
+#define WRAP_MMAP(mmap)                                                                           \
+  void *__real_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
+    return is_to_fail() ? MAP_FAILED : __real_##mmap(at, size, protection, flags, file, offset);  \
+  }
+#undef mmap64
+WRAP_MMAP(mmap)
+WRAP_MMAP(mmap64)
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size) {
+  return is_to_fail() ? NULL : __real_malloc(size);
+}
+
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+  return is_to_fail() ? ENOMEM : __real_pthread_atfork(prepare, parent, child);
+}
+
+int __real___cxa_atexit(void (*function)(void *), void *argument, void *dso);
+int __wrap___cxa_atexit(void (*function)(void *), void *argument, void *dso);
+int __wrap___cxa_atexit(void (*function)(void *), void *argument, void *dso) {
+  return is_to_fail() ? -1 : __real___cxa_atexit(function, argument, dso);
+}
+
+/* ---- Calls that need memory ---- */
+
+static int ran;
+
+static void run(void *unused) {
+  (void)unused;
+  ran++;
+}
+
+static int count(const struct atfork_info *info, void *counter) {
+  (void)info;
+  ++*(int *)counter;
+  return 0;
+}
+
+static int hooks(void) {
+  int counter = 0;
+  child_check_int(atfork_foreach(count, &counter), ==, 0);
+  return counter;
+}
+
+static atfork_id call_register(void) {
+  return atfork_register(&(struct atfork_hook){.name = "a name", .child = run});
+}
+static atfork_id call_register_elsewhere(void) {
+  static int priority = 3;
+  return atfork_register(&(struct atfork_hook){.priority = priority += 300, .child = run});
+}
+/* With the dso of another object, so that its list of owners grows. */
+static atfork_id call_register_for_many_objects(void) {
+  static char objects[300];
+  static int object;
+  return atfork_register_for(&(struct atfork_hook){.child = run}, &objects[object++ % 300]);
+}
+static atfork_id call_register_mutex(void) {
+  static pthread_mutex_t mutexes[64]; /* all zero is how one is initialised here */
+  static int mutex;
+  return atfork_register_mutex(&mutexes[mutex++], 0);
+}
+
+/* ---- Each fails in its turn ---- */
+
+static atfork_id (*call)(void);
+/* Shared: how many allocations a call made at the most, and in how many turns one that failed was told. */
+static struct { int most, told; } * seen;
+
+static void grandchild(void) {
+  child_check_int(ran, >, 0);
+}
+
+/* The library is as it was before, and the next call works. */
+static void expect_unharmed(int before) {
+  fails_at = 0;
+  child_check_int(hooks(), ==, before);
+  atfork_id id = call();
+  child_check_int(id, !=, 0);
+  child_check_int(hooks(), ==, before + 1);
+  child_check_int(call_register(), !=, 0);
+  ran = 0;
+  in_child(fork, grandchild);
+  child_check_int(atfork_unregister(id), ==, 0);
+  child_check_int(hooks(), ==, before + 1);
+}
+
+/* In a process that has not called the library yet.  So many calls that each of the things that grow does. */
+static void fail_in_turn(void) {
+  for (int i = 0; i < 40; i++) {
+    int before = 0;
+    if (i > 0) before = hooks();
+    allocations = 0;
+    errno = 0;
+    atfork_id id = call();
+    int error = errno;
+    if (allocations > seen->most) seen->most = allocations;
+    fails_at = fails_at > allocations ? fails_at - allocations : 0;
+    if (id != 0) continue;
+    seen->told++;
+    child_check_int(error, ==, ENOMEM);
+    if (all_fail) fails_at = 0;
+    expect_unharmed(before);
+    break;
+  }
+}
+
+static const int *turn;
+
+static void one_turn(void) {
+  fails_at = *turn;
+  fail_in_turn();
+}
+
+static void check(atfork_id (*what)(void), bool all) {
+  call = what;
+  all_fail = all;
+  seen = share(sizeof *seen);
+  for (int i = 1; i <= 60; i++) {
+    turn = &i;
+    in_child(fork, one_turn);
+  }
+  g_test_message("at most %d allocations in a call; %d that failed were told", seen->most, seen->told);
+  g_assert_cmpint(seen->most, >, 2);
+  g_assert_cmpint(seen->told, >, 2);
+}
+
+static void test_register(void) {
+  check(call_register, false);
+  check(call_register, true);
+}
+static void test_register_elsewhere(void) {
+  check(call_register_elsewhere, false);
+  check(call_register_elsewhere, true);
+}
+static void test_register_mutex(void) {
+  check(call_register_mutex, false);
+}
+static void test_register_for_many_objects(void) {
+  check(call_register_for_many_objects, false);
+}
+
+/* ---- What cannot fail does without ---- */
+
+/* From the very first call on, in a process with no memory at all. */
+static void without_memory(void) {
+  char text[1024];
+  static struct atfork_once once;
+  fails_at = 1;
+  all_fail = true;
+  child_check_int(atfork_generation(), ==, 1);
+  child_check_int(atfork_lineage(text, sizeof text), ==, strlen(text));
+  child_check_int(atfork_token(text, sizeof text), ==, strlen(text));
+  child_check_int(atfork_seed(1), !=, atfork_seed(2));
+  child_check_int(atfork_poll(), ==, 0);
+  child_check_int(atfork_unregister(7), ==, -1);
+  child_check_int(errno, ==, ENOENT);
+  child_check_int(hooks(), ==, 0);
+  atfork_once(&once, run, NULL);
+  child_check_int(ran, ==, 1);
+  child_check_int(call_register(), ==, 0);
+  child_check_int(errno, ==, ENOMEM);
+  child_check_int(call_register_mutex(), ==, 0);
+  child_check_int(errno, ==, ENOMEM);
+}
+
+static void test_the_rest(void) {
+  in_child(fork, without_memory);
+}
+
+/* Collecting what is dead is put off, and the hooks that are left are as they were. */
+static void unregister_without_memory(void) {
+  static atfork_id ids[500];
+  for (int i = 0; i < 500; i++) ids[i] = call_register();
+  fails_at = 1;
+  all_fail = true;
+  allocations = 0;
+  for (int i = 0; i < 499; i++) child_check_int(atfork_unregister(ids[i]), ==, 0);
+  child_check_int(allocations, >, 0);
+  child_check_int(hooks(), ==, 1);
+  fails_at = 0;
+  ran = 0;
+  in_child(fork, grandchild);
+  child_check_int(atfork_unregister(ids[499]), ==, 0);
+}
+
+static void test_unregister(void) {
+  in_child(fork, unregister_without_memory);
+}
+
+/* ---- None in a fork ---- */
+
+static void use_little(void *unused) {
+  (void)unused;
+  ran++;
+  atfork_generation();
+  atfork_seed(1);
+}
+
+static int *at_child_end;
+
+static void fork_without_allocating(void) {
+  at_child_end = share(sizeof *at_child_end);
+  for (int i = 0; i < 100; i++)
+    child_check_int(atfork_register(&(struct atfork_hook){
+                        .priority = i % 3, .prepare = use_little, .parent = use_little, .child = use_little}),
+                    !=, 0);
+  for (size_t i = 0; i < ways_count; i++) {
+    allocations = 0;
+    pid_t pid = ways[i].fork();
+    if (pid == 0) {
+      atfork_poll();
+      child_check_int(ran, >=, 100);
+      *at_child_end = allocations;
+      child_passes();
+    }
+    child_check_int(allocations, ==, 0);
+    expect_passed(pid);
+    child_check_int(*at_child_end, ==, 0);
+  }
+}
+
+static void test_none_in_a_fork(void) {
+  in_child(fork, fork_without_allocating);
+}
+
+/* 64 forks inside each other's callbacks need more frames than there are at hand; those come from mmap(). */
+static int depth;
+
+static void fork_deeper(void *unused) {
+  (void)unused;
+  if (depth++ < 64) in_child(fork, child_passes);
+}
+
+static void nest_deeply(void) {
+  child_check_int(atfork_register(&(struct atfork_hook){.prepare = fork_deeper}), !=, 0);
+  for (int i = 0; i < 2; i++) {
+    depth = 0;
+    allocations = 0;
+    in_child(fork, child_passes);
+    child_check_int(allocations, ==, i == 0 ? 1 : 0);
+  }
+}
+
+static void test_nested_deeply(void) {
+  in_child(fork, nest_deeply);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/no-memory/register", test_register);
+  g_test_add_func("/no-memory/register-elsewhere", test_register_elsewhere);
+  g_test_add_func("/no-memory/register-mutex", test_register_mutex);
+  g_test_add_func("/no-memory/register-for-many-objects", test_register_for_many_objects);
+  g_test_add_func("/no-memory/the-rest", test_the_rest);
+  g_test_add_func("/no-memory/unregister", test_unregister);
+  g_test_add_func("/no-memory/none-in-a-fork", test_none_in_a_fork);
+  g_test_add_func("/no-memory/nested-deeply", test_nested_deeply);
+  return g_test_run();
+}
