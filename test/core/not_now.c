@@ -125,12 +125,6 @@ static void *lock_in_the_other_order(void *unused) {
   return unused;
 }
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-enum { FORKS = 500 }; /* each takes some milliseconds */
-#else
-enum { FORKS = 10000 };
-#endif
-
 static void test_mutexes_in_another_order(void) {
   pthread_t threads[2];
   stop = false;
@@ -138,7 +132,7 @@ static void test_mutexes_in_another_order(void) {
   g_assert_cmpuint(atfork_register_mutex(&first, 0), !=, 0);
   g_assert_cmpuint(atfork_register_mutex(&second, 0), !=, 0);
   for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_create(&threads[i], NULL, lock_in_the_other_order, NULL);
-  for (int i = 0; i < FORKS; i++) in_child(fork, both_are_free);
+  for (int i = rounds(10000); i > 0; i--) in_child(fork, both_are_free);
   __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
   for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_join(threads[i], NULL);
   unregister_all();

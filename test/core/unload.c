@@ -31,7 +31,7 @@ static int count(const struct atfork_info *info, void *counter) {
 
 /* It comes back at the same address, and must be noticed again. */
 static void test_dlclose(void) {
-  for (int round = 0; round < 1000; round++) {
+  for (int round = 0; round < rounds(1000); round++) {
     int counter = 0;
     void *plugin = dlopen(PLUGIN, RTLD_NOW);
     g_assert_true(plugin != NULL);
@@ -61,7 +61,7 @@ static void test_dlclose_while_others_fork(void) {
   pthread_t threads[2];
   stop = false;
   for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_create(&threads[i], NULL, fork_all_the_time, NULL);
-  for (int round = 0; round < 1000; round++) {
+  for (int round = 0; round < rounds(1000); round++) {
     void *plugin = dlopen(PLUGIN, RTLD_NOW);
     void (*plug_in)(void) = (void (*)(void))(uintptr_t)dlsym(plugin, "plug_in");
     plug_in();

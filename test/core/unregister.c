@@ -109,7 +109,7 @@ static void test_data_may_be_freed(void) {
   pthread_t threads[2];
   stop = false;
   for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) pthread_create(&threads[i], NULL, fork_all_the_time, NULL);
-  for (int i = 0; i < 3000; i++) {
+  for (int i = 0; i < rounds(3000); i++) {
     int *data = malloc(sizeof *data);
     *data = MAGIC;
     atfork_id id = atfork_register(

@@ -71,6 +71,26 @@ void expect_passed(pid_t pid) {
   g_assert_cmpint(WEXITSTATUS(status), ==, CHILD_PASSED);
 }
 
+static bool is_under_valgrind(void) {
+  return g_getenv("ATFORK_TEST_VALGRIND") != NULL;
+}
+
+int rounds(int many) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  return many / 10;
+#else
+  return is_under_valgrind() ? many / 50 : many;
+#endif
+}
+
+bool has_vfork(void) {
+#ifdef __SANITIZE_THREAD__
+  return false;
+#else
+  return !is_under_valgrind();
+#endif
+}
+
 void *share(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   g_assert_true(memory != MAP_FAILED);

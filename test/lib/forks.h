@@ -49,6 +49,12 @@ void in_child(pid_t (*fork)(void), void (*body)(void));
 /* Waits for a child, and expects it to have passed. */
 void expect_passed(pid_t pid);
 
+/* How often to do something that is done `many` times to meet a race: less often where all is slow. */
+int rounds(int many);
+
+/* Whether vfork() is what it is; sanitizers and valgrind make it a fork(). */
+bool has_vfork(void);
+
 /* Zeroed, and shared with every child. */
 void *share(size_t size);
 
