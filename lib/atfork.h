@@ -318,11 +318,11 @@ static inline uint64_t atfork_generation_inline(void) {
 }
 #define atfork_generation() atfork_generation_inline()
 
-/* Pairs with the release store of state[0] that ends an init: its effects are seen here. */
+/* Pairs with the release store of state[0] that ends an init: its effects are seen here.  That is the complement of the
+ * mark, so that neither a control that is zero nor a mark that is, is taken for done. */
 static inline void atfork_once_inline(struct atfork_once *once, void (*init)(void *data), void *data) {
   uint64_t mark = atfork_mark_inline();
-  if (__builtin_expect(mark == 0 || __atomic_load_n(&once->state[0], __ATOMIC_ACQUIRE) != mark, 0))
-    (atfork_once)(once, init, data);
+  if (__builtin_expect(__atomic_load_n(&once->state[0], __ATOMIC_ACQUIRE) != ~mark, 0)) (atfork_once)(once, init, data);
 }
 #define atfork_once(once, init, data) atfork_once_inline((once), (init), (data))
 

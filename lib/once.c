@@ -12,7 +12,7 @@ typedef _Atomic uint64_t mark;
 
 _Static_assert(sizeof(mark) == sizeof(uint64_t), "struct atfork_once is read in place");
 
-/* The mark of the latest process in which an init has returned. */
+/* The complement of the mark of the latest process in which an init has returned. */
 static mark *done(struct atfork_once *once) {
   return (mark *)&once->state[0];
 }
@@ -24,13 +24,13 @@ static mark *busy(struct atfork_once *once) {
 
 static bool is_done(struct atfork_once *once, uint64_t here) {
   /* Pairs with the store in run(): the init's effects are seen here. */
-  return atomic_load(done(once)) == here;
+  return atomic_load(done(once)) == ~here;
 }
 
 /* A child that init forked comes back from it, too; there it is not done, nor is it that one's turn that ends. */
 static void run(struct atfork_once *once, uint64_t here, void (*init)(void *data), void *data) {
   init(data);
-  if (process_mark() == here) atomic_store(done(once), here);
+  if (process_mark() == here) atomic_store(done(once), ~here);
 }
 
 /* Exchanged, not stored: in such a child it may be another thread's turn by now. */

@@ -33,8 +33,8 @@ static inline struct table *registry_table(void) {
   return atomic_load_explicit(&atfork_state.registry.table, memory_order_acquire);
 }
 
-/* Whether hooks are retired and not yet buried.  Acquire pairs with the release in bury(): who sees none sees their
- * callbacks gone. */
+/* Whether hooks are retired and not yet buried.  Acquire pairs with the release in bury(): who sees none sees them
+ * buried. */
 static inline bool registry_has_retired(void) {
   return atomic_load_explicit(&atfork_state.registry.retired, memory_order_acquire) != 0;
 }

@@ -71,8 +71,10 @@ void slot_read(struct slot slot, struct contents *contents) {
   contents->detail = record->detail;
 }
 
-void slot_clear(struct slot slot) {
-  for (enum phase phase = PREPARE; phase < PHASES; phase++) write_callback(slot, phase, NULL);
+void slot_bury(struct slot slot) {
+  atomic_fetch_or_explicit(&chunk_dead(slot.chunk)[slot.index / 64], UINT64_C(1) << slot.index % 64,
+                           memory_order_relaxed);
+  atomic_store_explicit(&slot.chunk->sparse, true, memory_order_relaxed);
   slot_record(slot)->detail = NULL;
 }
 
@@ -195,7 +197,8 @@ void table_free(struct table *table) {
 static struct chunk *chunk_new(struct table *table, size_t capacity, struct chunk *previous) {
   const size_t of_a_hook = (1 + (size_t)PHASES) * sizeof(void *) + sizeof(struct record);
   if (capacity > SIZE_MAX / of_a_hook / 2) return NULL;
-  struct chunk *chunk = arena_take(&table->arena, sizeof *chunk + of_a_hook * capacity);
+  const size_t dead = (capacity + 63) / 64 * sizeof(word);
+  struct chunk *chunk = arena_take(&table->arena, sizeof *chunk + of_a_hook * capacity + dead);
   if (chunk == NULL) return NULL;
   chunk->capacity = capacity;
   chunk->previous = previous;

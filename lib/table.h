@@ -54,8 +54,11 @@ struct record {
   struct detail *detail; /* NULL once the hook is buried */
 };
 
-/* The header of `capacity` hooks; arrays of that length follow.  Slots at `used` and above belong to the update under
- * way. */
+/*
+ * The header of `capacity` hooks; arrays of that length follow: data, the callbacks of each phase, records, and a bit
+ * for each hook that is buried, so that a walk need not look at its record.  Slots at `used` and above belong to the
+ * update under way.
+ */
 struct chunk {
   word used;
   word next; /* a chunk of the same priority, with later hooks */
@@ -64,6 +67,7 @@ struct chunk {
   size_t capacity;
   _Atomic bool has[PHASES]; /* some hook here has, or nearly had, this callback */
   _Atomic bool refuses;     /* some hook here has a try_prepare */
+  _Atomic bool sparse;      /* some hook here is buried */
 };
 
 /* Which of FAN pointers may not be NULL, so that a walk need not look at all. */
@@ -127,11 +131,18 @@ static inline _Atomic(callback) *chunk_callbacks(struct chunk *chunk, enum phase
 static inline struct record *chunk_records(struct chunk *chunk) {
   return (struct record *)((void **)(chunk + 1) + (1 + (size_t)PHASES) * chunk->capacity);
 }
+static inline word *chunk_dead(struct chunk *chunk) {
+  return (word *)(chunk_records(chunk) + chunk->capacity);
+}
 static inline size_t chunk_used(const struct chunk *chunk) {
   return (size_t)atomic_load_explicit(&chunk->used, memory_order_acquire);
 }
 static inline struct record *slot_record(struct slot slot) {
   return &chunk_records(slot.chunk)[slot.index];
+}
+static inline bool slot_is_dead(struct slot slot) {
+  return (atomic_load_explicit(&chunk_dead(slot.chunk)[slot.index / 64], memory_order_relaxed) >> slot.index % 64 &
+          1) != 0;
 }
 
 /* How many slots of a chunk were added at or before `sequence`: they come first. */
@@ -149,8 +160,8 @@ struct contents {
 void slot_write(struct slot slot, const struct contents *contents);
 void slot_read(struct slot slot, struct contents *contents);
 
-/* Makes the slot one that walks pass over without asking. */
-void slot_clear(struct slot slot);
+/* Makes the slot one that walks pass over without a look at its record. */
+void slot_bury(struct slot slot);
 
 /* ---- Tables ---- */
 

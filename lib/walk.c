@@ -29,7 +29,8 @@ static bool stand_at(struct walk *walk, struct chunk *chunk) {
   if (!is_worth_it(walk)) return false;
   walk->callbacks = walk->phase == PHASES ? NULL : chunk_callbacks(chunk, walk->phase);
   walk->data = chunk_data(chunk);
-  walk->sparse = registry_has_retired();
+  walk->has_retired = registry_has_retired();
+  walk->sparse = walk->has_retired || atomic_load_explicit(&chunk->sparse, memory_order_relaxed);
   walk->refuses = walk->phase == PREPARE && atomic_load_explicit(&chunk->refuses, memory_order_relaxed);
   return true;
 }
@@ -68,15 +69,6 @@ void walk_only(struct walk *walk, uint64_t added) {
 void walk_go_on(struct walk *walk, enum phase phase) {
   walk->phase = phase;
   walk->callbacks = chunk_callbacks(walk->chunk, phase);
-}
-
-bool walk_is_retired(const struct walk *walk, size_t i, uint64_t sequence) {
-  uint64_t retired = atomic_load_explicit(&chunk_records(walk->chunk)[i].retired, memory_order_relaxed);
-  return retired != 0 && retired >> 1 <= sequence;
-}
-
-bool walk_takes_part(const struct walk *walk, size_t i) {
-  return !walk_is_retired(walk, i, walk->sequence);
 }
 
 bool walk_refuses(const struct walk *walk, size_t i) {

@@ -9,6 +9,7 @@
 #ifndef ATFORK_WALK_H
 #define ATFORK_WALK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,9 +20,9 @@
 struct walk {
   /* The first `end` hooks of a chunk. */
   size_t end;
-  const _Atomic(callback) *callbacks; /* of the walk's phase; NULL in the slots of those that are buried */
+  const _Atomic(callback) *callbacks; /* of the walk's phase */
   void *const *data;
-  bool sparse;  /* some of them may be retired: ask walk_takes_part() */
+  bool sparse;  /* some of them may be retired or buried: ask walk_takes_part() */
   bool refuses; /* some of them may have a try_prepare: ask walk_refuses() */
   /* Private. */
   const struct table *table;
@@ -30,6 +31,7 @@ struct walk {
   enum phase phase;
   int bucket;
   struct chunk *chunk;
+  bool has_retired;
 };
 
 /* Of the hooks that have a callback for `phase`, or of all if it is PHASES; then step until false. */
@@ -44,12 +46,19 @@ void walk_only(struct walk *walk, uint64_t added);
 /* Has it go on from where it stands in another phase. */
 void walk_go_on(struct walk *walk, enum phase phase);
 
-/* The hook at index `i` < walk->end. */
-bool walk_takes_part(const struct walk *walk, size_t i);
-bool walk_refuses(const struct walk *walk, size_t i);
+/* The hook at index `i` < walk->end: whether it was retired at or before `sequence`. */
+static inline bool walk_is_retired(const struct walk *walk, size_t i, uint64_t sequence) {
+  uint64_t retired = atomic_load_explicit(&chunk_records(walk->chunk)[i].retired, memory_order_relaxed);
+  return retired != 0 && retired >> 1 <= sequence;
+}
 
-/* Whether it was retired at or before `sequence`. */
-bool walk_is_retired(const struct walk *walk, size_t i, uint64_t sequence);
+/* What is buried was retired before; that it is is seen without its record. */
+static inline bool walk_takes_part(const struct walk *walk, size_t i) {
+  if (slot_is_dead((struct slot){walk->chunk, i})) return false;
+  return !walk->has_retired || !walk_is_retired(walk, i, walk->sequence);
+}
+
+bool walk_refuses(const struct walk *walk, size_t i);
 
 /* False when it is buried. */
 bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);
