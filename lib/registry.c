@@ -145,13 +145,13 @@ atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t gener
  * itself.  Again, when a handler has copied the table meanwhile.
  */
 static void bury(atfork_id id, struct slot slot, struct grave *grave) {
-  struct table *table;
   callback destroy = slot_record(slot)->detail->destroy;
   /* Data lies elsewhere, and is looked at only for this. */
   *grave = (struct grave){id, destroy, destroy == NULL ? NULL : chunk_data(slot.chunk)[slot.index]};
+  struct table *table;
   do {
     table = registry_table();
-    if (table_find(table, id, &slot)) slot_bury(slot);
+    if (table == slot.table || table_find(table, id, &slot)) slot_bury(slot);
     atomic_signal_fence(memory_order_seq_cst);
   } while (table != registry_table());
   if (table->live > 0) table->live--;

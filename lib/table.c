@@ -153,7 +153,7 @@ bool table_find(const struct table *table, atfork_id id, struct slot *slot) {
   if (chunk == NULL) return false;
   size_t count = chunk_count_until(chunk, sequence);
   if (count == 0) return false;
-  *slot = (struct slot){chunk, count - 1};
+  *slot = (struct slot){chunk, count - 1, table};
   return slot_record(*slot)->sequence == sequence && slot_record(*slot)->detail != NULL;
 }
 
@@ -161,7 +161,8 @@ bool table_find(const struct table *table, atfork_id id, struct slot *slot) {
 static bool search_chunk(struct chunk *chunk, uint64_t after, bool (*wanted)(struct slot slot, const void *argument),
                          const void *argument, struct slot *slot) {
   size_t used = chunk_used(chunk);
-  *slot = (struct slot){chunk, chunk_count_until(chunk, after)};
+  slot->chunk = chunk;
+  slot->index = chunk_count_until(chunk, after);
   for (; slot->index < used; slot->index++)
     if (slot_record(*slot)->detail != NULL && wanted(*slot, argument)) return true;
   return false;
@@ -171,6 +172,7 @@ atfork_id table_search(const struct table *table, atfork_id from,
                        bool (*wanted)(struct slot slot, const void *argument), const void *argument,
                        struct slot *slot) {
   if (table == NULL) return 0;
+  slot->table = table;
   for (int bucket = (int)id_bucket(from); (bucket = table_next_bucket(table, bucket)) < BUCKETS; bucket++) {
     uint64_t after = id_of((unsigned)bucket, 0) < from ? id_sequence(from) - 1 : 0;
     struct chunk *chunk = table_first_chunk(table, (unsigned)bucket);
@@ -228,7 +230,7 @@ static bool place_in_new_chunk(struct table *table, struct place *place, size_t 
   struct chunk *chunk = chunk_new(table, capacity, previous);
   if (chunk == NULL) return false;
   atomic_store_explicit(&chunk->used, 1, memory_order_relaxed);
-  *place = (struct place){{chunk, 0}, changed, word_of(chunk)};
+  *place = (struct place){{chunk, 0, table}, changed, word_of(chunk)};
   return true;
 }
 
@@ -257,7 +259,7 @@ static bool find_place(struct table *table, unsigned bucket, size_t first_capaci
   if (word_pointer(&first->last) != last) atomic_store_explicit(&first->last, word_of(last), memory_order_release);
   size_t used = chunk_used(last);
   if (used == last->capacity) return place_in_new_chunk(table, place, 2 * last->capacity, last, &last->next);
-  *place = (struct place){{last, used}, &last->used, used + 1};
+  *place = (struct place){{last, used, table}, &last->used, used + 1};
   return true;
 }
 
@@ -293,7 +295,7 @@ static bool copy_bucket(struct table *to, const struct table *from, unsigned buc
   if (capacity < FIRST_CAPACITY) capacity = FIRST_CAPACITY;
   for (; chunk != NULL; chunk = word_pointer(&chunk->next))
     for (size_t i = 0; i < chunk_used(chunk); i++)
-      if (chunk_records(chunk)[i].detail != NULL && !copy_slot(to, bucket, capacity, (struct slot){chunk, i}))
+      if (chunk_records(chunk)[i].detail != NULL && !copy_slot(to, bucket, capacity, (struct slot){chunk, i, from}))
         return false;
   return true;
 }

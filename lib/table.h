@@ -120,6 +120,7 @@ static inline atfork_id id_of(unsigned bucket, uint64_t sequence) {
 struct slot {
   struct chunk *chunk;
   size_t index;
+  const struct table *table; /* where it was found */
 };
 
 static inline void *const *chunk_data(const struct chunk *chunk) {

@@ -77,7 +77,7 @@ bool walk_refuses(const struct walk *walk, size_t i) {
 
 bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
   struct contents hook;
-  slot_read((struct slot){walk->chunk, i}, &hook);
+  slot_read((struct slot){walk->chunk, i, walk->table}, &hook);
   const struct detail *detail = hook.detail;
   if (detail == NULL) return false;
   *info = (struct atfork_info){

@@ -54,7 +54,7 @@ static inline bool walk_is_retired(const struct walk *walk, size_t i, uint64_t s
 
 /* What is buried was retired before; that it is is seen without its record. */
 static inline bool walk_takes_part(const struct walk *walk, size_t i) {
-  if (slot_is_dead((struct slot){walk->chunk, i})) return false;
+  if (slot_is_dead((struct slot){walk->chunk, i, walk->table})) return false;
   return !walk->has_retired || !walk_is_retired(walk, i, walk->sequence);
 }
 
