@@ -75,20 +75,20 @@ static bool is_under_valgrind(void) {
   return g_getenv("ATFORK_TEST_VALGRIND") != NULL;
 }
 
-int rounds(int many) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  return many / 10;
+#if defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 10, FORKS_BY_VFORK = true };
+#elif defined(__SANITIZE_ADDRESS__)
+enum { SANITIZED = 10, FORKS_BY_VFORK = false };
 #else
-  return is_under_valgrind() ? many / 50 : many;
+enum { SANITIZED = 1, FORKS_BY_VFORK = false };
 #endif
+
+int rounds(int many) {
+  return many / (is_under_valgrind() ? 50 : SANITIZED);
 }
 
 bool has_vfork(void) {
-#ifdef __SANITIZE_THREAD__
-  return false;
-#else
-  return !is_under_valgrind();
-#endif
+  return !FORKS_BY_VFORK && !is_under_valgrind();
 }
 
 void *share(size_t size) {
