@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Workers that multiprocessing spawns: the token travels with the process object.
+
+Under spawn and forkserver a worker imports the main module, unpickles its process object, which imports what the target
+needs, and calls its run().  The object goes packed with a token; unpacking it imports atfork there, and has the worker
+take its place when run() is called.  (multiprocessing.util's registry does no longer run in spawned workers.)
+
+A fork server that has atfork among what it preloads is a place in the tree itself, as its workers are forks of it.
+"""
+from __future__ import annotations
+
+import functools
+import multiprocessing.forkserver
+import multiprocessing.popen_forkserver
+import multiprocessing.popen_spawn_posix
+import os
+import sys
+from multiprocessing.process import BaseProcess
+from typing import Any, Callable, Tuple
+
+from . import _native
+
+# One that multiprocessing's fork server takes out of its environment, and nobody else looks at.
+SERVER_TOKEN = "ATFORK_FORKSERVER_TOKEN"
+
+# Dask's workers get theirs from atfork.dask, and it must be theirs again after a restart.
+NUMBERED_ELSEWHERE = "Dask Worker process"
+
+
+class Packed:
+    """Stands in for a process object while it is pickled."""
+
+    def __init__(self, process: BaseProcess, token: str) -> None:
+        self._process = process
+        self._name = process.name
+        self._token = token
+
+    def __reduce__(self) -> Tuple[Callable[[BaseProcess, str], BaseProcess], Tuple[BaseProcess, str]]:
+        return unpack, (self._process, self._token)
+
+
+def unpack(process: BaseProcess, token: str) -> BaseProcess:
+    """In the worker, before it runs.  Its class is the caller's, so this is about the one object."""
+    worker: Any = process
+
+    def arrive_and_run() -> None:
+        del worker.run
+        arrive(token)
+        worker.run()
+
+    worker.run = arrive_and_run
+    return process
+
+
+def arrive(token: str) -> None:
+    """In the worker, as it starts."""
+    # If not, it was forked by a server that has a place: then only what it has imported since is to be run.
+    if _native.spawned(token) != 0:
+        _native.start()
+
+
+def launch_packed(launch: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    @functools.wraps(launch)
+    def launch_with_token(popen: Any, process: BaseProcess) -> None:
+        if process.name.startswith(NUMBERED_ELSEWHERE):
+            launch(popen, process)
+        else:
+            launch(popen, Packed(process, _native.token()))
+
+    return launch_with_token
+
+
+def will_launch(server: Any) -> bool:
+    pid = server._forkserver_pid
+    if pid is None:
+        return True
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def preloads(server: Any) -> bool:
+    """Older versions mean to preload the main module, but never do."""
+    modules = server._preload_modules
+    return bool(modules) and (modules != ["__main__"] or sys.version_info >= (3, 12, 8))
+
+
+def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A server that preloads nothing never sees atfork, and needs no token."""
+
+    @functools.wraps(ensure_running)
+    def ensure_running_with_token(server: Any) -> None:
+        if not preloads(server) or not will_launch(server):
+            ensure_running(server)
+            return
+        os.environ[SERVER_TOKEN] = _native.token()
+        try:
+            ensure_running(server)
+        finally:
+            os.environ.pop(SERVER_TOKEN, None)
+
+    return ensure_running_with_token
+
+
+def is_server() -> bool:
+    command = getattr(sys, "orig_argv", ["multiprocessing.forkserver"])
+    return any("multiprocessing.forkserver" in argument for argument in command)
+
+
+def install() -> None:
+    token = os.environ.get(SERVER_TOKEN)
+    if token is not None and is_server():
+        del os.environ[SERVER_TOKEN]
+        _native.spawned(token)
+    for module in (multiprocessing.popen_spawn_posix, multiprocessing.popen_forkserver):
+        popen: Any = module.Popen
+        popen._launch = launch_packed(popen._launch)
+    server: Any = multiprocessing.forkserver.ForkServer
+    server.ensure_running = ensure_placed(server.ensure_running)
+    # A bound method, and so made before.
+    bound: Any = multiprocessing.forkserver
+    bound.ensure_running = bound._forkserver.ensure_running

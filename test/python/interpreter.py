@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""The interpreter's own rules: sub-interpreters, reference counts, and its end."""
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import unittest
+from typing import Any, Callable
+
+import atfork
+from tap import ForkTest, Scenario, run_python, run_tests
+
+ROUNDS = 100_000
+
+SUB = """
+import os, sys
+if "first" in sys.argv: import atfork
+import _xxsubinterpreters as interpreters
+for _ in range(3):
+    sub = interpreters.create()
+    try:
+        interpreters.run_string(sub, "import atfork")
+    except interpreters.RunFailedError as error:
+        print("ImportError" in str(error) and "main interpreter" in str(error))
+    interpreters.destroy(sub)
+import atfork
+ran = []
+atfork.register_after_fork(lambda: ran.append(1))
+pid = os.fork()
+if pid == 0: os._exit(len(ran))
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+END = """
+import atexit, ctypes, os, threading
+def fork(way):
+    pid = os.fork() if way == "python" else held.scenario_fork(way)
+    if pid == 0: os._exit(len(ran))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+held = ctypes.PyDLL(os.environ["SCENARIO_LIBRARY"])
+atexit.register(fork, "python")
+atexit.register(fork, b"fork")
+import atfork
+ran = []
+hooks = [atfork.register(prepare=lambda: None, parent=lambda: None, child=lambda: ran.append(1)) for _ in range(3)]
+hooks.append(atfork.register_after_fork(atfork.symbol(None, "getpid")))
+class AtTheEnd:
+    def __del__(self, unregister=hooks[0].unregister, fork=held.scenario_fork, exit=os._exit):
+        if fork(b"fork") == 0: exit(0)
+        unregister()
+keep = AtTheEnd()
+"""
+
+
+class SubInterpreters(ForkTest):
+    def test_get_an_import_error(self) -> None:
+        for arguments in ((), ("first",)):
+            run = run_python(SUB, *arguments)
+            self.assertEqual((["True"] * 3 + ["1"], ""), (run.stdout.splitlines(), run.stderr), arguments)
+            self.assertEqual(0, run.returncode)
+
+
+class End(ForkTest):
+    def test_forks_as_the_interpreter_ends(self) -> None:
+        run = run_python(END)
+        self.assertEqual((["0", "3"], "", 0), (run.stdout.splitlines(), run.stderr, run.returncode))
+
+    def test_begins_again_in_the_same_process(self) -> None:
+        program = os.environ.get("EMBED_PROGRAM")
+        if program is None:
+            raise unittest.SkipTest("nothing to embed with")
+        run = subprocess.run([program], capture_output=True, text=True, timeout=60)
+        self.assertEqual((["1", "1", "1"], "", 0), (run.stdout.splitlines(), run.stderr, run.returncode))
+
+    def test_imported_twice(self) -> None:
+        code = "import atfork, importlib, os\nimportlib.reload(atfork)\nran = []\n"
+        code += "atfork.register_after_fork(lambda: ran.append(1))\nif os.fork() == 0: os._exit(len(ran))\n"
+        code += "print(os.waitstatus_to_exitcode(os.wait()[1]))"
+        run = run_python(code)
+        self.assertEqual(("1\n", ""), (run.stdout, run.stderr))
+
+
+def total() -> int:
+    """Of all references, where the interpreter counts them; else of all blocks that it has allocated."""
+    gc.collect()
+    count: Callable[[], int] = getattr(sys, "gettotalrefcount", sys.getallocatedblocks)
+    return count()
+
+
+class Flat(ForkTest):
+    """Reference counts stay flat over many rounds."""
+
+    def check(self, body: Callable[[], object], rounds: int = ROUNDS) -> None:
+        for _ in range(100):
+            body()
+        before = total()
+        for _ in range(rounds):
+            body()
+        grown = total() - before
+        self.assertLess(abs(grown), rounds // 100 + 20, f"in {rounds} rounds")
+
+    def test_register_and_unregister(self) -> None:
+        def body() -> None:
+            atfork.register(name="x", prepare=body, parent=body, child=body).unregister()
+
+        count = sys.getrefcount(body)
+        self.check(body)
+        self.assertEqual(count, sys.getrefcount(body))
+
+    def test_in_step(self) -> None:
+        """All that a fork does, but for the fork."""
+        callback = lambda: None  # noqa: E731
+        atfork.register(prepare=callback, parent=callback)
+        native = atfork._native
+        count = sys.getrefcount(callback)
+        in_plan = 2  # from the first fork on
+
+        def body() -> None:
+            native.before()
+            native.after_in_parent()
+
+        self.check(body)
+        self.assertEqual(count, sys.getrefcount(callback) - in_plan)
+
+    def test_in_step_as_hooks_come_and_go(self) -> None:
+        def body() -> None:
+            with atfork.register(prepare=total_of_nothing, parent=total_of_nothing):
+                atfork._native.before()
+                atfork._native.after_in_parent()
+
+        self.check(body)
+
+    def test_errors(self) -> None:
+        def fail() -> None:
+            raise ValueError
+
+        sys.unraisablehook = lambda args: None
+        atfork.register(prepare=fail, parent=fail)
+
+        def body() -> None:
+            atfork._native.before()
+            atfork._native.after_in_parent()
+
+        self.check(body)
+
+    def test_calls(self) -> None:
+        value = atfork.per_process(list)
+        function = Scenario.held.scenario_count
+
+        def body() -> None:
+            atfork.generation(), atfork.lineage(), atfork.seed(2**70), atfork.poll(), atfork.token(), atfork.hooks()
+            value()
+            atfork.symbol(None, "abort")
+            atfork.register_after_fork(function).unregister()
+
+        atfork.register(name="one", child=total_of_nothing)
+        self.check(body)
+
+    def test_bad_calls(self) -> None:
+        def body() -> None:
+            for call, argument in bad:
+                try:
+                    call(argument)
+                except (TypeError, ValueError):
+                    pass
+
+        bad: Any = [
+            (atfork.register_after_fork, None),
+            (atfork.seed, "x"),
+            (atfork.spawned, "x"),
+            (lambda name: atfork.register(name=name, child=total_of_nothing), "\udc80"),
+            (lambda name: atfork.symbol(None, name), "no_such_symbol_anywhere"),
+        ]
+        self.check(body, ROUNDS // 10)
+
+    def test_in_children(self) -> None:
+        """In each child, and after forks in C and pending calls in the parent."""
+        atfork.register(parent=total_of_nothing, child=total_of_nothing)
+
+        def body() -> None:
+            for way in ("python", "fork"):
+                pid = os.fork() if way == "python" else Scenario.fork(way)
+                if pid == 0:
+                    Scenario.exit(0)
+                Scenario.wait(pid)
+
+        self.check(body, 300)
+
+
+def total_of_nothing() -> int:
+    return 0
+
+
+if __name__ == "__main__":
+    run_tests()

@@ -1,0 +1,585 @@
+# SPDX-License-Identifier: MIT
+"""The scenarios that the tests of every language have."""
+from __future__ import annotations
+
+import ctypes
+import errno
+import gc
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from typing import Any, List
+
+import atfork
+from tap import WAYS, ForkTest, Scenario, bypasses, run_tests
+
+
+class Once(ForkTest):
+    """Promise 3: once."""
+
+    def check_once(self, way: str) -> None:
+        ran: List[int] = []
+        atfork.register_after_fork(lambda: ran.append(1))
+
+        def body() -> None:
+            if bypasses(way):
+                self.assertEqual(0, len(ran))
+                self.assertEqual(1, atfork.poll())
+            self.assertEqual(1, len(ran))
+            self.assertEqual(0, atfork.poll())
+            self.assertEqual(1, atfork.generation())
+
+        for _ in range(3):
+            self.in_child(body, way)
+        self.assertEqual(0, len(ran))
+
+    def test_three_deep_in_all_ways(self) -> None:
+        ran: List[int] = []
+        atfork.register_after_fork(lambda: ran.append(1))
+
+        def descend(ways: Any, depth: int) -> None:
+            if bypasses(ways[depth - 1]):
+                atfork.poll()
+            self.assertEqual((depth, depth), (len(ran), atfork.generation()), ways)
+            if depth < 3:
+                self.in_child(lambda: descend(ways, depth + 1), ways[depth])
+
+        for ways in itertools.product(WAYS, WAYS, WAYS):
+            self.in_child(lambda: descend(ways, 1), ways[0])
+
+    def test_a_new_process_own_hook_does_not_run_for_its_fork(self) -> None:
+        def body() -> None:
+            ran: List[int] = []
+            atfork.register_after_fork(lambda: ran.append(1))
+            self.assertEqual(0, atfork.poll())
+            self.assertEqual([], ran)
+
+        for way in WAYS:
+            self.in_child(body, way)
+
+    def test_missed_ones_run_before_the_next_fork(self) -> None:
+        ran: List[str] = []
+        atfork.register_after_fork(lambda: ran.append(atfork.lineage()))
+
+        def body() -> None:
+            self.in_child(lambda: self.assertEqual(2, len(ran)))
+            self.assertEqual([atfork.lineage()], ran)
+
+        self.in_child(body, "_Fork")
+
+    def test_forks_in_threads(self) -> None:
+        ran: List[int] = []
+        atfork.register_after_fork(lambda: ran.append(1))
+
+        def fork_five() -> None:
+            for _ in range(5):
+                pid = os.fork()
+                if pid == 0:
+                    with self.finish():
+                        self.assertEqual([1], ran)
+                pids.append(pid)
+
+        pids: List[int] = []
+        threads = [threading.Thread(target=fork_five) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(20, len(pids))
+        for pid in pids:
+            self.passed(pid)
+        self.assertEqual([], ran)
+
+    def test_fork_in_a_thread_of_c(self) -> None:
+        ran: List[int] = []
+        atfork.register_after_fork(lambda: ran.append(1))
+        for way in ("fork", "_Fork"):
+            self.assertEqual(42, Scenario.fork_in_thread(way))
+        self.assertEqual([], ran)
+        self.in_child(lambda: self.assertEqual([1], ran))
+
+    def test_fork_in_a_child_callback(self) -> None:
+        early: List[int] = []
+        late: List[int] = []
+
+        def fork_once() -> None:
+            if atfork.generation() == 1:
+                pid = os.fork()
+                if pid != 0:
+                    self.passed(pid)
+
+        def body() -> None:
+            self.assertEqual((atfork.generation(), 1), (len(early), len(late)))
+
+        atfork.register_after_fork(lambda: early.append(1))
+        atfork.register_after_fork(fork_once)
+        atfork.register_after_fork(lambda: late.append(1))
+        self.in_child(body)
+
+
+for _way in WAYS:
+    setattr(Once, f"test_child_runs_once_by_{_way}", lambda self, way=_way: self.check_once(way))
+
+
+class Order(ForkTest):
+    """Promises 1 and 2: order and pairing."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.trace = {"prepare": "", "parent": "", "child": ""}
+
+    def add(self, letter: str, priority: int = 0) -> None:
+        def note(phase: str) -> None:
+            self.trace[phase] += letter
+
+        atfork.register(
+            name=letter,
+            priority=priority,
+            prepare=lambda: note("prepare"),
+            parent=lambda: note("parent"),
+            child=lambda: note("child"),
+        )
+
+    def test_by_priority_then_registration(self) -> None:
+        for letter, priority in (("a", 5), ("b", 0), ("c", -32768), ("d", 5), ("e", 32767)):
+            self.add(letter, priority)
+        self.in_child(lambda: self.assertEqual({"prepare": "edabc", "parent": "", "child": "cbade"}, self.trace))
+        self.assertEqual({"prepare": "edabc", "parent": "cbade", "child": ""}, self.trace)
+
+    def test_unregistered_in_prepare_gets_the_rest(self) -> None:
+        trace: List[str] = []
+
+        def prepare() -> None:
+            trace.append("prepare")
+            self.assertTrue(hook.unregister())
+            self.assertFalse(hook.unregister())
+
+        hook = atfork.register(
+            prepare=prepare, parent=lambda: trace.append("parent"), child=lambda: trace.append("child")
+        )
+        self.in_child(lambda: self.assertEqual(["prepare", "child"], trace))
+        self.assertEqual(["prepare", "parent"], trace)
+        self.in_child(lambda: self.assertEqual(["prepare", "parent"], trace))
+        self.assertEqual([], self.unraisable)
+
+    def test_registered_in_a_callback_joins_the_next_fork(self) -> None:
+        ran: List[int] = []
+        late: List[object] = []
+
+        def prepare() -> None:
+            if not late:
+                late.append(atfork.register_after_fork(lambda: ran.append(1)))
+
+        atfork.register(prepare=prepare)
+        self.in_child(lambda: self.assertEqual([], ran))
+        self.in_child(lambda: self.assertEqual([1], ran))
+
+    def test_fork_in_prepare(self) -> None:
+        inner: List[int] = []
+
+        def prepare() -> None:
+            if inner:
+                return
+            inner.append(1)
+            self.in_child(lambda: self.assertEqual("a", self.trace["child"]))
+            self.assertEqual("a", self.trace["parent"])
+
+        self.add("a")
+        atfork.register(prepare=prepare)
+        self.in_child(lambda: self.assertEqual("a", self.trace["child"]))
+        self.assertEqual("aa", self.trace["parent"])
+
+    def test_c_fork_in_prepare(self) -> None:
+        inner: List[int] = []
+
+        def prepare() -> None:
+            if not inner:
+                inner.append(1)
+                self.in_child(lambda: self.assertEqual("a", self.trace["child"]), "fork")
+
+        self.add("a")
+        atfork.register(prepare=prepare)
+        self.in_child(lambda: self.assertEqual("a", self.trace["child"]))
+
+    def test_hooks_are_in_run_order(self) -> None:
+        self.add("a", 2)
+        self.add("b", 1)
+        infos = atfork.hooks()
+        self.assertEqual(["b", "a"], [info.name for info in infos])
+        self.assertEqual([1, 2], [info.priority for info in infos])
+        self.assertEqual((0, True, True, True), infos[0][3:])
+
+
+class Hooks(ForkTest):
+    """Hooks as objects, and memory."""
+
+    def test_fields(self) -> None:
+        hook = atfork.register(name="fields", priority=-7, parent=lambda: None)
+        self.assertEqual(("fields", -7, atfork.hooks()[0].id), (hook.name, hook.priority, hook.id))
+        self.assertRegex(repr(hook), "fields.*-7")
+
+    def test_unregister(self) -> None:
+        ran: List[int] = []
+        hook = atfork.register_after_fork(lambda: ran.append(1))
+        self.assertTrue(hook.unregister())
+        self.assertFalse(hook.unregister())
+        self.in_child(lambda: self.assertEqual([], ran))
+
+    def test_context_manager(self) -> None:
+        ran: List[int] = []
+        with self.assertRaises(ZeroDivisionError):
+            with atfork.register(name="block", child=lambda: ran.append(1)) as hook:
+                self.assertEqual("block", hook.name)
+                self.in_child(lambda: self.assertEqual([1], ran))
+                raise ZeroDivisionError
+        self.assertFalse(hook.unregister())
+        self.in_child(lambda: self.assertEqual([], ran))
+
+    def test_decorator(self) -> None:
+        ran: List[int] = []
+
+        @atfork.register_after_fork
+        def reseed() -> int:
+            """Reseeds."""
+            ran.append(1)
+            return 7
+
+        self.assertEqual((7, "Reseeds."), (reseed(), reseed.__doc__))
+        self.in_child(lambda: self.assertEqual([1, 1], ran))
+        self.assertTrue(reseed.unregister())
+
+    def test_callables_are_kept_and_let_go(self) -> None:
+        def make() -> Any:
+            class Callable:
+                def __call__(self) -> None:
+                    pass
+
+            return Callable()
+
+        for register in (atfork.register_after_fork, lambda function: atfork.register(child=function)):
+            callable_ = make()
+            weak = weakref.ref(callable_)
+            hook = register(callable_)
+            del callable_
+            gc.collect()
+            self.assertIsNotNone(weak())
+            self.in_child(lambda: None)
+            self.assertTrue(hook.unregister())
+            gc.collect()
+            self.assertIsNone(weak())
+
+    def test_a_hook_stays_without_its_object(self) -> None:
+        ran: List[int] = []
+        atfork.register_after_fork(lambda: ran.append(1))
+        gc.collect()
+        self.in_child(lambda: self.assertEqual([1], ran))
+
+
+class Process(ForkTest):
+    """Who this process is."""
+
+    def test_generation_lineage_seed(self) -> None:
+        self.assertEqual((0, "0"), (atfork.generation(), atfork.lineage()))
+        mine = atfork.seed(1)
+        self.assertEqual(mine, atfork.seed(1))
+        self.assertNotEqual(mine, atfork.seed(2))
+        self.assertEqual(atfork.seed(2**64 - 1), atfork.seed(-1))
+
+        def body() -> None:
+            self.assertRegex(atfork.lineage(), r"\A0\.\d+\Z")
+            self.assertNotEqual(mine, atfork.seed(1))
+            self.assertIn(atfork.seed(1), range(2**64))
+
+        self.in_child(body)
+
+    def test_version(self) -> None:
+        self.assertRegex(atfork.version(), r"\A\d+\.\d+\.\d+\Z")
+
+
+class Errors(ForkTest):
+    """Errors in callbacks."""
+
+    def test_are_isolated_and_reported(self) -> None:
+        ran: List[int] = []
+
+        def breaks() -> None:
+            raise ValueError("a broken callback")
+
+        atfork.register_after_fork(breaks)
+        atfork.register_after_fork(lambda: ran.append(1))
+
+        def body() -> None:
+            self.assertEqual([1], ran)
+            self.assertEqual([(ValueError, "a broken callback", breaks)], self.unraisable)
+
+        self.in_child(body)
+        self.assertEqual([], self.unraisable)
+
+    def test_in_each_phase(self) -> None:
+        def fail() -> None:
+            raise KeyError("oops")
+
+        atfork.register(prepare=fail, parent=fail, child=fail)
+        self.in_child(lambda: self.assertEqual(2, len(self.unraisable)))
+        self.assertEqual([KeyError, KeyError], [kind for kind, _, _ in self.unraisable])
+
+    def test_exits_too(self) -> None:
+        ran: List[int] = []
+        atfork.register_after_fork(lambda: sys.exit(7))
+        atfork.register_after_fork(lambda: ran.append(1))
+
+        def body() -> None:
+            self.assertEqual([1], ran)
+            self.assertEqual(SystemExit, self.unraisable[0][0])
+
+        self.in_child(body)
+
+    def test_a_function_that_takes_an_argument(self) -> None:
+        atfork.register_after_fork(lambda argument: None)  # type: ignore[arg-type,misc]
+        self.in_child(lambda: self.assertEqual(TypeError, self.unraisable[0][0]))
+
+    def test_in_a_pending_call(self) -> None:
+        def fail() -> None:
+            raise KeyError("oops")
+
+        atfork.register_after_fork(fail)
+        self.in_child(lambda: self.assertEqual([KeyError], [kind for kind, _, _ in self.unraisable]), "fork")
+
+
+class Symbols(ForkTest):
+    """C-side hooks."""
+
+    def counted(self) -> int:
+        return int(Scenario.held.scenario_counted())
+
+    def check_counts(self, callback: Any) -> None:
+        hook = atfork.register_after_fork(callback)
+        before = self.counted()
+        self.in_child(lambda: self.assertEqual(before + 1, self.counted()))
+
+        def bypassed() -> None:
+            self.assertEqual(1, atfork.poll())
+            self.assertEqual(before + 1, self.counted())
+
+        self.in_child(bypassed, "_Fork")
+        self.assertEqual(before, self.counted())
+        self.assertTrue(hook.unregister())
+
+    def test_symbol(self) -> None:
+        symbol = atfork.symbol(Scenario.path, "scenario_count")
+        self.assertIn("scenario_count", repr(symbol))
+        self.check_counts(symbol)
+
+    def test_ctypes(self) -> None:
+        self.check_counts(Scenario.released.scenario_count)
+
+    def test_ctypes_pointer(self) -> None:
+        address = ctypes.cast(Scenario.released.scenario_count, ctypes.c_void_p).value
+        self.check_counts(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address or 0))
+
+    def test_mixed(self) -> None:
+        ran: List[int] = []
+        atfork.register(prepare=lambda: ran.append(1), child=atfork.symbol(Scenario.path, "scenario_count"))
+        before = self.counted()
+        self.in_child(lambda: self.assertEqual(([1], before + 1), (ran, self.counted())))
+
+    def test_unregistered_in_prepare_gets_the_rest(self) -> None:
+        hook = atfork.register_after_fork(atfork.symbol(Scenario.path, "scenario_count"))
+        before = self.counted()
+        atfork.register(prepare=hook.unregister)
+        self.in_child(lambda: self.assertEqual(before + 1, self.counted()))
+        self.in_child(lambda: self.assertEqual(before, self.counted()))
+
+    def test_the_process_itself(self) -> None:
+        self.assertIsInstance(atfork.symbol(None, "abort"), atfork.Symbol)
+
+    def test_what_is_none(self) -> None:
+        rows: List[Any] = [
+            ("libnothing-of-the-kind.so", "x", ValueError),
+            (Scenario.path, "no_such_symbol", ValueError),
+            (Scenario.path, "scenario_data", ValueError),
+            (Scenario.path, None, TypeError),
+            (3, "x", TypeError),
+            ("a\0b", "x", ValueError),
+            (None, "a\0b", ValueError),
+        ]
+        for library, name, error in rows:
+            with self.subTest(library=library, name=name), self.assertRaises(error):
+                atfork.symbol(library, name)
+
+    def test_a_callback_of_python_in_the_clothes_of_c(self) -> None:
+        callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda data: None)
+        with self.assertRaises(TypeError):
+            atfork.register_after_fork(callback)
+
+
+class Arguments(ForkTest):
+    """Bad input."""
+
+    def check_row(self, name: str, arguments: Any, keywords: Any, error: Any) -> None:
+        before = atfork.hooks()
+        with self.assertRaises(error):
+            getattr(atfork, name)(*arguments, **keywords)
+        self.assertEqual(before, atfork.hooks())
+
+
+def _nothing() -> None:
+    pass
+
+
+ROWS: List[Any] = [
+    ("register", [], {}, TypeError),
+    ("register", [_nothing], {}, TypeError),
+    ("register", [], {"name": "x"}, TypeError),
+    ("register", [], {"child": None}, TypeError),
+    ("register", [], {"child": _nothing, "nmae": "x"}, TypeError),
+    ("register", [], {"child": _nothing, "name": 3}, TypeError),
+    ("register", [], {"child": _nothing, "name": None}, TypeError),
+    ("register", [], {"child": _nothing, "name": b"x"}, TypeError),
+    ("register", [], {"child": _nothing, "name": "a\0b"}, ValueError),
+    ("register", [], {"child": _nothing, "name": "\udc80"}, ValueError),
+    ("register", [], {"child": _nothing, "priority": "1"}, TypeError),
+    ("register", [], {"child": _nothing, "priority": 1.5}, TypeError),
+    ("register", [], {"child": _nothing, "priority": None}, TypeError),
+    ("register", [], {"child": _nothing, "priority": 32768}, ValueError),
+    ("register", [], {"child": _nothing, "priority": -32769}, ValueError),
+    ("register", [], {"child": _nothing, "priority": 2**70}, ValueError),
+    ("register", [], {"child": "three"}, TypeError),
+    ("register", [], {"child": 3}, TypeError),
+    ("register", [], {"parent": b"Five"}, TypeError),
+    ("register", [], {"prepare": 2}, TypeError),
+    ("register", [], {"prepare": _nothing, "child": ""}, TypeError),
+    ("register_after_fork", [], {}, TypeError),
+    ("register_after_fork", [None], {}, TypeError),
+    ("register_after_fork", [1], {}, TypeError),
+    ("register_after_fork", ["x"], {}, TypeError),
+    ("register_after_fork", [_nothing, _nothing], {}, TypeError),
+    ("seed", [], {}, TypeError),
+    ("seed", ["x"], {}, TypeError),
+    ("seed", [None], {}, TypeError),
+    ("seed", [1.5], {}, TypeError),
+    ("per_process", [], {}, TypeError),
+    ("per_process", [3], {}, TypeError),
+    ("spawned", [3], {}, TypeError),
+    ("spawned", ["x"], {}, ValueError),
+    ("spawned", ["a\0b"], {}, ValueError),
+    ("spawned", [], {}, ValueError),
+]
+for _i, _row in enumerate(ROWS):
+    setattr(Arguments, f"test_row_{_i:02}_{_row[0]}", lambda self, row=_row: self.check_row(*row))
+
+
+class OtherForks(ForkTest):
+    """Promises 7 and 8: forks that fail, and what is no fork."""
+
+    def test_a_fork_that_fails(self) -> None:
+        def body() -> None:
+            trace: List[str] = []
+            atfork.register(
+                prepare=lambda: trace.append("prepare"),
+                parent=lambda: trace.append("parent"),
+                child=lambda: trace.append("child"),
+            )
+            self.assertEqual(0, Scenario.held.scenario_forbid_forks(errno.EAGAIN))
+            with self.assertRaises(BlockingIOError):
+                os.fork()
+            self.assertEqual((["prepare", "parent"], 1), (trace, atfork.generation()))
+
+        self.in_child(body)
+
+    def test_spawns_are_no_forks(self) -> None:
+        ran: List[int] = []
+        run = lambda: ran.append(1)  # noqa: E731
+        atfork.register(prepare=run, parent=run, child=run)
+        self.assertEqual(0, Scenario.released.scenario_spawn())
+        self.assertEqual(0, os.system("true"))
+        self.assertEqual(b"x\n", subprocess.check_output(["echo", "x"]))
+        self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)[1]))
+        self.assertEqual(([], 0), (ran, atfork.generation()))
+
+    def test_parent_of_a_fork_in_c(self) -> None:
+        parents: List[str] = []
+        atfork.register(parent=lambda: parents.append("alone"))
+        atfork.register(prepare=lambda: None, parent=lambda: parents.append("without its prepare"))
+        self.in_child(lambda: None, "fork")
+        self.assertEqual(["alone"], parents)
+
+
+class PerProcess(ForkTest):
+    def test_once_in_each_process(self) -> None:
+        made: List[int] = []
+
+        @atfork.per_process
+        def lineage() -> str:
+            made.append(1)
+            return atfork.lineage()
+
+        def body() -> None:
+            self.assertEqual([atfork.lineage()] * 2, [lineage(), lineage()])
+            self.assertEqual([1, 1], made)
+
+        self.assertEqual("0", lineage())
+        for way in WAYS:
+            self.in_child(body, way)
+        self.assertEqual([1], made)
+
+    def test_reset_and_errors(self) -> None:
+        tries: List[int] = []
+
+        def init() -> int:
+            tries.append(1)
+            if len(tries) == 1:
+                raise RuntimeError("not yet")
+            return len(tries)
+
+        number = atfork.per_process(init)
+        with self.assertRaises(RuntimeError):
+            number()
+        self.assertEqual(2, number())
+        number.reset()
+        self.assertEqual(3, number())
+
+    def test_threads_make_one(self) -> None:
+        made: List[int] = []
+        inside, go = threading.Event(), threading.Event()
+
+        def init() -> str:
+            made.append(1)
+            inside.set()
+            go.wait()
+            return "it"
+
+        value = atfork.per_process(init)
+        got: List[str] = []
+        threads = [threading.Thread(target=lambda: got.append(value())) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        inside.wait()
+        # A child is not held up by the thread that is inside, and is gone.
+        go.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((["it"] * 5, [1]), (got, made))
+
+    def test_forked_while_a_thread_is_inside(self) -> None:
+        inside, go = threading.Event(), threading.Event()
+
+        def init() -> str:
+            if atfork.generation() == 0:
+                inside.set()
+                go.wait()
+            return atfork.lineage()
+
+        value = atfork.per_process(init)
+        thread = threading.Thread(target=value)
+        thread.start()
+        inside.wait()
+        self.in_child(lambda: self.assertEqual(atfork.lineage(), value()))
+        go.set()
+        thread.join()
+
+
+run_tests()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""unittest's results in the Test Anything Protocol, and the helpers of its tests."""
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import subprocess
+import sys
+import traceback
+import unittest
+from typing import Any, Callable, Iterator, List
+
+import atfork
+
+PASSED = 42
+PATIENCE = 60  # s
+# Python's own fork; and those of scenario.h, of which the first runs handlers, but tells Python nothing.
+WAYS = ("python", "fork", "_Fork", "syscall", "clone")
+
+
+def bypasses(way: str) -> bool:
+    return way not in ("python", "fork")
+
+
+class Scenario:
+    """The functions of scenario.h.  Called with the GIL held, as a C extension would, or without."""
+
+    path = os.environ["SCENARIO_LIBRARY"]
+    held = ctypes.PyDLL(path)
+    released = ctypes.CDLL(path)
+
+    @classmethod
+    def fork(cls, way: str, gil: bool = True) -> int:
+        return int((cls.held if gil else cls.released).scenario_fork(way.encode()))
+
+    @classmethod
+    def wait(cls, pid: int) -> int:
+        return int(cls.released.scenario_wait(pid))
+
+    @classmethod
+    def exit(cls, status: int) -> None:
+        cls.held.scenario_exit(status)
+
+    @classmethod
+    def fork_in_thread(cls, way: str) -> int:
+        return int(cls.released.scenario_fork_in_thread(way.encode()))
+
+
+class TapResult(unittest.TestResult):
+    """One line a case, in the order of their runs."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.well = True
+
+    def say(self, verdict: str, test: unittest.TestCase, more: str = "") -> None:
+        name = test.id().replace("__main__.", "", 1)
+        print(f"{verdict} {self.testsRun} - {name}{more}", flush=True)
+
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        self.say("ok", test)
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        self.say("ok", test, f" # SKIP {reason}")
+
+    def addFailure(self, test: unittest.TestCase, err: Any) -> None:
+        self.well = False
+        self.say("not ok", test)
+        text = "".join(traceback.format_exception(*err))
+        print("# " + text.rstrip().replace("\n", "\n# "), flush=True)
+
+    addError = addFailure
+
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+        if err is not None:
+            self.addFailure(subtest, err)
+
+
+def run_tests(clean_up: Callable[[], object] = lambda: None) -> None:
+    """Ends the process: what unittest.main() does at the end would happen in each child too."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    result = TapResult()
+    suite.run(result)
+    print(f"1..{result.testsRun}", flush=True)
+    clean_up()
+    os._exit(0 if result.well and result.testsRun else 1)
+
+
+class ForkTest(unittest.TestCase):
+    """What the cases have in common."""
+
+    def setUp(self) -> None:
+        self.before = {info.id for info in atfork.hooks()}
+        self.unraisable: List[Any] = []
+        self.hook_before = sys.unraisablehook
+        sys.unraisablehook = lambda args: self.unraisable.append((args.exc_type, str(args.exc_value), args.object))
+
+    def tearDown(self) -> None:
+        sys.unraisablehook = self.hook_before
+        for info in atfork.hooks():
+            if info.id not in self.before:
+                atfork._native.unregister(info.id)
+        gc.collect()
+
+    def passed(self, pid: int) -> None:
+        self.assertEqual(PASSED, Scenario.wait(pid), f"exit status of child {pid}")
+
+    @contextlib.contextmanager
+    def finish(self) -> Iterator[None]:
+        """In a child: the case's verdict is its exit status."""
+        try:
+            yield
+            sys.stdout.flush()
+            Scenario.exit(PASSED)
+        except BaseException:
+            print("in a child:", traceback.format_exc(), file=sys.stderr, flush=True)
+        Scenario.exit(1)
+
+    def in_child(self, body: Callable[[], object], way: str = "python") -> None:
+        """Runs the body in a child made by `way`."""
+        pid = os.fork() if way == "python" else Scenario.fork(way)
+        if pid == 0:
+            with self.finish():
+                body()
+        self.passed(pid)
+
+
+def run_python(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A program of its own, in the interpreter that runs the tests."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=PATIENCE, **options
+    )

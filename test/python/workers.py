@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""Workers that are spawned: the token travels by itself with multiprocessing's, and by one call with any other."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, List, Tuple
+
+import atfork
+from tap import ForkTest, run_python, run_tests
+
+SPAWNED = ("spawn", "forkserver")
+ran: List[str] = []
+
+
+@atfork.register_after_fork
+def at_import() -> None:
+    ran.append(atfork.lineage())
+
+
+Report = Tuple[str, int, int, List[str]]
+
+
+def report(_: object = None) -> Report:
+    return atfork.lineage(), atfork.generation(), atfork.seed(42), ran
+
+
+def send(connection: Any) -> None:
+    connection.send(report())
+
+
+def spawn_one(context: Any, target: Any = send) -> Any:
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=target, args=(sender,))
+    process.start()
+    sender.close()
+    got = receiver.recv()
+    process.join()
+    return got
+
+
+def send_with_child(connection: Any) -> None:
+    connection.send((report(), spawn_one(multiprocessing.get_context("spawn"))))
+
+
+def send_with_fork(connection: Any) -> None:
+    connection.send((report(), spawn_one(multiprocessing.get_context("fork"))))
+
+
+def send_with_late_hook(connection: Any) -> None:
+    late: List[int] = []
+    atfork.register_after_fork(lambda: late.append(1))
+    atfork.poll()
+    connection.send((late, report()))
+
+
+def fail() -> None:
+    raise ValueError("a broken hook")
+
+
+class Worker(multiprocessing.get_context("spawn").Process):  # type: ignore[name-defined,misc]
+    """With a run() of its own."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(name="one of its own")
+        self.connection = connection
+
+    def run(self) -> None:
+        send(self.connection)
+
+
+class Multiprocessing(ForkTest):
+    def context(self, method: str) -> Any:
+        return multiprocessing.get_context(method)
+
+    def check_goes_on(self, method: str) -> None:
+        """Lineages of this process's own next children, distinct seeds; the hook ran once, where it belongs."""
+        reports = [spawn_one(self.context(method)) for _ in range(3)]
+        numbers = [int(lineage.split(".")[1]) for lineage, _, _, _ in reports]
+        self.assertEqual([numbers[0], numbers[0] + 1, numbers[0] + 2], numbers)
+        self.assertEqual(4, len({seed for _, _, seed, _ in reports} | {atfork.seed(42)}))
+        for lineage, generation, _, ran_there in reports:
+            self.assertEqual((f"0.{lineage.split('.')[1]}", 1, [lineage]), (lineage, generation, ran_there))
+
+    def check_pool(self, method: str) -> None:
+        with self.context(method).Pool(3) as pool:
+            reports = pool.map(report, range(12), chunksize=1)
+        for lineage, generation, _, ran_there in reports:
+            self.assertEqual((1, [lineage]), (generation, ran_there))
+
+    def check_executor(self, method: str) -> None:
+        with ProcessPoolExecutor(2, mp_context=self.context(method)) as pool:
+            reports = list(pool.map(report, range(8)))
+        for lineage, generation, _, ran_there in reports:
+            self.assertEqual((1, [lineage]), (generation, ran_there))
+
+    def check_a_worker_that_forks(self, method: str) -> None:
+        own, child = spawn_one(self.context(method), send_with_fork)
+        self.assertEqual((own[0] + ".1", 2, [own[0], own[0] + ".1"]), (child[0], child[1], child[3]))
+
+    def check_a_worker_that_spawns(self, method: str) -> None:
+        own, child = spawn_one(self.context(method), send_with_child)
+        self.assertEqual((own[0] + ".1", 2, [own[0] + ".1"]), (child[0], child[1], child[3]))
+
+    def check_registered_later(self, method: str) -> None:
+        late, own = spawn_one(self.context(method), send_with_late_hook)
+        self.assertEqual(([], [own[0]]), (late, own[3]))
+
+    def test_a_class_with_a_run_of_its_own(self) -> None:
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        worker = Worker(sender)
+        worker.start()
+        lineage, generation, _, ran_there = receiver.recv()
+        worker.join()
+        self.assertEqual((1, [lineage], "one of its own"), (generation, ran_there, worker.name))
+
+    def test_what_cannot_be_pickled(self) -> None:
+        process = multiprocessing.get_context("spawn").Process(target=lambda: None)
+        with self.assertRaises(Exception):
+            process.start()
+        self.check_goes_on("spawn")
+
+
+for _method in SPAWNED:
+    for _name in [name for name in vars(Multiprocessing) if name.startswith("check_")]:
+        setattr(
+            Multiprocessing,
+            f"test_{_name[6:]}_by_{_method}",
+            lambda self, name=_name, method=_method: getattr(self, name)(method),
+        )
+
+PRELOAD = """
+import multiprocessing, sys
+import workers
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["workers"])
+    for _ in range(3):
+        lineage, generation, seed, ran = workers.spawn_one(context)
+        print(lineage, generation, ran)
+"""
+
+STREAMS = """
+import multiprocessing, sys
+import atfork
+import workers
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    print([workers.spawn_one(context)[2] for _ in range(3)])
+"""
+
+
+class Programs(ForkTest):
+    """Whole programs."""
+
+    def test_seeds_are_the_same_from_run_to_run_and_by_any_method(self) -> None:
+        runs = [run_python(STREAMS, method) for method in ("fork", "fork", "spawn", "spawn", "forkserver", "forkserver")]
+        self.assertEqual([""] * 6, [run.stderr for run in runs])
+        self.assertEqual(1, len({run.stdout for run in runs}), [run.stdout for run in runs])
+
+    def test_a_fork_server_that_preloads(self) -> None:
+        """It is a place in the tree itself, runs the hooks as it starts serving, and its workers are forks of it."""
+        run = run_python(PRELOAD)
+        self.assertEqual("", run.stderr)
+        lines = run.stdout.splitlines()
+        self.assertEqual(3, len(lines))
+        for number, line in enumerate(lines, 1):
+            self.assertRegex(line, rf"^(0\.\d+)\.{number} 2 \['\1\.{number}'\]$")
+
+    def test_no_token_is_left_in_the_environment(self) -> None:
+        run = run_python(PRELOAD + "    import os; print([name for name in os.environ if 'ATFORK' in name])\n")
+        self.assertEqual("[]", run.stdout.splitlines()[-1])
+
+    def test_atfork_alone_needs_no_worker(self) -> None:
+        code = "import atfork, sys; print('multiprocessing.pool' in sys.modules, atfork.lineage())"
+        self.assertEqual("False 0\n", run_python(code).stdout)
+
+
+CHILD = """
+import atfork, os
+ran = []
+atfork.register_after_fork(lambda: ran.append(atfork.lineage()))
+atfork.spawned()
+print(atfork.lineage(), atfork.generation(), ran, "ATFORK_TOKEN" in os.environ)
+try:
+    atfork.spawned()
+except (ValueError, RuntimeError) as error:
+    print(type(error).__name__)
+try:
+    atfork.spawned("atfork1:1:0.1:919400f3d6a9a4fc")
+except RuntimeError:
+    print("known")
+"""
+
+
+class Subprocess(ForkTest):
+    def test_by_environment(self) -> None:
+        outputs = [run_python(CHILD, env=atfork.environment()) for _ in range(2)]
+        first = int(outputs[0].stdout.split()[0].split(".")[1])
+        for number, output in enumerate(outputs, first):
+            self.assertEqual("", output.stderr)
+            expected = [f"0.{number} 1 ['0.{number}'] False", "RuntimeError", "known"]
+            self.assertEqual(expected, output.stdout.splitlines())
+        self.assertNotIn("ATFORK_TOKEN", os.environ)
+
+    def test_by_argument(self) -> None:
+        code = "import atfork, sys; atfork.spawned(sys.argv[1]); print(atfork.lineage())"
+        self.assertRegex(run_python(code, atfork.token()).stdout, r"^0\.\d+\n$")
+
+    def test_what_is_no_token(self) -> None:
+        code = "import atfork\ntry: atfork.spawned()\nexcept ValueError: print(atfork.generation())"
+        for value in ("", "x", atfork.token()[:-1], atfork.token() + "0"):
+            self.assertEqual("0\n", run_python(code, env={**os.environ, "ATFORK_TOKEN": value}).stdout, value)
+
+    def test_a_forked_process_has_its_place(self) -> None:
+        token = atfork.token()
+
+        def body() -> None:
+            with self.assertRaises(RuntimeError):
+                atfork.spawned(token)
+
+        self.in_child(body)
+
+
+class Command(ForkTest):
+    def test_python_m_atfork(self) -> None:
+        run = subprocess.run([sys.executable, "-m", "atfork"], capture_output=True, text=True, check=True)
+        rows = dict(line.split(None, 1) for line in run.stdout.splitlines())
+        self.assertEqual((atfork.version(), "0", "0"), (rows["atfork"], rows["generation"], rows["lineage"]))
+        self.assertIn("spawn", run.stdout)
+        self.assertEqual("", run.stderr)
+
+
+if __name__ == "__main__":
+    run_tests()
