@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The package's types: mypy --strict has nothing to say about it, nor about good uses, and finds bad ones."""
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import atfork
+from tap import run_tests
+
+PACKAGE = os.environ["PACKAGE_SOURCE"]
+CACHE = tempfile.TemporaryDirectory()
+
+GOOD = """
+import ctypes
+import subprocess
+from typing import List
+import atfork
+
+@atfork.register_after_fork
+def reseed() -> int:
+    return atfork.seed(42)
+
+number: int = reseed()
+gone: bool = reseed.unregister()
+log: List[str] = []
+with atfork.register(name="log", priority=5, prepare=log.clear, child=lambda: log.append(atfork.lineage())) as hook:
+    identity: int = hook.id
+    name: str = hook.name
+atfork.register(child=atfork.symbol(None, "abort"), parent=ctypes.CDLL(None).abort)
+
+@atfork.per_process
+def connection() -> "subprocess.Popen[str]":
+    return subprocess.Popen(["true"], env=atfork.environment(), text=True)
+
+text: "subprocess.Popen[str]" = connection()
+names: List[str] = [info.name for info in atfork.hooks() if info.child]
+atfork.spawned(atfork.token())
+ran: int = atfork.poll() + atfork.generation()
+"""
+
+BAD = """
+import atfork
+def takes_one(x: int) -> None: ...
+atfork.register_after_fork(takes_one)  # bad
+atfork.register_after_fork(3)  # bad
+atfork.register(takes_one)  # bad
+atfork.register(child="x")  # bad
+atfork.register(child=print, priority="high")  # bad
+atfork.register(child=print, nmae="x")  # bad
+atfork.seed("x")  # bad
+text: str = atfork.generation()  # bad
+@atfork.per_process
+def number() -> int: return 3
+word: str = number()  # bad
+atfork.hooks()[0].nmae  # bad
+atfork.spawned(3)  # bad
+"""
+
+
+def mypy(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", CACHE.name, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MYPYPATH": PACKAGE},
+    )
+
+
+@unittest.skipUnless(importlib.util.find_spec("mypy"), "there is no mypy")
+class Types(unittest.TestCase):
+    def check(self, text: str) -> "subprocess.CompletedProcess[str]":
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            file.write(text)
+            file.flush()
+            return mypy(file.name)
+
+    def test_the_package(self) -> None:
+        run = mypy("-p", "atfork")
+        self.assertEqual(0, run.returncode, run.stdout + run.stderr)
+
+    def test_the_package_for_the_oldest_python(self) -> None:
+        run = mypy("-p", "atfork", "--python-version", "3.9")
+        self.assertEqual(0, run.returncode, run.stdout + run.stderr)
+
+    def test_good_uses(self) -> None:
+        run = self.check(GOOD)
+        self.assertEqual(0, run.returncode, run.stdout)
+
+    def test_bad_uses(self) -> None:
+        run = self.check(BAD)
+        found = {int(line) for line in re.findall(r"\.py:(\d+): error", run.stdout)}
+        expected = {number for number, line in enumerate(BAD.splitlines(), 1) if line.endswith("# bad")}
+        self.assertEqual(expected, found, run.stdout)
+
+    def test_the_stub_is_what_the_extension_has(self) -> None:
+        environment = {**os.environ, "MYPYPATH": PACKAGE}
+        run = subprocess.run(
+            [sys.executable, "-m", "mypy.stubtest", "atfork._native"], capture_output=True, text=True, env=environment
+        )
+        self.assertEqual(0, run.returncode, run.stdout + run.stderr)
+
+
+class Documented(unittest.TestCase):
+    def test_each_name_has_a_docstring(self) -> None:
+        without = [name for name in atfork.__all__ if not getattr(atfork, name).__doc__]
+        self.assertEqual([], without)
+
+    def test_is_marked_as_typed(self) -> None:
+        self.assertTrue(pathlib.Path(atfork.__file__).with_name("py.typed").exists())
+
+
+if __name__ == "__main__":
+    run_tests(CACHE.cleanup)
