@@ -224,6 +224,17 @@ class Subprocess(ForkTest):
 
         self.in_child(body)
 
+    def test_tokens_of_a_token_s_children(self) -> None:
+        """What atfork.dask makes is what the library makes."""
+        from atfork._token import child_of, digest
+
+        token = atfork.token()
+        text, _, given = token.rpartition(":")
+        self.assertEqual(given, digest(text + ":"))
+        code = "import atfork, sys; atfork.spawned(sys.argv[1]); print(atfork.lineage(), atfork.generation())"
+        lineage = token.split(":")[2]
+        self.assertEqual(f"{lineage}.12 2\n", run_python(code, child_of(token, 12)).stdout)
+
 
 class Command(ForkTest):
     def test_python_m_atfork(self) -> None:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""A place in the tree of processes for each worker of a Dask cluster.
+
+    client.wait_for_workers(4)
+    client.register_worker_plugin(atfork.dask.WorkerPlugin(base_seed=42))
+
+The client takes one number for the cluster, "0.1" say; its workers are "0.1.1", "0.1.2", … by their place among the
+sorted names of the workers that the scheduler has when the plugin is registered.  One that joins later gets the next
+number, and one that is restarted its own again.  So give workers names; without, they are called by their addresses.
+"""
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import operator
+import random
+from typing import Any, Callable, Dict, List, Tuple
+
+from distributed.diagnostics.plugin import WorkerPlugin as Plugin
+from distributed.protocol import pickle
+
+import atfork
+from atfork._token import child_of
+
+__all__ = ["WorkerPlugin"]
+
+pack: Callable[[object], bytes] = pickle.dumps
+log = logging.getLogger("distributed.worker.atfork")
+
+
+def place(name: object) -> Tuple[int, int, str]:
+    """Numbers are sorted as numbers."""
+    if isinstance(name, int):
+        return (0, name, "")
+    return (1, 0, str(name))
+
+
+def number(name: Any, dask_scheduler: Any = None) -> int:
+    """Runs in the scheduler, which alone sees all workers and stays: the number of the worker of that name."""
+    numbers: Dict[Any, int] = dask_scheduler.extensions.setdefault("atfork", {})
+    names: List[Any] = sorted((worker.name for worker in dask_scheduler.workers.values()), key=place)
+    for known in [*names, name]:
+        numbers.setdefault(known, len(numbers) + 1)
+    return numbers[name]
+
+
+class WorkerPlugin(Plugin):
+    """Gives each worker its place, and has `random`, and numpy.random begin from atfork.seed(base_seed) there.
+
+    The same holds in each process that the worker forks.
+    """
+
+    name = "atfork"
+
+    def __init__(self, base_seed: int) -> None:
+        self.base_seed = operator.index(base_seed)
+        self._token = atfork.token()
+
+    async def setup(self, worker: Any) -> None:
+        answer = await worker.scheduler.run_function(function=pack(number), args=pack((worker.name,)))
+        if answer["status"] != "OK":
+            raise RuntimeError(f"the scheduler cannot number worker {worker.name}: it needs atfork too")
+        self._take_place(answer["result"])
+        self._hook = atfork.register(name="atfork.dask", child=self._reseed)
+        self._reseed()
+
+    def teardown(self, worker: Any) -> None:
+        self._hook.unregister()
+
+    def _take_place(self, number: int) -> None:
+        try:
+            atfork.spawned(child_of(self._token, number))
+        except RuntimeError:
+            log.warning("this worker has a place in the tree of processes already: %s", atfork.lineage())
+
+    def _reseed(self) -> None:
+        seed = atfork.seed(self.base_seed)
+        random.seed(seed)
+        if importlib.util.find_spec("numpy"):
+            importlib.import_module("numpy").random.seed([seed & 0xFFFF_FFFF, seed >> 32])
