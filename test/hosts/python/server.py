@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""uWSGI, which forks its workers in C, and then tells Python: each runs the hooks once, through reloads and kills."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+from typing import Any, Callable, Dict, List
+
+from tap import run_tests
+
+PATIENCE = 60  # s
+WORKERS = 3
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        got = condition()
+        if got:
+            return got
+        time.sleep(0.02)
+    raise AssertionError("it took too long")
+
+
+def free_port() -> int:
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return int(it.getsockname()[1])
+
+
+class Server:
+    """The server, and a client that never stops asking."""
+
+    def __init__(self, directory: str, *options: str) -> None:
+        port = free_port()
+        self.fifo = os.path.join(directory, "fifo")
+        self.log = open(os.path.join(directory, "log"), "wb")
+        command = ["uwsgi", "--plugin", "python3", "--http-socket", f"127.0.0.1:{port}", "--master", "--need-app"]
+        command += ["--processes", str(WORKERS), "--wsgi-file", os.path.join(HERE, "uwsgi_app.py")]
+        command += ["--master-fifo", self.fifo, *options]
+        self.program = subprocess.Popen(command, cwd=directory, stdout=self.log, stderr=self.log)
+        self.url = f"http://127.0.0.1:{port}/"
+        self.answers: List[Dict[str, Any]] = []
+        self.failures: List[str] = []
+        self.asking = threading.Lock()  # held while a request is under way
+        self.stop = threading.Event()
+        self.client = threading.Thread(target=self.ask_on)
+        until(self.is_up)
+        self.client.start()
+
+    def is_up(self) -> bool:
+        try:
+            self.ask()
+        except OSError:
+            return False
+        return True
+
+    def ask(self) -> None:
+        with urllib.request.urlopen(self.url, timeout=PATIENCE) as response:
+            self.answers.append(json.load(response))
+
+    def ask_on(self) -> None:
+        while not self.stop.is_set():
+            try:
+                with self.asking:
+                    self.ask()
+            except (OSError, ValueError) as error:
+                self.failures.append(repr(error))
+
+    def pids(self, since: int = 0) -> List[int]:
+        return sorted({answer["pid"] for answer in self.answers[since:]})
+
+    def end(self) -> None:
+        self.stop.set()
+        self.client.join()
+        self.program.send_signal(signal.SIGINT)
+        self.program.wait(PATIENCE)
+        self.log.close()
+
+
+class Workers(unittest.TestCase):
+    options: List[str] = []
+
+    def setUp(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        self.server = Server(self.directory.name, *self.options)
+
+    def tearDown(self) -> None:
+        self.server.end()
+        self.check_answers()
+        self.directory.cleanup()
+
+    def check_answers(self) -> None:
+        """Of the whole life of the server: once in each worker, and no failed request."""
+        self.assertEqual([], self.server.failures)
+        for answer in self.server.answers:
+            self.assertEqual(([answer["pid"]], 1), (answer["ran"], answer["generation"]))
+            self.assertEqual(f"a connection of {answer['pid']}", answer["connection"])
+
+    def test_each_is_itself(self) -> None:
+        until(lambda: len(self.server.pids()) >= 2)
+        lineages = {answer["pid"]: answer["lineage"] for answer in self.server.answers}
+        self.assertEqual(len(lineages), len(set(lineages.values())))
+        self.assertEqual(len(lineages), len({answer["seed"] for answer in self.server.answers}))
+
+    def test_a_killed_worker(self) -> None:
+        for _ in range(3):
+            since = len(self.server.answers)
+            with self.server.asking:  # so none is lost that it had taken
+                victim = self.server.answers[-1]["pid"]
+                os.kill(victim, signal.SIGKILL)
+            known = set(self.server.pids())
+            until(lambda: set(self.server.pids(since)) - known)
+        lineages = {answer["lineage"] for answer in self.server.answers}
+        self.assertEqual(len(self.server.pids()), len(lineages))
+
+    def test_a_reload(self) -> None:
+        """The master becomes another program, with a tree of its own."""
+        for _ in range(2):
+            since = len(self.server.answers)
+            known = set(self.server.pids())
+            with open(self.server.fifo, "w") as fifo:
+                fifo.write("r")
+            until(lambda: set(self.server.pids(since)) - known)
+
+
+class WorkersWithThreads(Workers):
+    options = ["--enable-threads", "--threads", "2"]
+
+
+if __name__ == "__main__":
+    run_tests()
