@@ -86,6 +86,16 @@ runs_ruby() {
   LD_LIBRARY_PATH="$libdir" ruby -I "$(dirname "$rb")" -I "$(dirname "$(dirname "$native")")" -r atfork -e 'puts AtFork::VERSION'
 }
 
+runs_python() {
+  package=$(find "$work/dest" -type d -name atfork -path '*python*')
+  test -n "$package" || return 0
+  test -f "$package/py.typed"
+  site=$(dirname "$package")
+  # Where the interpreter that it is built for would look.
+  /usr/bin/python3 -c 'import sys; sys.exit(sys.argv[1] not in sys.path)' "${site#"$work/dest"}"
+  PYTHONPATH="$site" LD_LIBRARY_PATH="$libdir" /usr/bin/python3 -m atfork
+}
+
 as_subproject() {
   cp -r "$source/test/consumer" "$work/consumer"
   mkdir -p "$work/consumer/subprojects/atfork"
@@ -109,6 +119,7 @@ check "the header as C99 and C++11, pedantic" header_alone
 check "exports atfork_* and nothing else" exports_only_atfork
 check "the installed Lua modules load" runs_lua
 check "the installed Ruby module loads" runs_ruby
+check "the installed Python package loads" runs_python
 check "dependency('atfork') as a wrap subproject" as_subproject
 echo "1..$number"
 exit "$failed"
