@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""A pool of workers that draw from NumPy's random generator, as data loaders do.
+
+streams.py plain METHOD     the trouble: all workers draw the same numbers
+streams.py atfork METHOD    the cure: three lines, marked below
+
+METHOD is fork, spawn or forkserver.
+"""
+import multiprocessing
+import sys
+
+import numpy
+
+WORKERS = 3
+
+# So that each run of the program is the same.  Every worker has it: by its fork, or by importing this file.
+numpy.random.seed(42)
+
+if "atfork" in sys.argv:
+    import atfork  # 1
+
+    @atfork.register_after_fork  # 2
+    def seed_numpy():
+        numpy.random.seed(atfork.seed(42) & 0xFFFFFFFF)  # 3
+
+
+def meet(barrier):
+    """Makes sure that each worker gets one job: none is done before all have begun."""
+    meet.barrier = barrier
+
+
+def draw(_):
+    meet.barrier.wait()
+    lineage = sys.modules["atfork"].lineage() if "atfork" in sys.modules else "?"
+    return lineage, numpy.random.randint(0, 65536, 3).tolist()
+
+
+def main():
+    context = multiprocessing.get_context(sys.argv[2])
+    with context.Pool(WORKERS, meet, (context.Barrier(WORKERS),)) as pool:
+        for lineage, numbers in sorted(pool.map(draw, range(WORKERS), chunksize=1)):
+            print("  worker", lineage, "draws", *(f"{number:5}" for number in numbers))
+
+
+if __name__ == "__main__":
+    main()
