@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs each code sample of the documents.  Speaks the Test Anything Protocol.
 
-check.py LIBRARY_DIR INCLUDE_DIR CC -- FILE.md...     (LUA_CPATH and RUBYLIB are set)
+check.py LIBRARY_DIR INCLUDE_DIR CC -- FILE.md...     (LUA_CPATH, RUBYLIB, PYTHON and PYTHONPATH are set)
 """
+import os
 import pathlib
 import re
 import subprocess
@@ -26,6 +27,8 @@ def command_for(language, path, library, include, cc):
         return [["lua5.3", str(path)]]
     if language == "ruby":
         return [["ruby", str(path)]]
+    if language == "python":
+        return [[os.environ["PYTHON"], str(path)]]
     return None
 
 
@@ -37,7 +40,7 @@ def main(arguments):
     with tempfile.TemporaryDirectory() as work:
         for file in map(pathlib.Path, files):
             for index, (language, text) in enumerate(FENCE.findall(file.read_text()), 1):
-                path = pathlib.Path(work) / f"{file.stem}{index}.{ {'ruby': 'rb'}.get(language, language) }"
+                path = pathlib.Path(work) / f"{file.stem}{index}.{ {'ruby': 'rb', 'python': 'py'}.get(language, language) }"
                 path.write_text(text)
                 commands = command_for(language, path, library, include, cc)
                 if commands is None:
