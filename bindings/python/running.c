@@ -286,10 +286,13 @@ bool running_is_own(const struct atfork_hook *hook) {
 
 /* ---- Opening ---- */
 
-/* Nothing of Python is left. */
+/* Python has ended, but for objects that we hold: what is in the core must not wait for another interpreter. */
 static void on_finalized(void) {
+  PyObject *id;
+  Py_ssize_t at = 0;
   atomic_store(&is_open, false);
   atfork_unregister(python.own);
+  while (PyDict_Next(python.hooks, &at, &id, NULL)) atfork_unregister(PyLong_AsUnsignedLongLong(id));
   python.hooks = python.plan = python.later = NULL;
   python.frames = NULL;
   python.own = 0;

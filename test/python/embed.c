@@ -12,7 +12,7 @@ static const char script[] =
     "def run(): ran.append(1)\n"
     "pid = os.fork()\n"
     "if pid == 0: os._exit(len(ran))\n"
-    "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)\n";
+    "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), len(atfork.hooks()), flush=True)\n";
 
 int main(void) {
   for (int i = 0; i < 3; i++) {

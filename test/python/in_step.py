@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """In step with os.register_at_fork(): order, whoever forks, and what Python's own modules do at a fork.
 
-CPython's own tests of register_at_fork() (test_posix, test_logging, test_random) have their likes here and among the bad
-arguments of scenarios.py.
+CPython's own tests of register_at_fork() (test_posix, test_logging, test_random) have their likes here and in
+arguments.py.
 """
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import ctypes
 import logging
 import multiprocessing
 import os
-import pty  # noqa: F401  os.forkpty() is there
 import random
 import subprocess
 import sys

@@ -416,62 +416,6 @@ class Symbols(ForkTest):
             atfork.register_after_fork(callback)
 
 
-class Arguments(ForkTest):
-    """Bad input."""
-
-    def check_row(self, name: str, arguments: Any, keywords: Any, error: Any) -> None:
-        before = atfork.hooks()
-        with self.assertRaises(error):
-            getattr(atfork, name)(*arguments, **keywords)
-        self.assertEqual(before, atfork.hooks())
-
-
-def _nothing() -> None:
-    pass
-
-
-ROWS: List[Any] = [
-    ("register", [], {}, TypeError),
-    ("register", [_nothing], {}, TypeError),
-    ("register", [], {"name": "x"}, TypeError),
-    ("register", [], {"child": None}, TypeError),
-    ("register", [], {"child": _nothing, "nmae": "x"}, TypeError),
-    ("register", [], {"child": _nothing, "name": 3}, TypeError),
-    ("register", [], {"child": _nothing, "name": None}, TypeError),
-    ("register", [], {"child": _nothing, "name": b"x"}, TypeError),
-    ("register", [], {"child": _nothing, "name": "a\0b"}, ValueError),
-    ("register", [], {"child": _nothing, "name": "\udc80"}, ValueError),
-    ("register", [], {"child": _nothing, "priority": "1"}, TypeError),
-    ("register", [], {"child": _nothing, "priority": 1.5}, TypeError),
-    ("register", [], {"child": _nothing, "priority": None}, TypeError),
-    ("register", [], {"child": _nothing, "priority": 32768}, ValueError),
-    ("register", [], {"child": _nothing, "priority": -32769}, ValueError),
-    ("register", [], {"child": _nothing, "priority": 2**70}, ValueError),
-    ("register", [], {"child": "three"}, TypeError),
-    ("register", [], {"child": 3}, TypeError),
-    ("register", [], {"parent": b"Five"}, TypeError),
-    ("register", [], {"prepare": 2}, TypeError),
-    ("register", [], {"prepare": _nothing, "child": ""}, TypeError),
-    ("register_after_fork", [], {}, TypeError),
-    ("register_after_fork", [None], {}, TypeError),
-    ("register_after_fork", [1], {}, TypeError),
-    ("register_after_fork", ["x"], {}, TypeError),
-    ("register_after_fork", [_nothing, _nothing], {}, TypeError),
-    ("seed", [], {}, TypeError),
-    ("seed", ["x"], {}, TypeError),
-    ("seed", [None], {}, TypeError),
-    ("seed", [1.5], {}, TypeError),
-    ("per_process", [], {}, TypeError),
-    ("per_process", [3], {}, TypeError),
-    ("spawned", [3], {}, TypeError),
-    ("spawned", ["x"], {}, ValueError),
-    ("spawned", ["a\0b"], {}, ValueError),
-    ("spawned", [], {}, ValueError),
-]
-for _i, _row in enumerate(ROWS):
-    setattr(Arguments, f"test_row_{_i:02}_{_row[0]}", lambda self, row=_row: self.check_row(*row))
-
-
 class OtherForks(ForkTest):
     """Promises 7 and 8: forks that fail, and what is no fork."""
 
@@ -582,4 +526,5 @@ class PerProcess(ForkTest):
         thread.join()
 
 
-run_tests()
+if __name__ == "__main__":
+    run_tests()

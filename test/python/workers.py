@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -117,6 +118,14 @@ class Multiprocessing(ForkTest):
         worker.join()
         self.assertEqual((1, [lineage], "one of its own"), (generation, ran_there, worker.name))
 
+    def test_a_decorated_function_as_target(self) -> None:
+        """It is pickled by its name, as it was before it was decorated."""
+        self.assertIs(at_import, pickle.loads(pickle.dumps(at_import)))
+        process = multiprocessing.get_context("spawn").Process(target=at_import)
+        process.start()
+        process.join()
+        self.assertEqual(0, process.exitcode)
+
     def test_what_cannot_be_pickled(self) -> None:
         process = multiprocessing.get_context("spawn").Process(target=lambda: None)
         with self.assertRaises(Exception):
@@ -157,7 +166,7 @@ class Programs(ForkTest):
     """Whole programs."""
 
     def test_seeds_are_the_same_from_run_to_run_and_by_any_method(self) -> None:
-        runs = [run_python(STREAMS, method) for method in ("fork", "fork", "spawn", "spawn", "forkserver", "forkserver")]
+        runs = [run_python(STREAMS, method) for method in ("fork", *SPAWNED) for _ in range(2)]
         self.assertEqual([""] * 6, [run.stderr for run in runs])
         self.assertEqual(1, len({run.stdout for run in runs}), [run.stdout for run in runs])
 

@@ -158,7 +158,8 @@ class Workers(unittest.TestCase):
     def test_6_one_that_joins_gets_the_next_place(self) -> None:
         self.cluster.start_worker("aa")
         self.client.wait_for_workers(5, timeout=PATIENCE)
-        now = until(lambda: (lambda found: found if found.get("aa", ("0",))[0] != "0" else None)(identities(self.client)))
+        until(lambda: identities(self.client).get("aa", ["0"])[0] != "0")  # its plugin is set up
+        now = identities(self.client)
         self.assertEqual(f"{self.base}.5", now.pop("aa")[0])
         self.assertEqual(self.first, now)
 
@@ -173,7 +174,8 @@ class Runs(unittest.TestCase):
         """LocalCluster's nannies are threads of the client, whose atfork leaves its workers to Dask."""
         code = "import atfork.dask, cluster\nfrom distributed import Client, LocalCluster\n"
         code += "if __name__ == '__main__':\n"
-        code += " with LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=None) as local, Client(local) as client:\n"
+        code += " options = dict(n_workers=4, threads_per_worker=1, dashboard_address=None)\n"
+        code += " with LocalCluster(**options) as local, Client(local) as client:\n"
         code += "  client.wait_for_workers(4)\n"
         code += "  client.register_worker_plugin(atfork.dask.WorkerPlugin(base_seed=7))\n"
         code += "  print(sorted(cluster.identities(client).items()))\n"
