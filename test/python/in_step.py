@@ -38,6 +38,30 @@ os.wait()
 print("".join(trace), os.read(reader, 99).decode())
 """
 
+LOGGING = """
+import atfork, os, threading
+@atfork.register_after_fork
+def log():
+    logging.getLogger("x").warning("in the child")
+import logging
+handler = logging.StreamHandler(open(os.devnull, "w"))
+logging.getLogger("x").addHandler(handler)
+held, go = threading.Event(), threading.Event()
+def hold():
+    with handler.lock:
+        held.set()
+        go.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+pid = os.fork()
+if pid == 0:
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+go.set()
+thread.join()
+"""
+
 
 class Order(ForkTest):
     def test_posix_test_register_at_fork(self) -> None:
@@ -330,6 +354,10 @@ class PythonsOwn(ForkTest):
         atfork.register_after_fork(lambda: random.seed(7))
         self.in_child(lambda: self.assertEqual(random.Random(7).random(), random.random()))
         self.assertEqual([], drawn)
+
+    def test_logging_imported_later(self) -> None:
+        run = run_python(LOGGING)
+        self.assertEqual(("0\n", ""), (run.stdout, run.stderr))
 
     def test_random_imported_later(self) -> None:
         code = "import atfork, os\n@atfork.register_after_fork\ndef seed():\n import random; random.seed(7)\n"

@@ -204,6 +204,27 @@ class Order(ForkTest):
         atfork.register(prepare=prepare)
         self.in_child(lambda: self.assertEqual("a", self.trace["child"]))
 
+    def test_c_fork_after_the_fork(self) -> None:
+        """In callbacks of both sides: the fork that they belong to is over, so that is another."""
+
+        def fork_once() -> None:
+            if atfork.generation() < 2 and not forked:
+                forked.append(1)
+                pid = Scenario.fork("fork")
+                if pid == 0:
+                    with self.finish():
+                        seen.append(self.trace["child"])
+                        self.assertEqual(["a" * atfork.generation()], seen)
+                self.passed(pid)
+
+        forked: List[int] = []
+        seen: List[str] = []
+        self.add("a")
+        atfork.register(parent=fork_once)
+        atfork.register_after_fork(fork_once)
+        self.in_child(lambda: self.assertEqual([1], forked))
+        self.assertEqual([1], forked)
+
     def test_hooks_are_in_run_order(self) -> None:
         self.add("a", 2)
         self.add("b", 1)

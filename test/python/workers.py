@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, List, Tuple
 
@@ -152,6 +153,22 @@ if __name__ == "__main__":
         print(lineage, generation, ran)
 """
 
+PRELOAD_AND_MORE = """
+import multiprocessing
+import atfork, workers
+mine = []
+@atfork.register_after_fork
+def note():
+    mine.append(atfork.lineage())
+def send(connection):
+    connection.send((mine, workers.ran, atfork.lineage()))
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["workers"])
+    mine, ran, lineage = workers.spawn_one(context, send)
+    print(mine == [lineage], ran == [lineage])
+"""
+
 STREAMS = """
 import multiprocessing, sys
 import atfork
@@ -178,6 +195,13 @@ class Programs(ForkTest):
         self.assertEqual(3, len(lines))
         for number, line in enumerate(lines, 1):
             self.assertRegex(line, rf"^(0\.\d+)\.{number} 2 \['\1\.{number}'\]$")
+
+    def test_what_a_worker_of_such_a_server_imports(self) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            file.write(PRELOAD_AND_MORE)
+            file.flush()
+            run = subprocess.run([sys.executable, file.name], capture_output=True, text=True, timeout=60)
+        self.assertEqual(("True True\n", ""), (run.stdout, run.stderr))
 
     def test_no_token_is_left_in_the_environment(self) -> None:
         run = run_python(PRELOAD + "    import os; print([name for name in os.environ if 'ATFORK' in name])\n")
