@@ -208,10 +208,11 @@ static int run_child(PyObject *plan) {
   return count;
 }
 
-/* True once in each process. */
+/* True once in each process.  What the parent had not come to is not ours. */
 static bool is_new(uint64_t mark) {
   if (python.done == mark) return false;
   python.done = mark;
+  atomic_store(&parents_due, 0);
   keep_own_frames();
   return true;
 }
@@ -275,8 +276,6 @@ static void on_parent(void *unused) {
 
 static void on_child(void *unused) {
   (void)unused;
-  /* What the parent had not come to is not ours. */
-  atomic_store(&parents_due, 0);
   if (!is_in_step()) schedule();
 }
 

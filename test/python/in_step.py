@@ -202,6 +202,38 @@ class WhoeverForks(ForkTest):
         thread.join()
         self.assertEqual([42], statuses)
 
+    def test_what_waits_for_the_parent_s_main_thread_is_not_the_child_s(self) -> None:
+        parents: List[int] = []
+        statuses: List[int] = []
+        go = threading.Event()
+        reader, writer = os.pipe()
+        atfork.register(parent=lambda: parents.append(1))
+
+        def fork() -> None:
+            go.wait()
+            pid = Scenario.fork("fork")
+            if pid == 0:
+                Scenario.exit(42)
+            statuses.append(Scenario.wait(pid))
+            pid = Scenario.fork("_Fork")
+            if pid == 0:
+                with self.finish():
+                    ctypes.pythonapi.PyOS_AfterFork_Child()
+                    atfork.poll()
+                    self.assertEqual([], parents)
+            statuses.append(Scenario.wait(pid))
+            os.write(writer, b"!")
+
+        thread = threading.Thread(target=fork)
+        thread.start()
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1000)  # this thread goes on until it waits for the pipe
+        go.set()
+        os.read(reader, 1)
+        sys.setswitchinterval(interval)
+        thread.join()
+        self.assertEqual(([42, 42], [1]), (statuses, parents))
+
     def test_many_forks_of_c_in_turn(self) -> None:
         parents: List[int] = []
         atfork.register(parent=lambda: parents.append(1))
