@@ -113,6 +113,7 @@ class Once(ForkTest):
 
         def body() -> None:
             self.assertEqual((atfork.generation(), 1), (len(early), len(late)))
+            self.assertEqual([], self.unraisable)
 
         atfork.register_after_fork(lambda: early.append(1))
         atfork.register_after_fork(fork_once)
@@ -190,7 +191,7 @@ class Order(ForkTest):
         self.add("a")
         atfork.register(prepare=prepare)
         self.in_child(lambda: self.assertEqual("a", self.trace["child"]))
-        self.assertEqual("aa", self.trace["parent"])
+        self.assertEqual(("aa", []), (self.trace["parent"], self.unraisable))
 
     def test_c_fork_in_prepare(self) -> None:
         inner: List[int] = []
@@ -203,6 +204,7 @@ class Order(ForkTest):
         self.add("a")
         atfork.register(prepare=prepare)
         self.in_child(lambda: self.assertEqual("a", self.trace["child"]))
+        self.assertEqual([], self.unraisable)
 
     def test_c_fork_after_the_fork(self) -> None:
         """In callbacks of both sides: the fork that they belong to is over, so that is another."""
@@ -222,8 +224,8 @@ class Order(ForkTest):
         self.add("a")
         atfork.register(parent=fork_once)
         atfork.register_after_fork(fork_once)
-        self.in_child(lambda: self.assertEqual([1], forked))
-        self.assertEqual([1], forked)
+        self.in_child(lambda: self.assertEqual(([1], []), (forked, self.unraisable)))
+        self.assertEqual(([1], []), (forked, self.unraisable))
 
     def test_hooks_are_in_run_order(self) -> None:
         self.add("a", 2)
