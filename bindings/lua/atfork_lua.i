@@ -2,12 +2,12 @@
 %module atfork
 
 %{
-#include "hooks.h"
+#include "module.h"
 %}
 
 /* SWIG's own would go through a double. */
-%typemap(in) uint64_t "$1 = atfork_lua_to_uint64(L, $input);"
-%typemap(out) uint64_t "atfork_lua_push_uint64(L, $1); SWIG_arg++;"
+%typemap(in) uint64_t "$1 = number_to_uint64(L, $input);"
+%typemap(out) uint64_t "number_push_uint64(L, $1); SWIG_arg++;"
 
 /* A lineage is shorter than that, however deep the process. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
@@ -15,12 +15,13 @@
 %typemap(out) int atfork_lineage ""
 
 %exception {
-  atfork_lua_enter(L);
+  module_enter(L);
   $action
 }
+%exception atfork_poll "result = module_poll(L);"
 
 %include "../atfork.i"
 
 %init %{
-  atfork_lua_open(L);
+  module_open(L);
 %}

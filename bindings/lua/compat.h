@@ -9,6 +9,18 @@
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
 
+static inline void lua_rawgetp(lua_State *L, int index, const void *key) {
+  lua_pushlightuserdata(L, (void *)(size_t)key);
+  lua_rawget(L, index);
+}
+
+/* Of a value on top; index is none of the stack's. */
+static inline void lua_rawsetp(lua_State *L, int index, const void *key) {
+  lua_pushlightuserdata(L, (void *)(size_t)key);
+  lua_insert(L, -2);
+  lua_rawset(L, index);
+}
+
 #ifndef luaL_newlib /* LuaJIT 2.1 has these */
 static inline void *luaL_testudata(lua_State *L, int index, const char *name) {
   void *data = lua_touserdata(L, index);
@@ -26,6 +38,25 @@ static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int up
     lua_setfield(L, -(upvalues + 2), functions->name);
   }
   lua_pop(L, upvalues);
+}
+
+/* Of the running function alone, and by what the script may have replaced: 5.1 has nothing else. */
+static inline void luaL_traceback(lua_State *L, lua_State *of, const char *message, int level) {
+  (void)of;
+  int top = lua_gettop(L);
+  lua_getglobal(L, "debug");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "traceback");
+    lua_pushstring(L, message);
+    lua_pushinteger(L, level + 1);
+    if (lua_pcall(L, 2, 1, 0) == 0 && lua_isstring(L, -1)) {
+      lua_replace(L, top + 1);
+      lua_settop(L, top + 1);
+      return;
+    }
+  }
+  lua_settop(L, top);
+  lua_pushliteral(L, "");
 }
 #endif
 #endif

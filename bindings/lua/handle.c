@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "handle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "compat.h"
+#include "number.h"
+#include "state.h"
+
+static const char handle_type[] = "atfork.hook";
+
+/* It has the name of its own, for when the hook is gone. */
+struct handle {
+  atfork_id id;
+  struct hook *hook; /* to be looked at only while the state is open; another's when the ids differ */
+  size_t length;
+  char name[];
+};
+
+enum { SEQUENCE_BITS = 48 };
+
+/* An id begins with it (doc/design.md). */
+static int priority_of(atfork_id id) {
+  return (int)(id >> SEQUENCE_BITS) + ATFORK_PRIORITY_MIN;
+}
+
+void handle_push(lua_State *L, const struct hook *hook) {
+  size_t length;
+  hook_push_name(L, hook);
+  const char *name = lua_tolstring(L, -1, &length);
+  struct handle *handle = lua_newuserdata(L, sizeof *handle + length + 1);
+  *handle = (struct handle){.id = hook->id, .hook = (struct hook *)(uintptr_t)hook, .length = length};
+  memcpy(handle->name, name, length + 1);
+  luaL_getmetatable(L, handle_type);
+  lua_setmetatable(L, -2);
+  lua_remove(L, -2);
+}
+
+void handle_set_id(lua_State *L, int index, atfork_id id) {
+  ((struct handle *)lua_touserdata(L, index))->id = id;
+}
+
+/* The core tells when it has let go of a hook, but for one that is all C: then that is now. */
+static void hook_gone(lua_State *L, struct state *state, const struct handle *handle) {
+  struct hook *hook = handle->hook;
+  hook_free_ended(L, state);
+  if (hook->id == handle->id && hook->symbols != NULL && hook->symbols->are_all) hook_free(L, hook);
+}
+
+static int handle_unregister(lua_State *L) {
+  struct handle *handle = luaL_checkudata(L, 1, handle_type);
+  struct state *state = state_enter(L);
+  int result = atfork_unregister(handle->id);
+  if (result != 0 && errno != ENOENT) return luaL_error(L, "cannot unregister: %s", strerror(errno));
+  if (result == 0 && state != NULL) hook_gone(L, state, handle);
+  lua_pushboolean(L, result == 0);
+  return 1;
+}
+
+static int handle_index(lua_State *L) {
+  const struct handle *handle = luaL_checkudata(L, 1, handle_type);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "unregister") == 0)
+    lua_pushcfunction(L, handle_unregister);
+  else if (strcmp(key, "id") == 0)
+    number_push_id(L, handle->id);
+  else if (strcmp(key, "name") == 0)
+    lua_pushlstring(L, handle->name, handle->length);
+  else if (strcmp(key, "priority") == 0)
+    lua_pushinteger(L, priority_of(handle->id));
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int handle_equals(lua_State *L) {
+  const struct handle *a = luaL_testudata(L, 1, handle_type);
+  const struct handle *b = luaL_testudata(L, 2, handle_type);
+  lua_pushboolean(L, a != NULL && b != NULL && a->id == b->id);
+  return 1;
+}
+
+static int handle_tostring(lua_State *L) {
+  const struct handle *handle = luaL_checkudata(L, 1, handle_type);
+  char id[24];
+  snprintf(id, sizeof id, "%llx", (unsigned long long)handle->id);
+  lua_pushfstring(L, "atfork.hook '%s' (priority %d, id %s)", handle->name, priority_of(handle->id), id);
+  return 1;
+}
+
+void handle_open(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"__index", handle_index},
+      {"__eq", handle_equals},
+      {"__tostring", handle_tostring},
+      {"__close", handle_unregister},
+      {NULL, NULL},
+  };
+  luaL_newmetatable(L, handle_type);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushliteral(L, "protected");
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}

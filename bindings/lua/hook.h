@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hooks that a Lua state has registered: where they lie, from when they are made until the core has let go of them.
+ *
+ * They lie in blocks, each twice as large as the one before, that do not move: the core holds pointers to them.  A hook
+ * has a slot, which is where its functions are in tables of Lua's.  What a fork must write for a hook lies in an array
+ * aside, as a child copies each page that it writes.
+ */
+#ifndef ATFORK_LUA_HOOK_H
+#define ATFORK_LUA_HOOK_H
+
+#include <atfork.h>
+#include <lua.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct state;
+
+enum phase { PREPARE, PARENT, CHILD, PHASES };
+extern const char *const hook_phase_names[PHASES];
+
+typedef void (*callback)(void *data);
+
+/* The C functions of a hook that has some. */
+struct symbols {
+  callback of[PHASES];
+  bool are_all; /* the core calls them directly, and keeps nothing of ours */
+};
+
+struct hook {
+  struct block *block;
+  struct symbols *symbols; /* NULL if all are Lua functions */
+  struct hook *next;       /* in the list of free ones, or of those that the core has let go of */
+  atfork_id id;            /* 0: free, or not registered */
+};
+
+struct block {
+  struct state *state;
+  struct block *next;
+  int first; /* the slot of the first */
+  int count;
+  _Atomic uint64_t *waiting; /* waiting.h: a word for each */
+  struct hook hooks[];
+};
+
+/* The part of a state that belongs to this file. */
+struct hooks {
+  struct block *blocks;       /* the latest first */
+  struct hook *free;          /* to be used again */
+  struct hook *_Atomic ended; /* the core has let go of them, Lua has not */
+  int slots;                  /* in all blocks */
+  int used;                   /* those in use at some time: the first ones */
+  int functions[PHASES];      /* references to tables: a function for each slot */
+  int names;                  /* the same, of names that are not empty */
+};
+
+static inline struct state *hook_state(const struct hook *hook) {
+  return hook->block->state;
+}
+static inline int hook_slot(const struct hook *hook) {
+  return hook->block->first + (int)(hook - hook->block->hooks);
+}
+
+/* Makes the tables. */
+void hook_open(lua_State *L, struct state *state);
+
+/* One with nothing in it; raises an error when there is no memory.  Given back by hook_free(). */
+struct hook *hook_new(lua_State *L, struct state *state);
+
+/* Takes the value on top for the phase's function, or for the name. */
+void hook_set_function(lua_State *L, struct hook *hook, enum phase phase);
+void hook_set_name(lua_State *L, struct hook *hook);
+void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, callback symbol);
+
+/* Pushes the name. */
+void hook_push_name(lua_State *L, const struct hook *hook);
+
+/* Lets go of what it holds. */
+void hook_free(lua_State *L, struct hook *hook);
+
+/* The core's destroy(). */
+void hook_ended(void *hook);
+
+/* Frees those that the core has let go of. */
+void hook_free_ended(lua_State *L, struct state *state);
+
+/* When the state is closed; and when the core has let go of all. */
+void hook_unregister_all(struct state *state);
+void hook_free_all(struct state *state);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "register.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "compat.h"
+#include "handle.h"
+#include "report.h"
+#include "run.h"
+#include "state.h"
+#include "symbol.h"
+
+/* What a script asks for, once it is found to be right.  The stack holds, from `first` on, what each phase has: a
+ * function, what stands for a C function, or nil. */
+struct request {
+  const char *name;
+  int priority;
+  int first;
+  callback symbols[PHASES];
+  bool has_function[PHASES];
+};
+
+/* ---- Looking at arguments ---- */
+
+/* The value at the phase's place; false if it is none that can be called. */
+static bool look_at_callback(lua_State *L, struct request *request, enum phase phase) {
+  int index = request->first + (int)phase;
+  if (lua_isnil(L, index)) return true;
+  request->has_function[phase] = lua_isfunction(L, index);
+  if (!request->has_function[phase]) request->symbols[phase] = symbol_function(L, index);
+  return request->has_function[phase] || request->symbols[phase] != NULL;
+}
+
+static void check_keys(lua_State *L) {
+  static const char *const known[] = {"name", "priority", "prepare", "parent", "child"};
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    bool found = false;
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+    for (size_t i = 0; key != NULL && i < sizeof known / sizeof known[0]; i++) found |= strcmp(key, known[i]) == 0;
+    if (!found) {
+      lua_pushvalue(L, -2);
+      luaL_error(L, "bad argument #1 to 'register' (unknown field '%s')", report_describe(L));
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static const char *name_field(lua_State *L) {
+  lua_getfield(L, 1, "name");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "");
+  }
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "bad argument #1 to 'register' (field 'name': string expected, got %s)", luaL_typename(L, -1));
+  const char *name = lua_tostring(L, -1);
+  if (strlen(name) != lua_rawlen(L, -1))
+    luaL_error(L, "bad argument #1 to 'register' (field 'name' contains a zero byte)");
+  return name;
+}
+
+static int priority_field(lua_State *L) {
+  lua_getfield(L, 1, "priority");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "bad argument #1 to 'register' (field 'priority': integer expected, got %s)", luaL_typename(L, -1));
+  lua_Number priority = lua_tonumber(L, -1);
+  if (!(priority >= ATFORK_PRIORITY_MIN && priority <= ATFORK_PRIORITY_MAX) || priority != (lua_Number)(int)priority)
+    luaL_error(L, "bad argument #1 to 'register' (field 'priority': an integer from %d to %d expected)",
+               ATFORK_PRIORITY_MIN, ATFORK_PRIORITY_MAX);
+  lua_pop(L, 1);
+  return (int)priority;
+}
+
+static void callback_field(lua_State *L, struct request *request, enum phase phase) {
+  lua_getfield(L, 1, hook_phase_names[phase]);
+  if (!look_at_callback(L, request, phase))
+    luaL_error(L, "bad argument #1 to 'register' (field '%s': function expected, got %s)", hook_phase_names[phase],
+               luaL_typename(L, -1));
+}
+
+/* ---- Making the hook ---- */
+
+static void fill(lua_State *L, struct hook *hook, const struct request *request) {
+  lua_pushstring(L, request->name);
+  hook_set_name(L, hook);
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) {
+    if (request->symbols[phase] != NULL) hook_set_symbol(L, hook, phase, request->symbols[phase]);
+    if (!request->has_function[phase]) continue;
+    lua_pushvalue(L, request->first + (int)phase);
+    hook_set_function(L, hook, phase);
+  }
+}
+
+/* All that may fail for want of memory comes first, so that nothing is registered then. */
+static int make_hook(lua_State *L, struct state *state, const struct request *request) {
+  struct hook *hook = hook_new(L, state);
+  fill(L, hook, request);
+  handle_push(L, hook);
+  struct atfork_hook core = run_callbacks(hook, request->has_function);
+  core.name = request->name;
+  core.priority = request->priority;
+  if (core.destroy != NULL) atomic_fetch_add(&state->owners, 1);
+  atfork_id id = atfork_register(&core);
+  if (id == 0) {
+    int error = errno;
+    if (core.destroy != NULL) state_disown(state);
+    hook_free(L, hook);
+    return luaL_error(L, "cannot register: %s", strerror(error));
+  }
+  hook->id = id;
+  handle_set_id(L, -1, id);
+  return 1;
+}
+
+int register_after_fork(lua_State *L) {
+  struct request request = {.name = "", .first = 1 - CHILD};
+  lua_settop(L, 1);
+  struct state *state = state_enter_open(L);
+  if (lua_isnil(L, 1) || !look_at_callback(L, &request, CHILD))
+    return luaL_error(L, "bad argument #1 to 'register_after_fork' (function expected, got %s)", luaL_typename(L, 1));
+  return make_hook(L, state, &request);
+}
+
+int register_hook(lua_State *L) {
+  struct request request = {0};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  struct state *state = state_enter_open(L);
+  check_keys(L);
+  request.name = name_field(L); /* stays on the stack */
+  request.priority = priority_field(L);
+  request.first = lua_gettop(L) + 1;
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) callback_field(L, &request, phase);
+  if (lua_isnil(L, request.first) && lua_isnil(L, request.first + 1) && lua_isnil(L, request.first + 2))
+    return luaL_error(L, "bad argument #1 to 'register' (none of 'prepare', 'parent' and 'child' is given)");
+  return make_hook(L, state, &request);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * register() and register_after_fork(): from a script's arguments to a hook.
+ */
+#ifndef ATFORK_LUA_REGISTER_H
+#define ATFORK_LUA_REGISTER_H
+
+#include <lua.h>
+
+int register_hook(lua_State *L);
+int register_after_fork(lua_State *L);
+
+#endif

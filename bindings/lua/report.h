@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors in callbacks: to the module's on_error, or to stderr.
+ */
+#ifndef ATFORK_LUA_REPORT_H
+#define ATFORK_LUA_REPORT_H
+
+#include <lua.h>
+
+#include "hook.h"
+
+/* Keeps the module's table, on top of the stack, to look for on_error there. */
+void report_open(lua_State *L);
+
+/* The error handler of callbacks: turns an error into {error, traceback}. */
+int report_handler(lua_State *L);
+
+/* With what the handler gave on top of the stack; takes it away. */
+void report_error(lua_State *L, const struct hook *hook, enum phase phase);
+void report_no_memory(const struct hook *hook, enum phase phase);
+
+/* What tostring() makes of the value on top, which stays there below it. */
+const char *report_describe(lua_State *L);
+
+#endif

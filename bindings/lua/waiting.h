@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Callbacks that wait until Lua may be entered: before the state's next instruction, by a debug hook of ours that
+ * stands in for the user's, or in its next call of this module.
+ *
+ * A word for each slot says what is due and in which process; what a child inherits from its parent is not due there.
+ */
+#ifndef ATFORK_LUA_WAITING_H
+#define ATFORK_LUA_WAITING_H
+
+#include <lua.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hook.h"
+
+struct due;
+
+/* A coroutine that has our debug hook, and the user's. */
+struct stand_in {
+  lua_State *L;
+  lua_Hook hook;
+  int mask;
+  int count;
+};
+
+enum { STAND_INS = 2 }; /* the main coroutine, and the one that called us last */
+
+/* The part of a state that belongs to this file. */
+struct waiting {
+  _Atomic uint64_t mark; /* of the process in which something is due; 0: nothing is */
+  uint64_t running;      /* of the process in which waiting_run() is under way; or 0 */
+  struct due *due;       /* room for one of each slot, so that running them needs no memory */
+  bool has_stand_ins;
+  struct stand_in stand_ins[STAND_INS];
+};
+
+/* Makes room for that many slots; false when there is no memory. */
+bool waiting_reserve(struct state *state, int slots);
+void waiting_free(struct state *state);
+
+/* Has a callback run later.  From inside fork(), in any thread; allocates nothing. */
+void waiting_add(struct hook *hook, enum phase phase);
+
+/* Runs what is due, in the order of ids.  Only where Lua may be entered. */
+void waiting_run(struct state *state);
+bool waiting_is_running(const struct state *state);
+
+/* Puts the user's debug hooks back. */
+void waiting_restore_debug_hooks(struct state *state);
+
+#endif
