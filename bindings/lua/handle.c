@@ -45,6 +45,7 @@ void handle_set_id(lua_State *L, int index, atfork_id id) {
 /* The core tells when it has let go of a hook, but for one that is all C: then that is now. */
 static void hook_gone(lua_State *L, struct state *state, const struct handle *handle) {
   struct hook *hook = handle->hook;
+  waiting_forget(state, handle->id);
   hook_free_ended(L, state);
   if (hook->id == handle->id && hook->symbols != NULL && hook->symbols->are_all) hook_free(L, hook);
 }

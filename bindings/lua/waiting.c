@@ -17,7 +17,7 @@ static const uint32_t parents_max = UINT32_MAX / A_PARENT;
 
 struct due {
   struct hook *hook;
-  atfork_id id; /* as the hook is perhaps unregistered before its turn */
+  atfork_id id;
   uint32_t what;
 };
 
@@ -150,12 +150,13 @@ static size_t collect_due(struct state *state, uint64_t mark) {
 }
 
 /* False when this has become another process, whose own are due now. */
-static bool run_due(struct state *state, struct due due, uint64_t mark) {
-  for (uint32_t parents = due.what / A_PARENT; parents > 0 && due.hook->id == due.id; parents--) {
-    run_function(state, due.hook, PARENT);
+static bool run_due(struct state *state, size_t i, uint64_t mark) {
+  const struct waiting *waiting = &state->waiting;
+  for (uint32_t ran = 0; ran < waiting->due[i].what / A_PARENT; ran++) {
+    run_function(state, waiting->due[i].hook, PARENT);
     if (this_mark() != mark) return false;
   }
-  if ((due.what & CHILD_IS_DUE) != 0 && due.hook->id == due.id) run_function(state, due.hook, CHILD);
+  if ((waiting->due[i].what & CHILD_IS_DUE) != 0) run_function(state, waiting->due[i].hook, CHILD);
   return this_mark() == mark;
 }
 
@@ -167,8 +168,15 @@ void waiting_run(struct state *state) {
     if (atomic_load(&waiting->mark) != mark || waiting->running == mark) return;
     waiting->running = mark;
     atomic_store(&waiting->mark, 0);
-    size_t count = collect_due(state, mark);
-    for (size_t i = 0; i < count && run_due(state, waiting->due[i], mark); i++) continue;
+    size_t count = waiting->due_count = collect_due(state, mark);
+    for (size_t i = 0; i < count && run_due(state, i, mark); i++) continue;
     if (waiting->running == mark && this_mark() == mark) waiting->running = 0;
   }
+}
+
+void waiting_forget(struct state *state, atfork_id id) {
+  struct due key = {.id = id};
+  if (!waiting_is_running(state)) return;
+  struct due *due = bsearch(&key, state->waiting.due, state->waiting.due_count, sizeof key, by_id);
+  if (due != NULL) due->what = 0;
 }

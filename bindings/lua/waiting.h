@@ -32,6 +32,7 @@ struct waiting {
   _Atomic uint64_t mark; /* of the process in which something is due; 0: nothing is */
   uint64_t running;      /* of the process in which waiting_run() is under way; or 0 */
   struct due *due;       /* room for one of each slot, so that running them needs no memory */
+  size_t due_count;
   bool has_stand_ins;
   struct stand_in stand_ins[STAND_INS];
 };
@@ -46,6 +47,9 @@ void waiting_add(struct hook *hook, enum phase phase);
 /* Runs what is due, in the order of ids.  Only where Lua may be entered. */
 void waiting_run(struct state *state);
 bool waiting_is_running(const struct state *state);
+
+/* Of what waiting_run() is about to run, leaves out a hook that is unregistered. */
+void waiting_forget(struct state *state, atfork_id id);
 
 /* Puts the user's debug hooks back. */
 void waiting_restore_debug_hooks(struct state *state);

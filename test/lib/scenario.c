@@ -102,6 +102,16 @@ void scenario_count(void *data) {
   count++;
 }
 
+static int noted = -1;
+
+void scenario_note_data(void *data) {
+  noted = data == NULL ? 0 : 1;
+}
+
+int scenario_noted(void) {
+  return noted;
+}
+
 int scenario_counted(void) {
   return count;
 }

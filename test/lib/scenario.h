@@ -27,6 +27,10 @@ int scenario_forbid_forks(int error);
 void scenario_count(void *data);
 int scenario_counted(void);
 
+/* Another, and whether it was called with data: 0 for NULL, -1 when it was not called. */
+void scenario_note_data(void *data);
+int scenario_noted(void);
+
 /* Not a function. */
 extern int scenario_data;
 

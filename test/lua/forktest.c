@@ -35,19 +35,72 @@ static int l_counted(lua_State *L) {
   return 1;
 }
 
+static int l_noted(lua_State *L) {
+  lua_pushinteger(L, scenario_noted());
+  return 1;
+}
+
 static int l_redirect_stderr(lua_State *L) {
   if (freopen(luaL_checkstring(L, 1), "w", stderr) == NULL) return luaL_error(L, "cannot redirect");
   return 0;
+}
+
+/* ---- A fork between two instructions of Lua ---- */
+
+static const char *way_between;
+static int forked_between;
+static lua_Hook user_hook;
+static int user_mask, user_count;
+
+static void fork_now(lua_State *L, lua_Debug *event) {
+  (void)event;
+  lua_sethook(L, user_hook, user_mask, user_count);
+  forked_between = scenario_fork(way_between);
+}
+
+/* fork_between(way): forks before the caller's next instruction, from a debug hook in C, so no C function is innermost.
+ */
+static int l_fork_between(lua_State *L) {
+  way_between = luaL_optstring(L, 1, "fork");
+  user_hook = lua_gethook(L);
+  user_mask = lua_gethookmask(L);
+  user_count = lua_gethookcount(L);
+  lua_sethook(L, fork_now, LUA_MASKCOUNT, 1);
+  return 0;
+}
+
+/* What that fork returned. */
+static int l_forked(lua_State *L) {
+  lua_pushinteger(L, forked_between);
+  return 1;
+}
+
+/* resident(): kB of memory of its own that this process has. */
+static int l_resident(lua_State *L) {
+  long pages, resident = 0, shared = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%ld %ld %ld", &pages, &resident, &shared) != 3) resident = shared = 0;
+  if (file != NULL) fclose(file);
+  lua_pushnumber(L, (lua_Number)(resident - shared) * 4);
+  return 1;
 }
 
 int luaopen_forktest(lua_State *L);
 
 int luaopen_forktest(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"fork", l_fork},       {"wait", l_wait},
-      {"exit", l_exit},       {"fork_in_thread", l_fork_in_thread},
-      {"spawn", l_spawn},     {"forbid_forks", l_forbid_forks},
-      {"counted", l_counted}, {"redirect_stderr", l_redirect_stderr},
+      {"fork", l_fork},
+      {"wait", l_wait},
+      {"exit", l_exit},
+      {"fork_in_thread", l_fork_in_thread},
+      {"spawn", l_spawn},
+      {"forbid_forks", l_forbid_forks},
+      {"counted", l_counted},
+      {"redirect_stderr", l_redirect_stderr},
+      {"fork_between", l_fork_between},
+      {"forked", l_forked},
+      {"resident", l_resident},
+      {"noted", l_noted},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

@@ -1,0 +1,480 @@
+-- SPDX-License-Identifier: MIT
+-- When a callback runs, for every Lua: forks from wherever a script can be.
+local atfork = require "atfork"
+local forktest = require "forktest"
+local tap = require "tap"
+local case, equal, in_child, passed = tap.case, tap.equal, tap.in_child, tap.passed
+
+local LIBRARY = assert(os.getenv "SCENARIO_LIBRARY")
+
+-- Hooks that count, for the length of one case.
+local function counting(body, priority)
+  local ran = { prepare = 0, parent = 0, child = 0 }
+  local function add(phase)
+    return function() ran[phase] = ran[phase] + 1 end
+  end
+  local hook = atfork.register {
+    priority = priority,
+    prepare = add "prepare",
+    parent = add "parent",
+    child = add "child",
+  }
+  local ok, message = xpcall(function() body(ran) end, debug.traceback)
+  hook:unregister()
+  if not ok then error(message, 0) end
+end
+
+-- All three have run at once, the child's in a child that checks so.
+local function forks_at_once(ran)
+  local before = ran.prepare
+  in_child("fork", function()
+    equal(ran.prepare, before + 1, "prepare")
+    equal(ran.child, 1, "child")
+  end)
+  equal(ran.prepare, before + 1, "prepare")
+  equal(ran.parent, before + 1, "parent")
+  equal(ran.child, 0, "child in the parent")
+end
+
+-- ---- At once ----
+
+local places = {
+  ["a function"] = function(f) f() end,
+  ["a coroutine"] = function(f) assert(coroutine.resume(coroutine.create(f))) end,
+  ["a coroutine in a coroutine"] = function(f)
+    coroutine.wrap(function()
+      coroutine.wrap(f)()
+    end)()
+  end,
+  ["a coroutine that was there before the module's last call"] = function(f)
+    local thread = coroutine.wrap(function()
+      coroutine.yield()
+      f()
+    end)
+    thread()
+    coroutine.wrap(function() atfork.generation() end)()
+    thread()
+  end,
+  ["a metamethod"] = function(f)
+    local _ = setmetatable({}, { __index = function() f() end }).x
+  end,
+  ["a sort"] = function(f)
+    local done
+    table.sort({ 1, 2 }, function(a, b)
+      if not done then f() end
+      done = true
+      return a < b
+    end)
+  end,
+  ["a gsub"] = function(f) ("x"):gsub("x", function() f() end) end,
+  ["a reader of load"] = function(f)
+    load(function() f() end)
+  end,
+  ["an error handler"] = function(f) xpcall(error, function() f() end) end,
+  ["an iterator"] = function(f)
+    for _ in function() f() end do break end
+  end,
+  ["a debug hook"] = function(f)
+    local inside
+    debug.sethook(function()
+      if inside then return end
+      inside = true
+      debug.sethook()
+      f()
+    end, "", 1)
+    local _ = 1
+    debug.sethook()
+    assert(inside, "no hook")
+  end,
+}
+
+local names = {}
+for name in pairs(places) do names[#names + 1] = name end
+table.sort(names)
+for _, name in ipairs(names) do
+  case("at once/in " .. name, function()
+    counting(function(ran)
+      local message
+      places[name](function()
+        local ok, why = pcall(forks_at_once, ran)
+        message = ok and "ran" or why
+      end)
+      equal(message, "ran", "the fork")
+    end)
+  end)
+end
+
+case("at once/in a finaliser", function()
+  counting(function(ran)
+    local message
+    local function finalise()
+      local ok, why = pcall(forks_at_once, ran)
+      message = ok and "ran" or why
+    end
+    if newproxy then
+      getmetatable(newproxy(true)).__gc = finalise
+    else
+      setmetatable({}, { __gc = finalise })
+    end
+    collectgarbage()
+    collectgarbage()
+    equal(message, "ran", "the fork")
+  end)
+end)
+
+case("at once/in each callback of another hook", function()
+  for _, phase in ipairs { "prepare", "parent", "child" } do
+    counting(function(ran)
+      local inside
+      local outer = atfork.register {
+        name = "outer",
+        [phase] = function()
+          if inside then return end
+          inside = true
+          in_child("fork", function() equal(ran.child >= 1, true, "child in " .. phase) end)
+        end,
+      }
+      in_child("fork", function()
+        equal(ran.child, 1, "child")
+        equal(inside, phase ~= "parent" or nil, "inside in the child")
+      end)
+      equal(inside, phase ~= "child" or nil, "inside")
+      equal(ran.parent, phase == "child" and 1 or 2, "parents for " .. phase)
+      outer:unregister()
+    end, -1)
+  end
+end)
+
+case("at once/in a coroutine inside a callback", function()
+  counting(function(ran)
+    local inside
+    local outer = atfork.register_after_fork(function()
+      if inside then return end
+      inside = true
+      coroutine.wrap(function()
+        in_child("fork", function() equal(atfork.generation(), 2, "generation") end)
+      end)()
+    end)
+    in_child("fork", function() equal(ran.child, 1, "child") end)
+    outer:unregister()
+  end, -1)
+end)
+
+case("at once/in a coroutine of its own", function()
+  local running, main
+  local hook = atfork.register_after_fork(function() running, main = coroutine.running() end)
+  in_child("fork", function()
+    equal(type(running), "thread", "running")
+    assert(not main, "it is the main one")
+  end)
+  hook:unregister()
+end)
+
+case("at once/a script that resumes that coroutine does no harm", function()
+  local runner
+  local hook = atfork.register { prepare = function() runner = coroutine.running() end }
+  in_child("fork", function() end)
+  equal(coroutine.resume(runner), false, "resume")
+  if coroutine.close then coroutine.close(runner) end
+  counting(forks_at_once)
+  hook:unregister()
+end)
+
+-- ---- Later ----
+
+case("later/before the next instruction", function()
+  local order = {}
+  local hooks = {}
+  for i, priority in ipairs { 3, 1, 2 } do
+    hooks[i] = atfork.register {
+      priority = priority,
+      child = function() order[#order + 1] = priority end,
+    }
+  end
+  counting(function(ran)
+    forktest.fork_between "fork"
+    local _ = 1 -- the instruction that the debug hook came before
+    local seen = ran.child
+    if forktest.forked() == 0 then forktest.exit(seen == 1 and table.concat(order) == "123" and 42 or 1) end
+    passed(forktest.forked())
+    equal(ran.prepare, 0, "prepare")
+    equal(ran.parent, 0, "its parent")
+    equal(#order, 0, "children in the parent")
+  end)
+  for i = 1, 3 do hooks[i]:unregister() end
+end)
+
+case("later/a parent without prepare too", function()
+  local ran = 0
+  local hook = atfork.register { parent = function() ran = ran + 1 end }
+  forktest.fork_between "fork"
+  local _ = 1
+  local seen = ran
+  if forktest.forked() == 0 then forktest.exit(ran == 0 and 42 or 1) end
+  equal(seen, 1, "parent")
+  passed(forktest.forked())
+  equal(ran, 1, "parent, afterwards")
+  hook:unregister()
+end)
+
+case("later/what waits in a parent is not the child's", function()
+  local ran = 0
+  local hook = atfork.register { parent = function() ran = ran + 1 end }
+  equal(forktest.fork_in_thread "fork", 42)
+  equal(forktest.fork_in_thread "fork", 42)
+  in_child("fork", function()
+    atfork.generation()
+    equal(ran, 0, "in the child")
+  end)
+  equal(ran, 1, "the fork's own, at once")
+  atfork.generation()
+  equal(ran, 3, "with those that waited")
+  hook:unregister()
+end)
+
+case("later/an unregistered hook is not run", function()
+  local ran = 0
+  local second
+  local first = atfork.register_after_fork(function() second:unregister() end)
+  second = atfork.register_after_fork(function() ran = ran + 1 end)
+  forktest.fork_between "fork"
+  local _ = 1
+  if forktest.forked() == 0 then forktest.exit(ran == 0 and 42 or 1) end
+  passed(forktest.forked())
+  first:unregister()
+  second:unregister()
+end)
+
+case("later/a callback that registers many more", function()
+  local ran, more = 0, {}
+  local first = atfork.register_after_fork(function()
+    for i = 1, 1000 do more[i] = atfork.register_after_fork(print) end
+  end)
+  local last = atfork.register_after_fork(function() ran = ran + 1 end)
+  forktest.fork_between "fork"
+  local _ = 1
+  if forktest.forked() == 0 then forktest.exit(ran == 1 and #more == 1000 and 42 or 1) end
+  passed(forktest.forked())
+  first:unregister()
+  last:unregister()
+end)
+
+case("later/a callback that forks", function()
+  local ran, inside = 0, false
+  local hooks = {}
+  for i = 1, 3 do
+    hooks[i] = atfork.register_after_fork(function()
+      ran = ran + 1
+      if i == 2 and not inside then
+        inside = true
+        ran = 0
+        in_child("fork", function() equal(ran, 3, "in the inner child") end)
+      end
+    end)
+  end
+  forktest.fork_between "fork"
+  local _ = 1
+  if forktest.forked() == 0 then forktest.exit(ran == 1 and inside and 42 or 1) end
+  passed(forktest.forked())
+  for i = 1, 3 do hooks[i]:unregister() end
+end)
+
+case("later/errors are reported", function()
+  local text = tap.stderr_of(function()
+    local ran
+    atfork.register { name = "breaks", child = function() error "a broken callback" end }
+    atfork.register_after_fork(function() ran = true end)
+    forktest.fork_between "fork"
+    local _ = 1
+    if forktest.forked() == 0 then forktest.exit(ran and 42 or 1) end
+    passed(forktest.forked())
+  end)
+  assert(text:find("error in child of hook 'breaks'", 1, true), text)
+end)
+
+case("later/C functions do not wait", function()
+  local hook = atfork.register { parent = function() end, child = atfork.symbol(LIBRARY, "scenario_count") }
+  local before = forktest.counted()
+  local function count(pid) return forktest.counted() - before, pid end
+  forktest.fork_between "fork"
+  local _ = 1
+  local counted, pid = count(forktest.forked())
+  if pid == 0 then forktest.exit(counted == 1 and 42 or 1) end
+  passed(pid)
+  hook:unregister()
+end)
+
+-- ---- The user's debug hook ----
+
+for _, way in ipairs { "at once", "later" } do
+  case("sethook/line and count hooks go on, " .. way, function()
+    for _, mode in ipairs { { "l", 0 }, { "", 3 }, { "crl", 5 } } do
+      local events = 0
+      local function user() events = events + 1 end
+      counting(function(ran)
+        debug.sethook(user, mode[1], mode[2])
+        local pid
+        if way == "later" then
+          forktest.fork_between "fork"
+          local _ = 1
+          pid = forktest.forked()
+        else
+          pid = forktest.fork "fork"
+        end
+        local hook, mask, count = debug.gethook()
+        local before = events
+        for _ = 1, 10 do
+          local _ = 1
+        end
+        local after = events
+        debug.sethook()
+        local ok = hook == user and mask == mode[1] and count == mode[2] and after > before
+        if pid == 0 then forktest.exit(ok and ran.child == 1 and 42 or 1) end
+        passed(pid)
+        assert(ok, "the parent's hook")
+      end)
+    end
+  end)
+end
+
+case("sethook/set in a callback, it stays", function()
+  local function user() end
+  local hook = atfork.register_after_fork(function()
+    if jit then debug.sethook(user, "l") end
+  end)
+  in_child("fork", function()
+    if jit then equal(debug.gethook(), user) end
+    debug.sethook()
+  end)
+  hook:unregister()
+end)
+
+-- ---- The end of a callback that does not return ----
+
+local function exits(status, close, phase)
+  local hook = atfork.register { [phase] = function() os.exit(status, close) end }
+  local pid = forktest.fork "fork"
+  if pid == 0 then forktest.exit(1) end
+  equal(forktest.wait(pid), status, "exit status")
+  hook:unregister()
+end
+
+case("exit/os.exit in a child callback ends the child alone", function()
+  exits(7, false, "child")
+end)
+
+case("exit/and closes the state", function()
+  exits(8, true, "child")
+end)
+
+case("exit/in prepare and parent, too", function()
+  for _, phase in ipairs { "prepare", "parent" } do
+    local pid = forktest.fork "fork"
+    if pid == 0 then
+      atfork.register { [phase] = function() os.exit(9, true) end }
+      local inner = forktest.fork "fork"
+      forktest.exit(inner == 0 and 0 or 1)
+    end
+    equal(forktest.wait(pid), 9, "exit status for " .. phase)
+  end
+end)
+
+case("exit/in a callback that waited", function()
+  local hook = atfork.register_after_fork(function() os.exit(10, true) end)
+  forktest.fork_between "fork"
+  local _ = 1
+  equal(forktest.wait(forktest.forked()), 10, "exit status")
+  hook:unregister()
+end)
+
+-- ---- Objects ----
+
+case("close/<close> unregisters", function()
+  local chunk = (loadstring or load)("local atfork, f = ... do local hook <close> = f() end return #atfork.hooks()")
+  if _VERSION ~= "Lua 5.4" then return equal(chunk, nil, "a chunk") end
+  equal(chunk(atfork, function() return atfork.register_after_fork(print) end), 0, "hooks")
+end)
+
+case("close/a hook outlives its object", function()
+  in_child("fork", function()
+    local ran = 0
+    atfork.register_after_fork(function() ran = ran + 1 end)
+    collectgarbage()
+    collectgarbage()
+    in_child("fork", function() equal(ran, 1, "runs") end)
+  end)
+end)
+
+case("memory/100,000 rounds", function()
+  in_child("fork", function()
+    local function rounds()
+      for i = 1, 50000 do
+        atfork.register { name = "round", priority = i % 3, child = function() return i end }:unregister()
+        atfork.register_after_fork(atfork.symbol(LIBRARY, "scenario_count")):unregister()
+      end
+      collectgarbage()
+      collectgarbage()
+      return forktest.resident()
+    end
+    local before = rounds()
+    local after = rounds()
+    assert(after - before < 512, ("%d kB became %d kB"):format(before, after))
+  end)
+end)
+
+case("memory/slots are used again, in any order", function()
+  local hooks, ran = {}, 0
+  for round = 1, 5 do
+    for i = 1, 500 do hooks[i] = atfork.register { name = "n" .. i, child = function() ran = ran + 1 end } end
+    for i = 1, 500, round do hooks[i]:unregister() end
+    for i = 500, 1, -1 do hooks[i]:unregister() end
+  end
+  equal(ran, 0, "runs")
+end)
+
+case("per_process/the function may yield", function()
+  local get = atfork.per_process(function() return coroutine.yield "waiting" end)
+  local thread = coroutine.create(function() return get() end)
+  local _, what = coroutine.resume(thread)
+  equal(what, "waiting", "what it yields")
+  local _, value = coroutine.resume(thread, "connection")
+  equal(value, "connection", "what it returns")
+  equal(get(), "connection", "and is remembered")
+end)
+
+case("errors/of every kind, each once", function()
+  local text = tap.stderr_of(function()
+    local ran = 0
+    atfork.register { name = "nil", child = function() error(nil) end }
+    atfork.register { name = "number", child = function() error(42) end }
+    atfork.register { name = "table", child = function() error { 1 } end }
+    atfork.register {
+      name = "mute",
+      child = function()
+        error(setmetatable({}, { __tostring = function() error "no words" end }))
+      end,
+    }
+    local function overflow() return 1 + overflow() end
+    atfork.register { name = "overflow", child = overflow }
+    atfork.register_after_fork(function() ran = ran + 1 end)
+    in_child("fork", function() equal(ran, 1, "the other hook") end)
+  end)
+  for _, name in ipairs { "nil", "number", "table", "mute", "overflow" } do
+    local _, count = text:gsub("hook '" .. name .. "'", "")
+    equal(count, 1, "reports of " .. name .. " in " .. text)
+  end
+  assert(text:find("stack overflow", 1, true), text)
+end)
+
+case("symbol/is called with nothing", function()
+  for _, mixed in ipairs { false, true } do
+    local hook = atfork.register {
+      parent = mixed and function() end or nil,
+      child = atfork.symbol(LIBRARY, "scenario_note_data"),
+    }
+    in_child("fork", function() equal(forktest.noted(), 0, "data") end)
+    hook:unregister()
+  end
+end)
+
+tap.run()
