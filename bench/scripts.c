@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
   bench_init(argc, argv);
   if (quick) argc--;
   const char *wanted = getenv("BENCH_HOOKS");
-  hooks = unless_quick(wanted != NULL ? atol(wanted) : 5000, 500);
+  hooks = unless_quick(wanted != NULL ? atol(wanted) : 10000, 500);
   require(argc >= 3 && (argc - 3) % 4 == 0 && (argc - 3) / 4 <= PEERS_MAX);
   const char *language = argv[1];
   struct worker workers[PEERS_MAX + 1];

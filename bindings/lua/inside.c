@@ -9,6 +9,16 @@
 #include "compat.h"
 #include "state.h"
 
+/* Some of what is looked through was never set: that is no mistake here, and valgrind is to know. */
+#ifdef __has_include
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#endif
+#endif
+#ifndef VALGRIND_MAKE_MEM_DEFINED
+#define VALGRIND_MAKE_MEM_DEFINED(address, size) ((void)0)
+#endif
+
 /* The C library's, where it has one: whether this process has had a single thread all along.  A child inherits it. */
 extern char __libc_single_threaded __attribute__((weak));
 
@@ -46,6 +56,7 @@ __attribute__((noinline)) static int find_call(lua_State *L) {
   size_t matches = 0;
   for (size_t at = sizeof(uintptr_t); at < CALL_WORDS * sizeof(uintptr_t); at += sizeof(uintptr_t)) {
     uintptr_t word = read_word(search->main, at);
+    (void)VALGRIND_MAKE_MEM_DEFINED(&word, sizeof word);
     if (word <= here() || word >= search->above) continue;
     search->found = at;
     matches++;

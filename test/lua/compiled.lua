@@ -125,13 +125,13 @@ end)
 
 case("the library of a cdata function stays", function()
   in_child("fork", function()
-    ffi.cdef "void counter_after_fork(void *);"
-    local library = ffi.load(os.getenv "COUNTER_LIBRARY")
-    atfork.register_after_fork(library.counter_after_fork)
+    ffi.cdef "void unloaded_after_fork(void *); int unloaded_ran(void);"
+    local library = ffi.load(os.getenv "UNLOADED_LIBRARY")
+    atfork.register_after_fork(library.unloaded_after_fork)
     library = nil
     collectgarbage()
     collectgarbage()
-    in_child("fork", function() end)
+    in_child("fork", function() equal(ffi.load(os.getenv "UNLOADED_LIBRARY").unloaded_ran(), 1, "runs") end)
   end)
 end)
 

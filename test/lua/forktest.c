@@ -5,6 +5,7 @@
 #include <lua.h>
 #include <scenario.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static int l_fork(lua_State *L) {
   lua_pushinteger(L, scenario_fork(luaL_optstring(L, 1, "fork")));
@@ -37,6 +38,31 @@ static int l_counted(lua_State *L) {
 
 static int l_noted(lua_State *L) {
   lua_pushinteger(L, scenario_noted());
+  return 1;
+}
+
+/* What luaposix calls the same. */
+static int l_pipe(lua_State *L) {
+  int ends[2];
+  if (pipe(ends) != 0) return luaL_error(L, "no pipe");
+  lua_pushinteger(L, ends[0]);
+  lua_pushinteger(L, ends[1]);
+  return 2;
+}
+static int l_read(lua_State *L) {
+  char buffer[4096];
+  ssize_t length = read((int)luaL_checkinteger(L, 1), buffer, sizeof buffer);
+  lua_pushlstring(L, buffer, length < 0 ? 0 : (size_t)length);
+  return 1;
+}
+static int l_write(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 2, &length);
+  lua_pushboolean(L, write((int)luaL_checkinteger(L, 1), text, length) == (ssize_t)length);
+  return 1;
+}
+static int l_close(lua_State *L) {
+  lua_pushboolean(L, close((int)luaL_checkinteger(L, 1)) == 0);
   return 1;
 }
 
@@ -101,6 +127,10 @@ int luaopen_forktest(lua_State *L) {
       {"forked", l_forked},
       {"resident", l_resident},
       {"noted", l_noted},
+      {"pipe", l_pipe},
+      {"read", l_read},
+      {"write", l_write},
+      {"close", l_close},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

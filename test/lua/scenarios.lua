@@ -240,6 +240,13 @@ case("process/version", function()
   assert(atfork.version():match "^%d+%.%d+%.%d+$", atfork.version())
 end)
 
+-- What the annotations for editors declare is what there is.
+case("module/annotations", function()
+  local declared = dofile(os.getenv "ANNOTATIONS")
+  for name in pairs(atfork) do assert(declared[name], name .. " is not declared") end
+  for name in pairs(declared) do assert(atfork[name], name .. " is declared") end
+end)
+
 case("errors/are isolated and reported with a traceback", function()
   local text = tap.stderr_of(function()
     local ran = 0

@@ -1,0 +1,93 @@
+---@meta atfork
+-- SPDX-License-Identifier: MIT
+-- What editors read of the module atfork (LuaLS, EmmyLua); nothing loads it.
+
+---@class atfork
+local atfork = {}
+
+---A C function, as `atfork.symbol` gives it; LuaJIT's cdata functions and pointers to functions serve as well.
+---@class atfork.Symbol
+
+---@alias atfork.Callback fun()|atfork.Symbol|ffi.cdata*
+
+---What to register: at least one callback.
+---@class atfork.Definition
+---@field name? string for people, and for `atfork.hooks`
+---@field priority? integer -32768 to 32767; 0 if not given
+---@field prepare? atfork.Callback before the fork, in the reverse order
+---@field parent? atfork.Callback after it, in the forking process
+---@field child? atfork.Callback after it, in the new process
+
+---A registered hook.  It stays registered when this object is collected.
+---@class atfork.Hook
+---@field id integer|string digits where Lua has no integers of 64 bits
+---@field name string
+---@field priority integer
+local Hook = {}
+
+---Takes the hook back.  What `<close>` does, too.
+---@return boolean taken false if that was done before
+function Hook:unregister() end
+
+---What `atfork.hooks` shows of a hook, of whatever language.
+---@class atfork.Info
+---@field id integer|string
+---@field name string
+---@field priority integer
+---@field generation integer of the process that registered it
+---@field prepare boolean whether it has one
+---@field parent boolean
+---@field child boolean
+
+---Gets errors of callbacks, if it is set; otherwise they go to stderr with their traceback.
+---@type nil|fun(err: any, hook: atfork.Hook, traceback: string)
+atfork.on_error = nil
+
+---Runs `fn()` once in each new process.
+---@param fn atfork.Callback
+---@return atfork.Hook
+function atfork.register_after_fork(fn) end
+
+---Registers up to three callbacks.
+---@param definition atfork.Definition
+---@return atfork.Hook
+function atfork.register(definition) end
+
+---A C function `void f(void *)`, which is called with NULL inside fork(), and waits for no Lua.  Its library stays loaded.
+---@param library string|nil as dlopen(3) takes it; nil is the process itself
+---@param name string
+---@return atfork.Symbol
+function atfork.symbol(library, name) end
+
+---How many forks deep this process is.
+---@return integer
+function atfork.generation() end
+
+---Which child of which child this process is: "0", "0.1", "0.2.1".
+---@return string
+function atfork.lineage() end
+
+---A seed for this process, the same from run to run: 64 bits where Lua has them, else 53.
+---@param base integer
+---@return integer
+function atfork.seed(base) end
+
+---Runs the child callbacks that this process missed, as it was made by a fork that told nobody.
+---@return integer count how many ran
+function atfork.poll() end
+
+---All hooks of the process, in run order.
+---@return atfork.Info[]
+function atfork.hooks() end
+
+---A function that returns what `fn()` returned when it was first called in this process.
+---@generic T
+---@param fn fun(): T
+---@return fun(): T
+function atfork.per_process(fn) end
+
+---The library's version: "0.1.0".
+---@return string
+function atfork.version() end
+
+return atfork

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* A library that nobody but a hook holds on to. */
+void unloaded_after_fork(void *data);
+int unloaded_ran(void);
+
+static int ran;
+
+void unloaded_after_fork(void *data) {
+  (void)data;
+  ran++;
+}
+
+int unloaded_ran(void) {
+  return ran;
+}
