@@ -225,6 +225,9 @@ case("later/what waits in a parent is not the child's", function()
   in_child("fork", function()
     atfork.generation()
     equal(ran, 0, "in the child")
+    equal(forktest.fork_in_thread "fork", 42)
+    atfork.generation()
+    equal(ran, 1, "the child's own")
   end)
   equal(ran, 1, "the fork's own, at once")
   atfork.generation()
@@ -336,6 +339,27 @@ for _, way in ipairs { "at once", "later" } do
     end
   end)
 end
+
+case("sethook/each coroutine's is as it was, after callbacks that waited", function()
+  local function user() end
+  counting(function(ran)
+    local thread = coroutine.create(function()
+      atfork.generation()
+      forktest.fork_between "fork"
+      local _ = 1
+      local pid = forktest.forked()
+      coroutine.yield(pid, (debug.gethook()))
+    end)
+    debug.sethook(user, "l")
+    local _, pid, inner = coroutine.resume(thread)
+    local outer = debug.gethook()
+    debug.sethook()
+    local ok = outer == user and inner == (jit and user or nil) and not debug.gethook(thread)
+    if pid == 0 then forktest.exit(ok and ran.child == 1 and 42 or 1) end
+    passed(pid)
+    assert(ok, "the parent's hooks")
+  end)
+end)
 
 case("sethook/set in a callback, it stays", function()
   local function user() end
