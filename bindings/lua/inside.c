@@ -170,14 +170,22 @@ static lua_State *innermost_on_stack(const struct state *state) {
   return innermost;
 }
 
-bool inside_is_certain(const struct state *state, lua_State **innermost) {
-  *innermost = state->main;
-  if (atomic_load_explicit(&state->inside.caller, memory_order_relaxed) == this_thread()) {
-    lua_State *found = innermost_on_stack(state);
-    if (found != NULL) *innermost = found;
-    if (found != NULL || state->is_polling) return true;
-  }
+bool inside_is_alone(void) {
   return &__libc_single_threaded != NULL && __libc_single_threaded;
+}
+
+/* The innermost coroutine, if it is known; whether it is certain that it is this thread's, or nobody's. */
+static bool find_innermost(const struct state *state, bool alone, lua_State **innermost) {
+  *innermost = state->main;
+  if (atomic_load_explicit(&state->inside.caller, memory_order_relaxed) != this_thread()) return alone;
+  lua_State *found = innermost_on_stack(state);
+  if (found != NULL) *innermost = found;
+  return alone || found != NULL || state->is_polling;
+}
+
+bool inside_is_certain(const struct state *state, bool alone) {
+  lua_State *innermost;
+  return find_innermost(state, alone, &innermost);
 }
 
 /* ---- What is innermost ---- */
@@ -189,10 +197,10 @@ static bool is_in_c_function(lua_State *L) {
   return lua_getinfo(L, "S", &frame) && strcmp(frame.what, "C") == 0;
 }
 
-bool inside_may_enter(const struct state *state) {
+bool inside_may_enter(const struct state *state, bool alone) {
   const struct inside *inside = &state->inside;
   lua_State *innermost;
-  if (!inside_is_certain(state, &innermost)) return false;
+  if (!find_innermost(state, alone, &innermost)) return false;
   if (!inside->is_jit) return is_in_c_function(innermost);
   /* Compiled code leaves the frames as they were long ago, so they say nothing. */
   return inside->doing_word != 0 && read_int(state->main, inside->doing_word) == IN_C_FUNCTION;

@@ -32,10 +32,13 @@ void inside_look(lua_State *L, struct state *state);
 /* Notes that this thread is inside the state. */
 void inside_note(struct state *state);
 
-/* Whether it is certain that this thread is inside the state, or that no other can be; the innermost coroutine then. */
-bool inside_is_certain(const struct state *state, lua_State **innermost);
+/* Whether this process has one thread, and had no other. */
+bool inside_is_alone(void);
+
+/* Whether it is certain that this thread is inside the state, or that no other can be: as it is `alone`. */
+bool inside_is_certain(const struct state *state, bool alone);
 
 /* Whether Lua may be entered. */
-bool inside_may_enter(const struct state *state);
+bool inside_may_enter(const struct state *state, bool alone);
 
 #endif

@@ -113,12 +113,11 @@ static void add_to(_Atomic uint64_t *word, uint64_t mark, enum phase phase) {
 void waiting_add(struct hook *hook, enum phase phase) {
   struct state *state = hook_state(hook);
   uint64_t mark = this_mark();
-  lua_State *innermost;
   add_to(word_of(hook), mark, phase);
   /* Pairs with the exchange in collect_due(): whoever sees the mark sees the word. */
   if (atomic_load(&state->waiting.mark) != mark) atomic_store(&state->waiting.mark, mark);
   /* When another thread may be inside, in a parent, it looks when it calls us next.  In a child there is none. */
-  if (phase == CHILD || inside_is_certain(state, &innermost)) stand_in_for_user(state);
+  if (phase == CHILD || inside_is_certain(state, inside_is_alone())) stand_in_for_user(state);
 }
 
 /* ---- Running ---- */

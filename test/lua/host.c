@@ -140,6 +140,48 @@ static void test_idle_state_of_the_only_thread(void) {
   lua_close(L);
 }
 
+/* Where the main coroutine is not known, a hook may wait, until that has called the module. */
+static void test_loaded_in_a_coroutine(void) {
+  lua_State *L = open_state();
+  lua_State *thread = lua_newthread(L);
+  luaL_loadstring(thread,
+                  "atfork = require 'atfork'; atfork.register{prepare = function() trace 'p' end, child = function() "
+                  "trace 'c' end}");
+  resume(thread, L);
+  run(L, "function check(wanted) local pid = fork() if pid == 0 then expect(wanted) end assert(wait(pid)) end");
+  trace[0] = 0;
+  run(L, "check(jit and 'c' or 'pc')");
+  run(L, "atfork.generation()");
+  trace[0] = 0;
+  run(L, "check 'pc'");
+  lua_close(L);
+}
+
+static void *nothing(void *unused) {
+  return unused;
+}
+
+static void start_thread(void *unused) {
+  pthread_t thread;
+  (void)unused;
+  g_assert_cmpint(pthread_create(&thread, NULL, nothing, NULL), ==, 0);
+  pthread_join(thread, NULL);
+}
+
+/* In a child, as from then on its process has had two. */
+static void fork_where_a_parent_starts_a_thread(void) {
+  lua_State *L = open_state();
+  run(L, "require 'atfork'.register{prepare = function() trace 'p' end, parent = function() trace 'q' end}");
+  atfork_register(&(struct atfork_hook){.parent = start_thread, .priority = -1});
+  trace[0] = 0;
+  in_child(fork, child_passes);
+  child_check(strcmp(trace, "pq") == 0);
+}
+
+static void test_a_parent_that_starts_a_thread(void) {
+  in_child(fork, fork_where_a_parent_starts_a_thread);
+}
+
 static void test_closes_with_hooks_left(void) {
   for (int i = 0; i < 100; i++) {
     lua_State *L = open_state();
@@ -229,6 +271,7 @@ static void ran_before_the_next_instruction(void) {
 
 /* From now on this process has had more threads than one, so an idle state may be anybody's. */
 static void test_idle_state_among_threads(void) {
+  start_thread(NULL);
   idle = open_state();
   run(idle, "require 'atfork'.register{prepare = function() trace 'p' end, child = function() trace 'c' end}");
   trace[0] = 0;
@@ -359,6 +402,8 @@ int main(int argc, char **argv) {
   /* In this order: those before the threads have a process with one. */
   g_test_add_func("/host/states-and-c-are-in-one-order", test_states_and_c_are_in_one_order);
   g_test_add_func("/host/idle-state-of-the-only-thread", test_idle_state_of_the_only_thread);
+  g_test_add_func("/host/loaded-in-a-coroutine", test_loaded_in_a_coroutine);
+  g_test_add_func("/host/a-parent-that-starts-a-thread", test_a_parent_that_starts_a_thread);
   g_test_add_func("/host/closes-with-hooks-left", test_closes_with_hooks_left);
   g_test_add_func("/host/calls-while-it-closes", test_calls_while_it_closes);
   g_test_add_func("/host/never-where-another-thread-is-inside", test_never_where_another_thread_is_inside);
