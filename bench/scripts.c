@@ -2,8 +2,9 @@
 /*
  * Hooks of a language against its peers: scripts LANGUAGE COMMAND {NAME CHILD-AIM REGISTER-PEER COMMAND}…
  * Each command is a worker (worker.h), which is told how many hooks, and how many forks a round, and answers with ns:
- * for a child hook, to register one, and for a child hook that is a C function.  An aim may be empty.
- * BENCH_HOOKS says how many hooks, if not 5,000.
+ * for a child hook, to register one, and for a child hook that is a C function; nan for what a peer has not.  An aim
+ * may be empty.
+ * BENCH_HOOKS says how many hooks, if not 10,000.
  */
 #include <math.h>
 #include <stdio.h>
@@ -55,6 +56,8 @@ static void print(const char *language, const char *what, const char *peer, enum
 static void print_peer(const char *language, const struct peer *peer, const struct results *theirs) {
   const struct results *ours = &results[0];
   print(language, "child hook", peer->name, NET_RATIO, peer->aim, &ours->values[CHILD], &theirs->values[CHILD]);
+  print(language, "child hook in C", peer->name, NET_RATIO, peer->aim, &ours->values[C_CHILD],
+        &theirs->values[C_CHILD]);
   print(language, "register", peer->register_name, RATIO, "", &ours->values[REGISTER], &theirs->values[REGISTER]);
 }
 

@@ -2,8 +2,8 @@
 
 # SPDX-License-Identifier: MIT
 
-# A worker (worker.h): worker.rb KIND HOOKS FORKS, KIND being atfork or fork_tracker.  Answers with ns: for a child
-# hook, to register one, and for a child hook that is a C function.
+# A worker (worker.h): worker.rb KIND HOOKS FORKS, KIND being atfork, fork_tracker, or in_c for hooks that C registers.
+# Answers with ns: for a child hook, to register one, and for a child hook that is a C function.
 KIND = ARGV[0]
 HOOKS = Integer(ARGV[1])
 FORKS = Integer(ARGV[2])
@@ -33,16 +33,19 @@ def least_fork
   Array.new(FORKS) { fork_ns }.min
 end
 
-# What registering HOOKS of them, and running them in a child, takes for each.
-def dispatch(register, unregister)
+# C functions take so little that it takes more of them to be seen beside what forks vary by.
+C_HOOKS = 10 * HOOKS
+
+# What registering so many of them, and running them in a child, takes for each.
+def dispatch(register, unregister, count = HOOKS)
   GC.start
   start = now
-  registered = Array.new(HOOKS) { |i| register.call(i) }
+  registered = Array.new(count) { |i| register.call(i) }
   registering = now - start
   full = least_fork
   unregister.call(registered)
   empty = least_fork
-  [(full - empty) / HOOKS, registering / HOOKS]
+  [(full - empty) / count, registering / count]
 end
 
 def atfork
@@ -50,7 +53,7 @@ def atfork
   c_function = AtFork.symbol(ENV.fetch("BENCH_LIBRARY"), "bench_nothing")
   unregister = ->(hooks) { hooks.each(&:unregister) }
   child, register = dispatch(->(i) { AtFork.register_after_fork { i } }, unregister)
-  c_child, = dispatch(->(_) { AtFork.register_after_fork(c_function) }, unregister)
+  c_child, = dispatch(->(_) { AtFork.register_after_fork(c_function) }, unregister, C_HOOKS)
   [child, register, c_child]
 end
 
@@ -61,6 +64,22 @@ def fork_tracker
   callbacks = tracker.instance_variable_get(:@callbacks)
   child, register = dispatch(->(i) { tracker.after_fork { i } }, ->(_) { callbacks.clear })
   [child, register, Float::NAN]
+end
+
+# In this process, whose forks take what a Ruby's take.
+def in_c
+  require "atfork"
+  require "fiddle"
+  word = Fiddle::TYPE_LONG_LONG
+  core = Fiddle.dlopen(nil)
+  function = lambda do |name, arguments, result|
+    Fiddle::Function.new(core[name], arguments, result)
+  end
+  register = function.call("atfork_register_after_fork", [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP], word)
+  unregister = function.call("atfork_unregister", [word], Fiddle::TYPE_INT)
+  nothing = AtFork.symbol(ENV.fetch("BENCH_LIBRARY"), "bench_nothing").to_i
+  c_child, = dispatch(->(_) { register.call(nothing, nil) }, ->(ids) { ids.each { |id| unregister.call(id) } }, C_HOOKS)
+  [Float::NAN, Float::NAN, c_child]
 end
 
 while $stdin.gets == "go\n"
