@@ -1,23 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* AtFork::Native: what atfork.rb is written on. */
+/* AtFork::Native: what the Ruby part of the binding is written on. */
 %module native
 
 %{
-#include "hooks.h"
+#include "due.h"
+#include "hook.h"
+#include "native.h"
+#include "process.h"
 %}
 
 /* A lineage is shorter than that, however deep the process. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
 %typemap(argout) (char *buf, size_t size) "$result = rb_str_new($1, result);"
 
+/* Who this process is may be asked in every Ractor. */
+%init %{
+  rb_ext_ractor_safe(true);
+%}
+
 %include "../../atfork.i"
+
+%init %{
+  rb_ext_ractor_safe(false);
+  hook_init();
+  due_init();
+  process_init();
+%}
 
 %rename("%(strip:[native_])s") "";
 
-VALUE native_register(VALUE name, VALUE priority, VALUE callbacks);
-VALUE native_unregister(VALUE id);
+VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VALUE parent, VALUE child,
+                      VALUE prepare_symbol, VALUE parent_symbol, VALUE child_symbol);
+VALUE native_unregister(VALUE hook);
+VALUE native_callable(VALUE hook, VALUE phase);
+VALUE native_when_due(VALUE callable);
+VALUE native_take_due(VALUE hooks);
+VALUE native_drop_due(VALUE hooks);
+VALUE native_replace_fork(VALUE method, VALUE runner);
+VALUE native_fork(void);
+VALUE native_lock(VALUE box);
 VALUE native_hooks(void);
 VALUE native_symbol(VALUE library, VALUE name);
-VALUE native_forking(VALUE yes);
-VALUE native_due(void);
-VALUE native_when_due(VALUE callable);

@@ -1,0 +1,167 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module AtFork
+  # Which hooks are Ruby's, and the forks that run them.  There is one.
+  #
+  # No lock guards it, as callbacks may be anywhere, in a +trap+ too: what changes is replaced by one assignment, or by one
+  # call of a method that is written in C.
+  # @api private
+  class Forks
+    # A fork under way in this process.
+    class Walk
+      attr_reader :thread, :table
+      attr_accessor :generation
+
+      def initialize(table)
+        @thread = Thread.current
+        @table = table
+        @generation = Native.generation
+        @over = Thread::Queue.new
+      end
+
+      def end
+        @over.close
+      end
+
+      def wait
+        @over.pop
+      end
+    end
+    private_constant :Walk
+
+    attr_accessor :on_error
+
+    def initialize
+      @hooks = {}.compare_by_identity
+      @mark = Object.new
+      @table = nil
+      @walks = {}.compare_by_identity
+      @running = {}.compare_by_identity
+      @on_error = nil
+    end
+
+    # From here on Process._fork is ours.  Below what others have prepended to it is Ruby's own.
+    def take_over
+      method = Process.method(:_fork)
+      while (below = method.super_method) do method = below end
+      Native.when_due(method(:run_due))
+      Native.replace_fork(method, self)
+    end
+
+    def register(name, priority, prepare, parent, child)
+      hook = Native.register(@hooks, name, priority, prepare, parent, child,
+                             Symbol.address(prepare), Symbol.address(parent), Symbol.address(child))
+      @mark = Object.new
+      hook
+    end
+
+    def unregister(hook)
+      return false unless @hooks.delete(hook)
+
+      @mark = Object.new
+      Native.unregister(hook)
+      wait_for(hook) unless @walks.empty?
+      true
+    end
+
+    def poll
+      count = Native.poll
+      run_due
+      count
+    end
+
+    # In place of Process._fork.
+    def fork
+      poll
+      table = current
+      walk = Walk.new(table)
+      @walks[walk] = true
+      around(walk, table)
+    ensure
+      @walks.delete(walk)
+      walk&.end
+    end
+
+    # What was noted inside fork(2), for forks that are none of Process._fork's.
+    def run_due
+      table = current
+      due = Native.take_due(table.hooks)
+      return if due.nil?
+
+      children, parents = due
+      run_children(table.child_of(children)) unless children.empty?
+      table.run_parents(parents, self)
+    end
+
+    def report(error, hook, where)
+      return warn_of(error, hook, where) unless @on_error
+
+      begin
+        @on_error.call(error, hook)
+      rescue Exception => e # rubocop:disable Lint/RescueException
+        warn_of(e, hook, "on_error")
+        warn_of(error, hook, where)
+      end
+    end
+
+    private
+
+    # The table of the hooks as they are.  When they change while it is made, its mark is no longer the one in force.
+    def current
+      table = @table
+      return table if table && table.mark.equal?(@mark)
+
+      mark = @mark
+      @table = Table.new(mark, @hooks.keys)
+    end
+
+    # fork(2) fails by raising, and then this is the parent.
+    def around(walk, table)
+      pid = nil
+      table.prepare.run(self)
+      pid = Native.fork
+    ensure
+      if pid == 0 # rubocop:disable Style/NumericPredicate
+        become_child(walk, table)
+        run_children(table.child)
+      else
+        table.parent.run(self)
+      end
+    end
+
+    # The threads of the others are gone, and with them their forks.
+    def become_child(walk, table)
+      thread = Thread.current
+      @walks.delete_if { |other, _| !other.thread.equal?(thread) }
+      walk.generation = Native.generation
+      Native.drop_due(table.hooks)
+    end
+
+    # When a callback forks, all callbacks run in that child too, and then those around it have nothing left to run there.
+    def run_children(phase)
+      @running.each_key(&:clear)
+      callables = phase.callables.dup
+      @running[callables] = true
+      phase.run(self, callables)
+    ensure
+      @running.delete(callables)
+    end
+
+    def wait_for(hook)
+      thread = Thread.current
+      generation = Native.generation
+      walks = @walks.keys
+      return if walks.any? { |walk| walk.thread.equal?(thread) }
+
+      walks.each { |walk| walk.wait if walk.generation == generation && walk.table.include?(hook) }
+    end
+
+    def warn_of(error, hook, where)
+      $stderr.puts("atfork: error in #{where} of hook '#{hook.name}': #{error.full_message(highlight: false)}")
+      $stderr.flush
+    end
+  end
+  private_constant :Forks
+end

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "hook.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "due.h"
+#include "native.h"
+
+static VALUE hook_class;
+
+/* ---- The object ---- */
+
+static void release(struct hook *hook) {
+  if (atomic_fetch_sub(&hook->references, 1) == 1) free(hook);
+}
+
+static void mark(void *data) {
+  const struct hook *hook = data;
+  rb_gc_mark_movable(hook->name);
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) rb_gc_mark_movable(hook->callables[phase]);
+}
+
+static void compact(void *data) {
+  struct hook *hook = data;
+  hook->name = rb_gc_location(hook->name);
+  for (enum phase phase = PREPARE; phase < PHASES; phase++)
+    hook->callables[phase] = rb_gc_location(hook->callables[phase]);
+}
+
+static void free_object(void *data) {
+  release(data);
+}
+
+static size_t memory_size(const void *data) {
+  (void)data;
+  return sizeof(struct hook);
+}
+
+static const rb_data_type_t type = {
+    .wrap_struct_name = "AtFork::Hook",
+    .function = {.dmark = mark, .dfree = free_object, .dsize = memory_size, .dcompact = compact},
+    .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
+};
+
+struct hook *hook_of(VALUE object) {
+  return rb_check_typeddata(object, &type);
+}
+
+bool hook_is_scripted(const struct hook *hook, enum phase phase) {
+  return hook->symbols[phase] == NULL && !NIL_P(hook->callables[phase]);
+}
+
+static VALUE hook_id(VALUE self) {
+  return ULL2NUM(hook_of(self)->id);
+}
+
+static VALUE hook_name(VALUE self) {
+  return hook_of(self)->name;
+}
+
+static VALUE hook_priority(VALUE self) {
+  return INT2NUM(hook_of(self)->priority);
+}
+
+void hook_init(void) {
+  hook_class = rb_define_class_under(rb_define_module("AtFork"), "Hook", rb_cObject);
+  rb_gc_register_mark_object(hook_class);
+  rb_undef_alloc_func(hook_class);
+  rb_undef_method(rb_singleton_class(hook_class), "new");
+  rb_define_method(hook_class, "id", hook_id, 0);
+  rb_define_method(hook_class, "name", hook_name, 0);
+  rb_define_method(hook_class, "priority", hook_priority, 0);
+}
+
+/* ---- Inside fork() ---- */
+
+static void on_destroy(void *hook) {
+  release(hook);
+}
+
+/* Ruby's own run before fork(), or not at all. */
+static void no_prepare(void *hook) {
+  (void)hook;
+}
+
+static void on_prepare(void *data) {
+  struct hook *hook = data;
+  hook->symbols[PREPARE](NULL);
+}
+
+static void on_parent(void *data) {
+  struct hook *hook = data;
+  hook->symbols[PARENT](NULL);
+}
+
+static void on_child(void *data) {
+  struct hook *hook = data;
+  hook->symbols[CHILD](NULL);
+}
+
+/* All callbacks are C functions: the core calls them directly, as those that C registered, and needs nothing of us. */
+static struct atfork_hook direct_hook(const struct hook *hook) {
+  return (struct atfork_hook){
+      .prepare = hook->symbols[PREPARE],
+      .parent = hook->symbols[PARENT],
+      .child = hook->symbols[CHILD],
+  };
+}
+
+static struct atfork_hook scripted_hook(struct hook *hook) {
+  const callback scripted[PHASES] = {no_prepare, due_parent, due_child};
+  const callback symbols[PHASES] = {on_prepare, on_parent, on_child};
+  callback chosen[PHASES] = {NULL};
+  for (enum phase phase = PREPARE; phase < PHASES; phase++)
+    if (!NIL_P(hook->callables[phase])) chosen[phase] = (hook_is_scripted(hook, phase) ? scripted : symbols)[phase];
+  return (struct atfork_hook){
+      .prepare = chosen[PREPARE],
+      .parent = chosen[PARENT],
+      .child = chosen[CHILD],
+      .data = hook,
+      .destroy = on_destroy,
+  };
+}
+
+/* ---- For AtFork ---- */
+
+static VALUE make_object(VALUE name, int priority) {
+  VALUE self = TypedData_Wrap_Struct(hook_class, &type, NULL);
+  struct hook *hook = calloc(1, sizeof *hook);
+  if (hook == NULL) rb_memerror();
+  atomic_store(&hook->references, 1);
+  hook->priority = priority;
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) hook->callables[phase] = Qnil;
+  RTYPEDDATA_DATA(self) = hook;
+  RB_OBJ_WRITE(self, &hook->name, name);
+  return self;
+}
+
+static void set_callback(VALUE self, enum phase phase, VALUE callable, VALUE symbol) {
+  struct hook *hook = hook_of(self);
+  RB_OBJ_WRITE(self, &hook->callables[phase], callable);
+  if (!NIL_P(symbol)) hook->symbols[phase] = (callback)(uintptr_t)NUM2ULL(symbol);
+}
+
+static bool register_in_core(struct hook *hook) {
+  bool direct = true;
+  for (enum phase phase = PREPARE; phase < PHASES; phase++)
+    if (hook_is_scripted(hook, phase)) direct = false;
+  struct atfork_hook core = direct ? direct_hook(hook) : scripted_hook(hook);
+  core.name = StringValueCStr(hook->name);
+  core.priority = hook->priority;
+  /* The core's reference, which it has before another thread can fork. */
+  if (!direct) atomic_fetch_add(&hook->references, 1);
+  hook->id = atfork_register(&core);
+  if (hook->id != 0) return true;
+  if (!direct) atomic_fetch_sub(&hook->references, 1);
+  return false;
+}
+
+VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VALUE parent, VALUE child,
+                      VALUE prepare_symbol, VALUE parent_symbol, VALUE child_symbol) {
+  name = rb_str_new_frozen(name);
+  VALUE self = make_object(name, NUM2INT(priority));
+  set_callback(self, PREPARE, prepare, prepare_symbol);
+  set_callback(self, PARENT, parent, parent_symbol);
+  set_callback(self, CHILD, child, child_symbol);
+  rb_obj_freeze(self);
+  /* Both under the GVL: no other thread of Ruby's sees the one without the other. */
+  rb_hash_aset(hooks, self, self);
+  if (!register_in_core(hook_of(self))) {
+    int error = errno;
+    rb_hash_delete(hooks, self);
+    if (error == ENOMEM) rb_memerror();
+    rb_syserr_fail(error, "atfork_register");
+  }
+  RB_GC_GUARD(name);
+  return self;
+}
+
+VALUE native_unregister(VALUE hook) {
+  if (atfork_unregister(hook_of(hook)->id) == 0) return Qtrue;
+  if (errno != ENOENT) rb_sys_fail("atfork_unregister");
+  return Qfalse;
+}
+
+VALUE native_callable(VALUE object, VALUE phase) {
+  const struct hook *hook = hook_of(object);
+  int index = NUM2INT(phase);
+  if (index < PREPARE || index >= PHASES) rb_raise(rb_eArgError, "no such phase");
+  return hook_is_scripted(hook, (enum phase)index) ? hook->callables[index] : Qnil;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* AtFork::Native: what the Ruby part of the binding is written on.  Private to it. */
+#ifndef ATFORK_RUBY_NATIVE_H
+#define ATFORK_RUBY_NATIVE_H
+
+#include <ruby.h>
+
+/* ---- hook.c ---- */
+
+/* Makes a hook, and puts it into the Hash `hooks`.  callables: for prepare, parent and child what is to be called, or
+ * nil; symbols: nil, or the address of a C function. */
+VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VALUE parent, VALUE child,
+                      VALUE prepare_symbol, VALUE parent_symbol, VALUE child_symbol);
+
+/* True, or false if there is no such hook. */
+VALUE native_unregister(VALUE hook);
+
+/* What Ruby has to call in the phase of that number, or nil. */
+VALUE native_callable(VALUE hook, VALUE phase);
+
+/* ---- due.c ---- */
+
+/* Has `callable` called, as soon as the VM can, when something is due. */
+VALUE native_when_due(VALUE callable);
+
+/* Takes what is due of these hooks: nil, or [those whose child is, those whose parent is, as often as it is]. */
+VALUE native_take_due(VALUE hooks);
+
+/* Forgets it: in a child of Process._fork, what the parent had not come to. */
+VALUE native_drop_due(VALUE hooks);
+
+/* ---- process.c ---- */
+
+/* Replaces Process._fork, whose original is given, by one that calls runner.fork. */
+VALUE native_replace_fork(VALUE method, VALUE runner);
+
+/* The original; its caller runs the callbacks. */
+VALUE native_fork(void);
+
+/* ---- lock.c ---- */
+
+/* The Mutex of this process; `box` is an Array that holds it from call to call. */
+VALUE native_lock(VALUE box);
+
+/* ---- list.c ---- */
+
+/* An Array for each hook of the process: id, name, priority, generation, and whether it has a prepare, parent, child.
+ */
+VALUE native_hooks(void);
+
+/* ---- symbol.c ---- */
+
+/* The address of a C function, in a library that stays loaded; nil is the process itself. */
+VALUE native_symbol(VALUE library, VALUE name);
+
+#endif

@@ -1,0 +1,61 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module AtFork
+  # A value that is made once in each process; see AtFork.per_process.
+  class PerProcess
+    # @yieldreturn what becomes the value
+    def initialize(&init)
+      @init = init
+      @made = nil
+      @lock = [nil, nil]
+      @reset = Object.new
+    end
+
+    # The value of this process.  The block runs when it is first asked for, in one thread; others that ask
+    # wait for it.  An error is not remembered.
+    #
+    # In a +trap+ a thread may not wait: there it raises ThreadError while another thread is making the value.
+    def value
+      made = @made
+      return made[1] if made && made[0] == Native.generation
+
+      make
+    end
+
+    # Forgets the value; the next call of +value+ makes another.
+    # @return [PerProcess] itself
+    def reset
+      @reset = Object.new
+      @made = nil
+      self
+    end
+
+    private
+
+    # A thread is not interrupted between the lock and what lets go of it, but by what the block allows.
+    def make
+      lock = Native.lock(@lock)
+      Thread.handle_interrupt(Object => :on_blocking) do
+        lock.try_lock || lock.lock
+        begin
+          Thread.handle_interrupt(Object => :immediate) { make_once }
+        ensure
+          lock.unlock
+        end
+      end
+    end
+
+    # When the block has forked, this may be the child: the value is this process's.
+    def make_once
+      made = @made
+      return made[1] if made && made[0] == Native.generation
+
+      reset = @reset
+      value = @init.call
+      @made = [Native.generation, value].freeze if reset.equal?(@reset)
+      value
+    end
+  end
+end

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* dladdr1() */
+#include <dlfcn.h>
+#include <link.h>
+#include <stdbool.h>
+
+#include "native.h"
+
+/* Data symbols and code look the same to dlsym(); the symbol table knows. */
+static bool is_function(void *address) {
+  Dl_info info;
+  const ElfW(Sym) *entry = NULL;
+  if (!dladdr1(address, &info, (void **)(uintptr_t)&entry, RTLD_DL_SYMENT) || entry == NULL) return true;
+  int type = ELF64_ST_TYPE(entry->st_info);
+  return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
+}
+
+VALUE native_symbol(VALUE library, VALUE name) {
+  const char *c_library = NIL_P(library) ? NULL : StringValueCStr(library);
+  const char *c_name = StringValueCStr(name);
+  void *handle = dlopen(c_library, RTLD_NOW | RTLD_NODELETE);
+  if (handle == NULL) rb_raise(rb_eArgError, "%s", dlerror());
+  void *address = dlsym(handle, c_name);
+  VALUE error = address == NULL ? rb_str_new_cstr(dlerror()) : Qnil;
+  dlclose(handle);
+  if (!NIL_P(error)) rb_exc_raise(rb_exc_new_str(rb_eArgError, error));
+  if (!is_function(address)) rb_raise(rb_eArgError, "%s is not a function", c_name);
+  RB_GC_GUARD(library);
+  RB_GC_GUARD(name);
+  return ULL2NUM((uintptr_t)address);
+}

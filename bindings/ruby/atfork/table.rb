@@ -1,0 +1,79 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module AtFork
+  # One phase of a fork: what Ruby calls in it, in order.  C functions are not among them.
+  # @api private
+  class Phase
+    attr_reader :callables
+
+    # index:: the phase's number, as native code has it
+    def initialize(name, hooks, index)
+      @name = name
+      @hooks = hooks.select { |hook| Native.callable(hook, index) }.freeze
+      @callables = @hooks.map { |hook| dense(Native.callable(hook, index)) }.freeze
+      freeze
+    end
+
+    # Each runs, whatever another one does.  What is no error, like +exit+, goes on when all have; so does a +throw+, by
+    # way of +ensure+.
+    #
+    # All that a hook costs beyond its callable is in this loop: it calls no other method.
+    # callables:: those of the phase, or no more than a fork in a callback has left of them
+    def run(forks, callables = @callables, from = 0)
+      leave = nil
+      while (callable = callables[from])
+        from += 1
+        begin
+          callable.call
+        rescue SystemExit, SignalException, NoMemoryError => e
+          leave = e
+        rescue Exception => e # rubocop:disable Lint/RescueException
+          forks.report(e, @hooks[from - 1], @name)
+        end
+      end
+      raise leave if leave
+    ensure
+      run(forks, callables, from) if callables[from]
+    end
+
+    private
+
+    # A copy of a block: made one after the other, they lie side by side, and a child comes to them with cold caches.
+    def dense(callable)
+      callable.instance_of?(Proc) && callable.singleton_methods(false).empty? ? callable.dup : callable
+    end
+  end
+
+  # What a fork runs.  It never changes: when hooks do, the next fork makes another.
+  # @api private
+  class Table
+    attr_reader :mark, :hooks, :prepare, :parent, :child
+
+    # mark:: which state of the hooks this is of
+    def initialize(mark, hooks)
+      @mark = mark
+      @hooks = hooks.sort_by(&:id).freeze
+      @prepare = Phase.new(:prepare, @hooks.reverse, 0)
+      @parent = Phase.new(:parent, @hooks, 1)
+      @child = child_of(@hooks)
+      freeze
+    end
+
+    # The child phase of some of the hooks.
+    def child_of(hooks)
+      Phase.new(:child, hooks, 2)
+    end
+
+    # Runs the parent callback of each.
+    def run_parents(hooks, forks)
+      Phase.new(:parent, hooks, 1).run(forks) unless hooks.empty?
+    end
+
+    def include?(hook)
+      @hooks.include?(hook)
+    end
+  end
+  private_constant :Phase, :Table
+end
