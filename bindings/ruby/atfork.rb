@@ -27,7 +27,8 @@ module AtFork
   # The version of the library, as "MAJOR.MINOR.MICRO".
   VERSION = Native.version.freeze
   PRIORITIES = (-32_768..32_767)
-  FORKS = Forks.new
+  # Not another one when this file is loaded again.
+  FORKS = Forks.new unless const_defined?(:FORKS, false)
   private_constant :Native, :PRIORITIES, :FORKS
 
   # What AtFork.hooks lists: any hook of the process, of whatever language.

@@ -9,6 +9,7 @@
 
 #include "hook.h"
 #include "native.h"
+#include "vm.h"
 
 _Thread_local bool due_by_caller;
 
@@ -20,15 +21,11 @@ static _Atomic bool vm_ended;
 
 static VALUE on_due = Qnil;
 
-void due_run(void) {
-  if (!NIL_P(on_due)) rb_funcall(on_due, rb_intern("call"), 0);
-}
-
 /* ---- The postponed job ---- */
 
 static void run_job(void *unused) {
   (void)unused;
-  due_run();
+  if (!NIL_P(on_due)) rb_funcall(on_due, rb_intern("call"), 0);
 }
 
 #if RUBY_API_VERSION_CODE >= 30300
@@ -102,6 +99,7 @@ VALUE native_take_due(VALUE hooks) {
     if (atomic_exchange(&hook->child_due, false)) rb_ary_push(children, object);
     for (int n = atomic_exchange(&hook->parents_due, 0); n > 0; n--) rb_ary_push(parents, object);
   }
+  if (RARRAY_LEN(children) > 0) vm_settle();
   return rb_assoc_new(children, parents);
 }
 

@@ -19,7 +19,4 @@ void due_init(void);
 void due_parent(void *hook);
 void due_child(void *hook);
 
-/* Has Ruby run what is due, now. */
-void due_run(void);
-
 #endif

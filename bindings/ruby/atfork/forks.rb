@@ -46,7 +46,7 @@ module AtFork
     def take_over
       method = Process.method(:_fork)
       while (below = method.super_method) do method = below end
-      Native.when_due(method(:run_due))
+      Native.when_due(method(:run_job))
       Native.replace_fork(method, self)
     end
 
@@ -93,6 +93,14 @@ module AtFork
       children, parents = due
       run_children(table.child_of(children)) unless children.empty?
       table.run_parents(parents, self)
+    end
+
+    # As a job of Ruby's.  What a job raises is lost; what another thread raises here comes when the job is over.
+    def run_job
+      run_due
+    rescue SystemExit, SignalException, NoMemoryError => e
+      thread = Thread.current
+      Thread.new { thread.raise(e) }
     end
 
     def report(error, hook, where)

@@ -23,7 +23,8 @@ VALUE native_callable(VALUE hook, VALUE phase);
 /* Has `callable` called, as soon as the VM can, when something is due. */
 VALUE native_when_due(VALUE callable);
 
-/* Takes what is due of these hooks: nil, or [those whose child is, those whose parent is, as often as it is]. */
+/* Takes what is due of these hooks: nil, or [those whose child is, those whose parent is, as often as it is].  When a
+ * child is, Ruby knows that this is one. */
 VALUE native_take_due(VALUE hooks);
 
 /* Forgets it: in a child of Process._fork, what the parent had not come to. */

@@ -38,7 +38,7 @@ static VALUE fork_in_ractor(void) {
   VALUE pid = call_original(Qnil);
   if (pid == INT2FIX(0)) {
     rb_ractor_local_storage_ptr_set(in_main_ractor, &in_main_ractor);
-    due_run();
+    rb_funcall(forks, rb_intern("run_due"), 0);
   }
   return pid;
 }
