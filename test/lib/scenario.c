@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -63,6 +64,17 @@ int scenario_fork_in_thread(const char *way) {
   if (pthread_create(&thread, NULL, fork_and_wait, copy) != 0) return -1;
   pthread_join(thread, &status);
   return (int)(intptr_t)status;
+}
+
+static void fork_and_exit(void) {
+  int before = count;
+  int pid = scenario_fork("fork");
+  if (pid == 0) _exit(count == before + 1 ? 42 : 1);
+  _exit(scenario_wait(pid));
+}
+
+int scenario_fork_at_exit(void) {
+  return atexit(fork_and_exit);
 }
 
 int scenario_spawn(void) {

@@ -17,6 +17,10 @@ void scenario_exit(int status);
 /* Forks in a thread of its own; there the child ends at once.  How that ended, as scenario_wait(). */
 int scenario_fork_in_thread(const char *way);
 
+/* Forks when this process ends, after all that was to be done at its end before this call.  The status of both is 42
+ * when scenario_counted() is one more in the child; 0 when that could be had. */
+int scenario_fork_at_exit(void);
+
 /* Makes processes by vfork() and posix_spawn(), which are not forks; 0 when that went well. */
 int scenario_spawn(void);
 

@@ -2,15 +2,12 @@
 
 # SPDX-License-Identifier: MIT
 require "atfork"
-require "timeout"
-require "tmpdir"
 require_relative "tap"
-
-WAYS = %w[ruby fork _Fork syscall clone].freeze
-
-def bypasses?(way)
-  !%w[ruby fork].include?(way)
-end
+require_relative "callbacks"
+require_relative "memory"
+require_relative "neighbours"
+require_relative "per_process"
+require_relative "ways"
 
 # Promise 3: once.
 class TestOnce < ForkTest
@@ -473,53 +470,6 @@ class TestOtherForks < ForkTest
     Scenario.exit(PASSED) if pid.zero?
     passed(pid)
     assert_equal 1, parents
-  end
-end
-
-# AtFork.per_process
-class TestPerProcess < ForkTest
-  def test_once_in_each_process
-    made = 0
-    lineage = AtFork.per_process do
-      made += 1
-      AtFork.lineage
-    end
-    assert_equal "0", lineage.value
-    WAYS.each do |way|
-      in_child(way) do
-        assert_equal AtFork.lineage, lineage.value
-        assert_equal AtFork.lineage, lineage.value
-        assert_equal 2, made
-      end
-    end
-    assert_equal 1, made
-  end
-
-  def test_reset_and_errors
-    tries = 0
-    number = AtFork.per_process do
-      tries += 1
-      raise "not yet" if tries == 1
-
-      tries
-    end
-    assert_raises(RuntimeError) { number.value }
-    assert_equal 2, number.value
-    assert_equal 3, number.reset.value
-  end
-
-  def test_threads_make_one
-    made = 0
-    queue = Thread::Queue.new
-    value = AtFork.per_process do
-      made += 1
-      queue.pop
-    end
-    threads = Array.new(5) { Thread.new { value.value } }
-    Thread.pass until threads.all? { |thread| thread.status == "sleep" }
-    queue << :it
-    assert_equal [:it] * 5, threads.map(&:value)
-    assert_equal 1, made
   end
 end
 

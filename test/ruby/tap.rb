@@ -4,6 +4,8 @@
 # Minitest's results in the Test Anything Protocol, and the helpers of its tests.
 require "fiddle"
 require "minitest"
+require "open3"
+require "timeout"
 
 # One line a case, in the order of their runs.
 class TapReporter < Minitest::AbstractReporter
@@ -40,18 +42,27 @@ module Scenario
   INT = Fiddle::TYPE_INT
   POINTER = Fiddle::TYPE_VOIDP
 
-  def self.function(name, arguments, result = INT)
-    callable = Fiddle::Function.new(HANDLE["scenario_#{name}"], arguments, result)
-    define_singleton_method(name) { |*values| callable.call(*values) }
+  def self.function(name, arguments, result = INT, as: name, need_gvl: false)
+    callable = Fiddle::Function.new(HANDLE["scenario_#{name}"], arguments, result, need_gvl: need_gvl)
+    define_singleton_method(as) { |*values| callable.call(*values) }
   end
 
-  function :fork, [POINTER]
+  function :fork, [POINTER] # as an extension does that lets other threads run meanwhile
+  function :fork, [POINTER], as: :fork_with_gvl, need_gvl: true
   function :wait, [INT]
   function :exit, [INT], Fiddle::TYPE_VOID
   function :fork_in_thread, [POINTER]
+  function :fork_at_exit, []
   function :spawn, []
   function :forbid_forks, [INT]
   function :counted, []
+end
+
+# How in_child may fork.
+WAYS = %w[ruby fork _Fork syscall clone].freeze
+
+def bypasses?(way)
+  !%w[ruby fork].include?(way)
 end
 
 # What the cases have in common.
@@ -90,6 +101,13 @@ class ForkTest < Minitest::Test
     assert_equal(PASSED, Scenario.wait(pid), "exit status of child #{pid}")
   end
 
+  # What a Ruby of its own writes that runs `code`: for what a process can do only once.
+  def in_ruby(code, *options)
+    text, status = Open3.capture2e("ruby", *options, "-ratfork", "-e", code)
+    assert_predicate status, :success?, text
+    text
+  end
+
   # What a child wrote to stderr.
   def stderr_of(&body)
     reader, writer = IO.pipe
@@ -105,11 +123,17 @@ class ForkTest < Minitest::Test
   end
 end
 
+# A bounded wait for what no pipe tells of.
+def wait_until
+  Timeout.timeout(30) { Thread.pass until yield }
+end
+
 # Minitest.autorun would run at exit, in each child too.
 def run_tests
+  options = ARGV.empty? ? {} : { filter: ARGV[0] } # a name, or /a part of it/
   Minitest.seed = 1
   reporter = TapReporter.new($stdout)
-  Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }.each { |suite| suite.run(reporter, {}) }
+  Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }.each { |suite| suite.run(reporter, options) }
   reporter.report
   $stdout.flush
   Scenario.exit(reporter.passed? ? 0 : 1)
