@@ -1,0 +1,184 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+# A cluster of Puma's, with requests going on while its workers change.  Speaks the Test Anything Protocol.
+require "json"
+require "net/http"
+require "sqlite3"
+require "timeout"
+require "tmpdir"
+
+# Waits for what a server tells in its own time.
+def wait_until(what)
+  deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
+  until yield
+    raise "waited in vain: #{what}" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+    sleep 0.01
+  end
+end
+
+# A server, on a port of 127.0.0.1 that it picks itself.
+class Server
+  attr_reader :port
+
+  def initialize(mode, database)
+    output, input = IO.pipe
+    env = { "WORKLOAD_MODE" => mode, "WORKLOAD_DATABASE" => database }
+    @pid = Process.spawn(env, "puma", "-C", File.join(__dir__, "puma", "config.rb"), out: input, err: input)
+    input.close
+    @lines = []
+    @reader = Thread.new { output.each_line { |line| @lines << line } }
+    wait_until("a port") { @port = @lines.join[%r{Listening on http://127\.0\.0\.1:(\d+)}, 1] }
+    wait_until("four workers") { booted(0).size == 4 }
+  end
+
+  # The workers that have started in a phase: pids.
+  def booted(phase)
+    @lines.join.scan(/Worker \d+ \(PID: (\d+)\) booted in [\d.]+s, phase: #{phase}/).flatten.map(&:to_i)
+  end
+
+  def signal(name)
+    Process.kill(name, @pid)
+  end
+
+  def stop
+    signal("TERM")
+    Timeout.timeout(60) { Process.wait(@pid) }
+    @reader.join
+    $?.success?
+  rescue Timeout::Error
+    signal("KILL")
+    raise
+  end
+
+  def output
+    @lines.join
+  end
+end
+
+# Asks, one request after the other, until it is told to stop.
+class Client
+  attr_reader :answers, :failures
+
+  def initialize(port)
+    @answers = []
+    @failures = []
+    @going = true
+    @thread = Thread.new { ask(URI("http://127.0.0.1:#{port}/")) while @going }
+  end
+
+  def stop
+    @going = false
+    @thread.join
+  end
+
+  private
+
+  def ask(uri)
+    response = Net::HTTP.get_response(uri)
+    raise "#{response.code}: #{response.body}" unless response.is_a?(Net::HTTPOK)
+
+    @answers << JSON.parse(response.body, symbolize_names: true)
+  rescue StandardError => e
+    @failures << e
+  end
+end
+
+# One mode of Puma's: what happened, and what must hold.
+class Run
+  CLIENTS = 2
+
+  # change:: is given the server and a lambda that says which processes have answered
+  def initialize(mode, dir, &change)
+    @mode = mode
+    @database = File.join(dir, "#{mode}.db")
+    server = Server.new(mode, @database)
+    @clients = Array.new(CLIENTS) { Client.new(server.port) }
+    pids = -> { answers.map { |answer| answer[:pid] }.uniq }
+    wait_until("answers of all four") { pids.call.size >= 4 }
+    change.call(server, pids)
+  ensure
+    @clients&.each(&:stop)
+    @ended_well = server&.stop
+    @output = server&.output
+  end
+
+  def answers
+    @clients.flat_map { |client| client.answers.dup }
+  end
+
+  def failures
+    @clients.flat_map(&:failures)
+  end
+
+  # The last answer of each worker.
+  def workers
+    answers.group_by { |answer| answer[:pid] }.transform_values(&:last).values
+  end
+
+  # killed:: how many workers were; Puma loses what was going on in these
+  def checks(generations, killed: 0)
+    rows = SQLite3::Database.new(@database).get_first_value("SELECT count(*) FROM requests")
+    {
+      "no failed request beyond Puma's own" =>
+        failures.size <= killed * CLIENTS && failures.all? { |e| e.is_a?(SystemCallError) || e.is_a?(EOFError) },
+      "no write is lost" => (answers.size..answers.size + failures.size).cover?(rows),
+      "generations #{generations.join(" and ")}" => workers.map { |w| w[:generation] }.uniq.sort == generations,
+      "hooks once in each of #{workers.size} workers" => workers.all? { |w| ran_once?(w) },
+      "a connection for each" => workers.all? { |w| w[:connection] == w[:lineage] && w[:opened].count(w[:lineage]) == 1 },
+      "distinct lineages" => workers.map { |w| w[:lineage] }.uniq.size == workers.size,
+      "distinct seeds" => workers.map { |w| w[:seed] }.uniq.size == workers.size,
+      "ends well" => @ended_well,
+    }.transform_keys { |name| "#{@mode}: #{name}" }
+  end
+
+  def diagnostics
+    (failures.map(&:inspect) + workers.map(&:inspect) + @output.lines).map { |line| "# #{line.chomp}" }
+  end
+
+  private
+
+  # In it, and in each process above it.
+  def ran_once?(worker)
+    worker[:ran].uniq.size == worker[:generation] && worker[:ran].size == worker[:generation] &&
+      worker[:ran].last == worker[:lineage]
+  end
+end
+
+number = 0
+failed = false
+report = lambda do |run, checks|
+  checks.each do |name, good|
+    puts "#{good ? "ok" : "not ok"} #{number += 1} - #{name}"
+    failed ||= !good
+  end
+  puts run.diagnostics unless checks.values.all?
+end
+
+Dir.mktmpdir do |dir|
+  run = Run.new("preload_app", dir) do |server, pids|
+    Process.kill("KILL", server.booted(0).first)
+    wait_until("a worker in the killed one's place") { server.booted(0).size == 5 }
+    wait_until("its answer") { pids.call.include?(server.booted(0).last) }
+  end
+  report.call(run, run.checks([1], killed: 1))
+
+  # Workers load the application themselves; the configuration, and with it the hooks, is the master's.
+  run = Run.new("phased_restart", dir) do |server, pids|
+    server.signal("USR1")
+    wait_until("four new workers") { server.booted(1).size == 4 }
+    wait_until("their answers") { (server.booted(1) - pids.call).empty? }
+  end
+  report.call(run, run.checks([1]))
+
+  # Worker 0 forks the others, again when it has warmed up.
+  run = Run.new("fork_worker", dir) do |server, pids|
+    server.signal("URG")
+    wait_until("three new workers") { server.booted(1).size == 3 }
+    wait_until("their answers") { (server.booted(1) - pids.call).empty? }
+  end
+  report.call(run, run.checks([1, 2]))
+end
+puts "1..#{number}"
+exit(!failed)

@@ -1,0 +1,16 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+# Read by Puma's master, in each mode: what is registered here, every worker inherits.
+require_relative "workload"
+
+bind "tcp://127.0.0.1:0"
+rackup File.join(__dir__, "app.ru")
+environment "production"
+workers 4
+threads 1, 2
+raise_exception_on_sigterm false
+case ENV.fetch("WORKLOAD_MODE")
+when "preload_app" then preload_app!
+when "fork_worker" then fork_worker
+end
