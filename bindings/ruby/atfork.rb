@@ -24,6 +24,10 @@ require "atfork/per_process"
 # of a hook that has a +prepare+.  For a fork that runs no handlers at all they run at AtFork.poll, or before the next
 # fork.
 module AtFork
+  # What is written in C.
+  # @api private
+  module Native; end
+
   # The version of the library, as "MAJOR.MINOR.MICRO".
   VERSION = Native.version.freeze
   PRIORITIES = (-32_768..32_767)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE /* Ruby's own build defines it */
 #define _GNU_SOURCE /* dladdr1() */
+#endif
 #include <dlfcn.h>
 #include <link.h>
 #include <stdbool.h>

@@ -1,0 +1,21 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+# script/gem builds it, with SWIG's wrapper inside, so that whoever installs it needs no SWIG.
+Gem::Specification.new do |spec|
+  spec.name = "atfork"
+  spec.version = File.read(File.join(__dir__, "../../meson.build"))[/^ *version: '([^']+)'/, 1]
+  spec.summary = "Hooks around fork that each run exactly once in every new process"
+  spec.description = <<~TEXT
+    Puts a process right after fork: connections, caches, random numbers, background threads.  Hooks run before a
+    fork, after it in the parent, and in the child, each exactly once, also in forks that C code makes and in
+    Process.daemon.  Needs libatfork.
+  TEXT
+  spec.author = "The authors of libatfork"
+  spec.license = "MIT"
+  spec.required_ruby_version = ">= 3.1"
+  spec.files = Dir.chdir(__dir__) { Dir["atfork.rb", "atfork/*.{rb,c,h}", "sig/*.rbs", "LICENSE"] }
+  spec.extensions = ["atfork/extconf.rb"]
+  spec.require_paths = ["."]
+  spec.metadata = { "rubygems_mfa_required" => "true" }
+end

@@ -1,0 +1,98 @@
+#!/bin/sh
+# Builds the gem, installs it into a directory of its own, and uses it from there.  Speaks the Test Anything Protocol.
+#
+# gem.sh SOURCE BUILD RUBY
+set -eu
+
+source=$1
+build=$2
+ruby=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+failed=0
+unset RUBYLIB RUBYOPT
+export PKG_CONFIG_PATH="$build/meson-uninstalled" LD_LIBRARY_PATH="$build/lib" HOME="$work"
+
+# check NAME COMMAND...
+check() {
+  name=$1
+  shift
+  number=$((number + 1))
+  if (set -e; "$@") >"$work/log" 2>&1; then
+    echo "ok $number - $name"
+  else
+    echo "not ok $number - $name"
+    sed 's/^/# /' "$work/log"
+    failed=1
+  fi
+}
+
+gem() {
+  "$ruby" -S gem "$@"
+}
+
+builds() {
+  "$source/script/gem" "$work"
+  mv "$work"/atfork-*.gem "$work/atfork.gem"
+}
+
+# What it takes to build without SWIG, and nothing that is built.
+holds() {
+  (cd "$work" && tar -xf atfork.gem data.tar.gz && tar -tzf data.tar.gz) >"$work/files"
+  for file in LICENSE atfork.rb atfork/forks.rb atfork/extconf.rb atfork/native_wrap.c sig/atfork.rbs; do
+    grep -qx "$file" "$work/files"
+  done
+  ! grep -v -E '^LICENSE$|\.(rb|c|h|rbs)$' "$work/files"
+}
+
+# With no SWIG to be found.
+installs() {
+  mkdir "$work/bin"
+  printf '#!/bin/sh\nexit 1\n' >"$work/bin/swig"
+  chmod +x "$work/bin/swig"
+  PATH="$work/bin:$PATH" gem install --local --no-document --install-dir "$work/gems" --bindir "$work/bin" "$work/atfork.gem"
+}
+
+loads() {
+  GEM_PATH="$work/gems" "$ruby" -e '
+    gem "atfork"
+    require "atfork"
+    abort "not of the gem" unless Gem.loaded_specs["atfork"].full_gem_path.start_with?(ARGV[0])
+    abort "version" unless AtFork::VERSION == Gem.loaded_specs["atfork"].version.to_s
+    AtFork.register_after_fork { exit!(42) }
+    Process.wait(fork {})
+    exit($?.exitstatus == 42)' "$work/gems"
+}
+
+passes() {
+  GEM_PATH="$work/gems" "$ruby" "$source/test/ruby/scenarios.rb" >"$work/tap"
+  grep -c '^ok' "$work/tap"
+  ! grep '^not ok' "$work/tap"
+}
+
+# As a bundle does that names the repository.
+from_repository() {
+  mkdir -p "$work/repository/atfork"
+  cd "$work/repository/atfork"
+  "$ruby" "$source/bindings/ruby/atfork/extconf.rb"
+  make
+  "$ruby" -I "$work/repository" -I "$source/bindings/ruby" -r atfork -e 'AtFork.register_after_fork { exit!(42) }
+    Process.wait(fork {})
+    exit($?.exitstatus == 42)'
+}
+
+leaves_nothing() {
+  test ! -e "$source/bindings/ruby/atfork/native_wrap.c"
+  test -z "$(find "$source/bindings" "$source/script" -name '*.gem' -o -name 'Makefile' -o -name '*.so')"
+}
+
+check "script/gem builds it" builds
+check "it holds SWIG's wrapper, and nothing built" holds
+check "gem install --local, without SWIG" installs
+check "it loads, and runs hooks" loads
+check "it passes the scenarios" passes
+check "extconf.rb in the repository, with SWIG" from_repository
+check "the repository is left as it was" leaves_nothing
+echo "1..$number"
+exit "$failed"
