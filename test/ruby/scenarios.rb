@@ -294,6 +294,7 @@ class TestErrors < ForkTest
   def test_are_isolated_and_reported
     text = stderr_of do
       ran = 0
+      AtFork.on_error = nil
       AtFork.register(name: "breaks", child: -> { raise "a broken callback" })
       AtFork.register_after_fork { ran += 1 }
       in_child { assert_equal 1, ran }

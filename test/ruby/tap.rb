@@ -72,11 +72,19 @@ class ForkTest < Minitest::Test
   # Everything that a case has registered and still holds, or anything else does.
   def setup
     @before = AtFork.hooks.map(&:id)
+    @errors = []
+    AtFork.on_error = ->(error, _) { @errors << error }
   end
 
   def teardown
     ObjectSpace.each_object(AtFork::Hook) { |hook| hook.unregister unless @before.include?(hook.id) }
     AtFork.on_error = nil
+    check_errors
+  end
+
+  # An assertion in a callback is an error of the callback's.
+  def check_errors
+    raise @errors.first unless @errors.empty?
   end
 
   # Runs the block in a child made by `way`: Ruby's own fork, or one of scenario.h in C.
@@ -90,6 +98,7 @@ class ForkTest < Minitest::Test
   # In a child: the case's verdict is its exit status.
   def finish
     yield
+    check_errors
     Scenario.exit(PASSED)
   rescue Exception => e
     $stderr.puts("in a child: #{e.full_message(highlight: false)}")
