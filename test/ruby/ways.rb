@@ -224,6 +224,29 @@ class TestWaysOfC < ForkTest
     passed(pid)
   end
 
+  # At a fork's beginning.  Ruby 3.1 cannot go through with it in such a process.
+  def test_what_was_missed_runs_before_a_fork
+    ran = 0
+    AtFork.register_after_fork { ran += 1 }
+    AtFork.register(prepare: -> { throw :out, ran })
+    in_child("_Fork") { assert_equal(1, catch(:out) { fork }) }
+  end
+
+  # In the parent of that, the loop goes on.
+  def test_in_a_child_callback
+    ran = []
+    AtFork.register(parent: -> { ran << :parent })
+    AtFork.register_after_fork do
+      if AtFork.generation == 1
+        pid = Scenario.fork_with_gvl("fork")
+        finish { assert_equal %i[late], ran } if pid.zero?
+        passed(pid)
+      end
+    end
+    AtFork.register_after_fork { ran << :late }
+    in_child { assert_equal %i[parent late], ran }
+  end
+
   # What is no error goes on when all have run, soon after the line that forked.
   def test_exit_in_a_callback
     ran = 0
