@@ -17,22 +17,9 @@
 #include <unistd.h>
 
 #include "forks.h"
+#include "steps.h"
 
 /* ---- Stepping ---- */
-
-enum { TRAP_FLAG = 0x100 };
-
-/* Beyond the red zone, which a leaf function may use without moving the stack pointer. */
-#define CHANGE_FLAGS(change)                                                                             \
-  __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\t" change "\n\tpopfq\n\tlea 128(%%rsp), %%rsp" :: \
-                       : "cc", "memory")
-
-static void step_begin(void) {
-  CHANGE_FLAGS("orq $0x100, (%%rsp)");
-}
-static void step_end(void) {
-  CHANGE_FLAGS("andq $~0x100, (%%rsp)");
-}
 
 static struct { uintptr_t begin, end; } library;
 
@@ -92,7 +79,7 @@ static void on_step(int signal, siginfo_t *info, void *context) {
   has_acted = true;
   next = next_step(next);
   int error = errno;
-  if (once_only) interrupted->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+  if (once_only) step_no_more(interrupted);
   action(interrupted);
   if (failure.status != 0) failure.at = at;
   errno = error;
@@ -224,7 +211,7 @@ static void handler_forks_and_returns(ucontext_t *context) {
   if (pid == 0) {
     alarm(60);
     continuing = true;
-    context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+    step_no_more(context);
     return;
   }
   note_end_of(pid);

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Promise 9, between two threads: one comes to a certain instruction, and there waits until another has been through
+ * the same.  Each is one of the exchanges that are lost to somebody else, which otherwise is a matter of luck.
+ */
+#include <atfork.h>
+#include <errno.h>
+#include <glib.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "forks.h"
+#include "state.h" /* the library's own, as are those that follow */
+#include "steps.h"
+#include "table.h"
+#include "thread.h"
+#include "transient.h"
+
+/* ---- Threads that wait ---- */
+
+/* Called once, when a thread is about to sleep for an event. */
+static void (*while_sleeping)(void);
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...) {
+  long arguments[6];
+  va_list list;
+  va_start(list, number);
+  for (int i = 0; i < 6; i++) arguments[i] = va_arg(list, long);
+  va_end(list);
+  void (*once)(void) = while_sleeping;
+  if (number == SYS_futex && once != NULL && arguments[1] == 128 /* FUTEX_WAIT_PRIVATE */) {
+    while_sleeping = NULL;
+    once();
+  }
+  return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+/* ---- Another thread ---- */
+
+static pthread_t other;
+static struct gate entered, leave;
+
+static void start_other(void *(*run)(void *unused)) {
+  child_check_int(pthread_create(&other, NULL, run, NULL), ==, 0);
+}
+
+static void join_other(void) {
+  child_check_int(pthread_join(other, NULL), ==, 0);
+}
+
+static void let_other_leave(void) {
+  gate_open(&leave);
+}
+
+/* ---- Hooks ---- */
+
+static atfork_id id;
+static int destroyed;
+
+static void nothing(void *unused) {
+  (void)unused;
+}
+static void increment(void *number) {
+  ++*(int *)number;
+}
+
+static atfork_id add(void) {
+  atfork_id added = atfork_register(&(struct atfork_hook){.parent = nothing, .data = &destroyed, .destroy = increment});
+  child_check_int(added, !=, 0);
+  return added;
+}
+
+static int stay(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  gate_open(&entered);
+  gate_wait(&leave);
+  return 1;
+}
+
+static void *walk_and_stay(void *unused) {
+  child_check_int(atfork_foreach(stay, NULL), ==, 1);
+  return unused;
+}
+
+static int count(const struct atfork_info *info, void *counter) {
+  (void)info;
+  ++*(int *)counter;
+  return 0;
+}
+
+static int seen;
+
+static void walk(void) {
+  seen = 0;
+  child_check_int(atfork_foreach(count, &seen), ==, 0);
+}
+
+static void unregister(void) {
+  child_check_int(atfork_unregister(id), ==, 0);
+  child_check_int(destroyed, ==, 1);
+}
+
+static void have_other_walk(void) {
+  start_other(walk_and_stay);
+  gate_wait(&entered);
+}
+
+/* ---- A frame that another thread claims first ---- */
+
+static bool is_to_claim_frame(const ucontext_t *context) {
+  return is_exchange(context, &atfork_state.frames.block.frames[0].thread);
+}
+
+static void lose_frame(void) {
+  id = add();
+  child_check(interrupt(walk, is_to_claim_frame, have_other_walk));
+  child_check_int(seen, ==, 1);
+  gate_open(&leave);
+  join_other();
+  child_check_int(atfork_state.frames.count, ==, 0);
+  unregister();
+}
+
+/* ---- A walk that is only beginning, which may see the hook or not ---- */
+
+static bool is_beginning(const ucontext_t *context) {
+  (void)context;
+  return atfork_state.frames.count > 0 && atfork_state.frames.block.frames[0].began == 0;
+}
+
+static void *unregister_there(void *unused) {
+  unregister();
+  return unused;
+}
+
+static void tell_of_sleep(void) {
+  gate_open(&entered);
+}
+
+static void have_other_unregister(void) {
+  while_sleeping = tell_of_sleep;
+  start_other(unregister_there);
+  gate_wait(&entered);
+  child_check_int(destroyed, ==, 0);
+}
+
+static void unregister_at_beginning(void) {
+  id = add();
+  child_check(interrupt(walk, is_beginning, have_other_unregister));
+  child_check_int(seen, ==, 0);
+  join_other();
+}
+
+/* ---- A hook that ends in the child of a handler, while its thread waits in there ---- */
+
+static pid_t made_asleep;
+
+static void fork_asleep(void) {
+  made_asleep = fork();
+  if (made_asleep != 0) gate_open(&leave);
+}
+
+static void fork_while_unregistering(void) {
+  id = add();
+  have_other_walk();
+  while_sleeping = fork_asleep;
+  unregister();
+  child_check_int(atfork_unregister(id), ==, -1);
+  in_child(fork, child_passes);
+  if (made_asleep == 0) child_passes();
+  join_other();
+  expect_passed(made_asleep);
+}
+
+/* ---- A handler that unregisters, and waits, inside its own thread's update ---- */
+
+static bool is_updating(const ucontext_t *context) {
+  (void)context;
+  return atfork_thread.updating;
+}
+
+static void wait_inside(void) {
+  while_sleeping = let_other_leave;
+  unregister();
+}
+
+static atfork_id second;
+
+static void call_register(void) {
+  second = atfork_register(&(struct atfork_hook){.parent = nothing});
+}
+
+static void wait_in_handler(void) {
+  id = add();
+  have_other_walk();
+  child_check(interrupt(call_register, is_updating, wait_inside));
+  join_other();
+  child_check_int(second, !=, 0);
+  walk();
+  child_check_int(seen, ==, 1);
+  child_check_int(atfork_unregister(second), ==, 0);
+}
+
+/* ---- The lock, which is let go between a look at its owner and the next ---- */
+
+static void *update_and_stay(void *unused) {
+  /* Holds the lock as it does in the middle of an update. */
+  atfork_thread.updating = 1;
+  atfork_transient->owner = (uintptr_t)&atfork_thread;
+  gate_open(&entered);
+  gate_wait(&leave);
+  atfork_thread.updating = 0;
+  atfork_transient->owner = 0;
+  return unused;
+}
+
+static bool is_to_wait_for_lock(const ucontext_t *context) {
+  return is_exchange(context, &atfork_transient->lock_free.word);
+}
+
+static void have_other_leave(void) {
+  gate_open(&leave);
+  join_other();
+}
+
+static void find_lock_free(void) {
+  id = add();
+  start_other(update_and_stay);
+  gate_wait(&entered);
+  child_check(interrupt(call_register, is_to_wait_for_lock, have_other_leave));
+  child_check_int(second, !=, 0);
+  unregister();
+}
+
+/* ---- An init ---- */
+
+static struct atfork_once control;
+static int inits;
+
+static void init(void *unused) {
+  (void)unused;
+  inits++;
+}
+
+static void init_and_stay(void *unused) {
+  init(unused);
+  gate_open(&entered);
+  gate_wait(&leave);
+}
+
+static void *once_there(void *unused) {
+  (atfork_once)(&control, init, NULL);
+  return unused;
+}
+
+static void *once_and_stay(void *unused) {
+  (atfork_once)(&control, init_and_stay, NULL);
+  return unused;
+}
+
+static void call_once(void) {
+  (atfork_once)(&control, init, NULL);
+}
+
+static void have_other_init(void) {
+  start_other(once_there);
+  join_other();
+}
+
+static void have_other_begin_init(void) {
+  while_sleeping = let_other_leave;
+  start_other(once_and_stay);
+  gate_wait(&entered);
+}
+
+static bool is_to_claim_init(const ucontext_t *context) {
+  return is_exchange(context, &control.state[1]);
+}
+static bool is_to_wait_for_init(const ucontext_t *context) {
+  return is_exchange(context, &atfork_transient->init_ended.word);
+}
+
+/* All of it has been done when this thread is about to. */
+static void find_init_done(void) {
+  child_check(interrupt(call_once, is_to_claim_init, have_other_init));
+  child_check_int(inits, ==, 1);
+}
+
+/* Another thread is in it when this one is about to. */
+static void find_init_begun(void) {
+  child_check(interrupt(call_once, is_to_claim_init, have_other_begin_init));
+  child_check_int(inits, ==, 1);
+  join_other();
+}
+
+/* Another thread ends it when this one is about to wait. */
+static void find_init_ended(void) {
+  start_other(once_and_stay);
+  gate_wait(&entered);
+  child_check(interrupt(call_once, is_to_wait_for_init, have_other_leave));
+  child_check_int(inits, ==, 1);
+}
+
+/* ---- More memory for shared objects ---- */
+
+enum { OBJECTS = 255 }; /* that there is room for at once */
+static char objects[2 * OBJECTS + 1];
+
+static void register_for_object(void) {
+  second = atfork_register_for(&(struct atfork_hook){.parent = nothing}, &objects[2 * OBJECTS]);
+}
+
+static void register_for_many_objects(void) {
+  static int object;
+  for (int end = object + OBJECTS; object < end; object++)
+    child_check_int(atfork_register_for(&(struct atfork_hook){.parent = nothing}, &objects[object]), !=, 0);
+}
+
+static bool is_to_add_owners(const ucontext_t *context) {
+  return is_exchange(context, &atfork_state.hooks.owners);
+}
+
+/* Another has as many objects meanwhile as there is room for. */
+static void add_owners_late(void) {
+  child_check(interrupt(register_for_object, is_to_add_owners, register_for_many_objects));
+  child_check_int(second, !=, 0);
+}
+
+/* ---- Tables that a walk still needs ---- */
+
+static bool is_to_outgrow_table(const ucontext_t *context) {
+  return is_exchange(context, &atfork_state.registry.outgrown);
+}
+static bool is_planned(const ucontext_t *context) {
+  return is_at(context, (void (*)(void))slot_write);
+}
+
+static void call_unregister_second(void) {
+  child_check_int(atfork_unregister(second), ==, 0);
+}
+
+static void come_and_go(void) {
+  child_check_int(atfork_unregister(atfork_register(&(struct atfork_hook){.parent = nothing})), ==, 0);
+}
+
+/* A handler gives up one more table while this thread puts back those that are kept. */
+static void outgrow_while_collecting(void) {
+  id = add();
+  have_other_walk();
+  child_check(interrupt(call_register, is_planned, come_and_go));
+  child_check(interrupt(call_unregister_second, is_to_outgrow_table, come_and_go));
+  gate_open(&leave);
+  join_other();
+  unregister();
+  child_check(atfork_state.registry.outgrown == NULL);
+}
+
+/* ---- A new process that is interrupted ---- */
+
+static void look(void) {
+  child_check_int(atfork_generation(), ==, 2);
+}
+
+static bool is_adopting(const ucontext_t *context) {
+  return !atfork_transient->adopted && is_at(context, (void (*)(void))table_search);
+}
+
+static void adopt_with_handler(void) {
+  child_check(interrupt(look, is_adopting, come_and_go));
+  come_and_go();
+  child_check_int(atfork_unregister(id), ==, -1);
+}
+
+/* With a hook that is retired, and not yet ended. */
+static int retire_and_fork(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  child_check_int(atfork_unregister(id), ==, 0);
+  in_child(fork_by_syscall, adopt_with_handler);
+  return 0;
+}
+
+static void adopt(void) {
+  id = add();
+  child_check_int(atfork_foreach(retire_and_fork, NULL), ==, 0);
+  child_check_int(destroyed, ==, 1);
+}
+
+/* A handler polls while its own thread is about to: the hooks run once. */
+static int ran, polled;
+
+static void poll_here(void) {
+  polled += atfork_poll();
+}
+
+static bool is_to_claim_phase(const ucontext_t *context) {
+  return is_exchange(context, &atfork_state.forks.dispatched);
+}
+static bool is_to_poll(const ucontext_t *context) {
+  (void)context;
+  return atfork_thread.frame != NULL;
+}
+
+static bool (*poll_place)(const ucontext_t *context);
+
+static void poll_with_handler(void) {
+  look();
+  child_check(interrupt(poll_here, poll_place, poll_here));
+  child_check_int(polled, ==, 1);
+  child_check_int(ran, ==, 1);
+}
+
+static void poll_twice(void) {
+  atfork_register_after_fork(increment, &ran);
+  atfork_poll();
+  poll_place = is_to_poll;
+  in_child(fork_by_syscall, poll_with_handler);
+  poll_place = is_to_claim_phase;
+  in_child(fork_by_syscall, poll_with_handler);
+}
+
+/* ---- Where pages are not wiped: clearing what is left of the parent ---- */
+
+static bool is_clearing(const ucontext_t *context) {
+  (void)context;
+  return atfork_transient->process == ~(uint64_t)getpid();
+}
+static bool is_to_clear(const ucontext_t *context) {
+  return is_exchange(context, &atfork_transient->process);
+}
+
+static bool (*clearing_place)(const ucontext_t *context);
+
+static void clear_with_handler(void) {
+  child_check(interrupt(look, clearing_place, look));
+  come_and_go();
+}
+
+static void clear(void) {
+  atfork_generation();
+  clearing_place = is_clearing;
+  in_child(fork_by_syscall, clear_with_handler);
+  clearing_place = is_to_clear;
+  in_child(fork_by_syscall, clear_with_handler);
+}
+
+/* ---- Each in a process of its own ---- */
+
+static const struct {
+  const char *path;
+  void (*run)(void);
+} cases[] = {
+    {"/overtaken/frame", lose_frame},
+    {"/overtaken/beginning-walk", unregister_at_beginning},
+    {"/overtaken/fork-while-unregistering", fork_while_unregistering},
+    {"/overtaken/wait-in-handler", wait_in_handler},
+    {"/overtaken/lock", find_lock_free},
+    {"/overtaken/init-done", find_init_done},
+    {"/overtaken/init-begun", find_init_begun},
+    {"/overtaken/init-ended", find_init_ended},
+    {"/overtaken/owners-added", add_owners_late},
+    {"/overtaken/tables", outgrow_while_collecting},
+    {"/overtaken/adoption", adopt},
+    {"/overtaken/poll", poll_twice},
+    {"/overtaken/clearing", clear},
+};
+
+static size_t which;
+
+static void run_case(void) {
+  gate_make(&entered);
+  gate_make(&leave);
+  child_check_int(atfork_generation(), ==, 1);
+  cases[which].run();
+}
+
+static void test_case(gconstpointer of) {
+  which = GPOINTER_TO_SIZE(of);
+  in_child(fork, run_case);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+    if (cases[i].run != clear || !pages_are_wiped) g_test_add_data_func(cases[i].path, GSIZE_TO_POINTER(i), test_case);
+  return g_test_run();
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A signal that comes at one certain instruction of the library: the processor's trap flag has one come after each, and
+ * a look at the state, or at the instruction, says which it is.  x86-64 only.
+ */
+#ifndef ATFORK_TEST_STEPS_H
+#define ATFORK_TEST_STEPS_H
+
+#include <stdbool.h>
+#include <ucontext.h>
+
+/* From here on, or no more, a SIGTRAP after each instruction of this thread. */
+void step_begin(void);
+void step_end(void);
+/* In the handler: no more when it has returned. */
+void step_no_more(ucontext_t *context);
+
+/*
+ * Calls call(), and, once in it, act(): in a signal handler, before the first instruction at which is_there() says so.
+ * A child that act() makes may return, and goes on with the call.  False when that was nowhere.
+ */
+bool interrupt(void (*call)(void), bool (*is_there)(const ucontext_t *context), void (*act)(void));
+
+/* Whether the next instruction is the first of a function. */
+bool is_at(const ucontext_t *context, void (*function)(void));
+
+/* Whether the next instruction is a compare and exchange of what lies at `address`. */
+bool is_exchange(const ucontext_t *context, const volatile void *address);
+
+#endif
