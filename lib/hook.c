@@ -73,7 +73,9 @@ static void on_unload(void *dso) {
 static bool know_owner(void *dso) {
   if (dso == NULL || owner_is_known(dso)) return true;
   if (os_at_unload(on_unload, dso, dso) != 0) return false;
-  return use_free_owner(dso) || (add_owners() && use_free_owner(dso));
+  while (!use_free_owner(dso))
+    if (!add_owners()) return false;
+  return true;
 }
 
 /* ---- Registering ---- */

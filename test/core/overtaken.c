@@ -325,9 +325,21 @@ static bool is_to_add_owners(const ucontext_t *context) {
   return is_exchange(context, &atfork_state.hooks.owners);
 }
 
-/* Another has as many objects meanwhile as there is room for. */
+static struct owner *_Atomic owners_before;
+static bool has_added_owners(const ucontext_t *context) {
+  (void)context;
+  return atfork_state.hooks.owners != owners_before;
+}
+
+/* Another has as many objects meanwhile as there is room for: before this one's memory is there, and after. */
 static void add_owners_late(void) {
   child_check(interrupt(register_for_object, is_to_add_owners, register_for_many_objects));
+  child_check_int(second, !=, 0);
+}
+
+static void use_up_owners(void) {
+  owners_before = atfork_state.hooks.owners;
+  child_check(interrupt(register_for_object, has_added_owners, register_for_many_objects));
   child_check_int(second, !=, 0);
 }
 
@@ -464,6 +476,7 @@ static const struct {
     {"/overtaken/init-begun", find_init_begun},
     {"/overtaken/init-ended", find_init_ended},
     {"/overtaken/owners-added", add_owners_late},
+    {"/overtaken/owners-used-up", use_up_owners},
     {"/overtaken/tables", outgrow_while_collecting},
     {"/overtaken/adoption", adopt},
     {"/overtaken/poll", poll_twice},
