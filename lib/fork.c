@@ -249,9 +249,16 @@ int fork_catch_up(void) {
   return count;
 }
 
-/* To its hooks it is as if a fork that bypassed nothing had just made this process. */
+/*
+ * To its hooks it is as if a fork that bypassed nothing had just made this process.  A handler that polls, or forks, in
+ * the middle of it sees one that was bypassed: so in the root, which has missed nothing, that is settled first, and the
+ * hooks that are due are noted.
+ */
 int fork_spawned(const char *token) {
-  fork_enter();
+  if (fork_enter() == 1) {
+    fork_catch_up();
+    atomic_store(&forks()->birth, sequence_now());
+  }
   int error = process_spawned(token);
   if (error != 0) return error;
   uint64_t mark = process_mark();

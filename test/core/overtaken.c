@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -436,6 +437,56 @@ static void poll_twice(void) {
   in_child(fork_by_syscall, poll_with_handler);
 }
 
+/* ---- A spawned worker, which a handler has poll before its hooks have run ---- */
+
+static const char *token;
+
+static void be_spawned(void) {
+  child_check_int(atfork_spawned(token), ==, 0);
+}
+
+static bool is_spawned(const ucontext_t *context) {
+  (void)context;
+  return atfork_state.process.version == 1 && (!pages_are_wiped || atfork_transient->mark == 3);
+}
+static bool is_to_be_spawned(const ucontext_t *context) {
+  return is_exchange(context, &atfork_state.process.version);
+}
+
+static void fork_here(void) {
+  in_child(fork, child_passes);
+}
+
+/* In a program of its own, whose only call of the library this is. */
+static int be_worker(const char *what) {
+  atfork_register_after_fork(increment, &ran);
+  bool there = strcmp(what, "poll") == 0   ? interrupt(be_spawned, is_spawned, poll_here)
+               : strcmp(what, "fork") == 0 ? interrupt(be_spawned, is_spawned, fork_here)
+                                           : interrupt(be_spawned, is_to_be_spawned, poll_here);
+  child_check(there);
+  child_check_int(ran, ==, 1);
+  child_check_int(atfork_poll(), ==, 0);
+  child_check_int(atfork_generation(), ==, 2);
+  return CHILD_PASSED;
+}
+
+static void spawn(const char *what) {
+  char next[1024];
+  atfork_token(next, sizeof next);
+  pid_t pid = fork();
+  if (pid == 0) {
+    execl("/proc/self/exe", "worker", "--worker", what, next, NULL);
+    _exit(1);
+  }
+  expect_passed(pid);
+}
+
+static void spawn_workers(void) {
+  spawn("poll");
+  spawn("fork");
+  spawn("poll before");
+}
+
 /* ---- Where pages are not wiped: clearing what is left of the parent ---- */
 
 static bool is_clearing(const ucontext_t *context) {
@@ -480,6 +531,7 @@ static const struct {
     {"/overtaken/tables", outgrow_while_collecting},
     {"/overtaken/adoption", adopt},
     {"/overtaken/poll", poll_twice},
+    {"/overtaken/worker", spawn_workers},
     {"/overtaken/clearing", clear},
 };
 
@@ -498,6 +550,10 @@ static void test_case(gconstpointer of) {
 }
 
 int main(int argc, char **argv) {
+  if (argc == 4 && strcmp(argv[1], "--worker") == 0) {
+    token = argv[3];
+    return be_worker(argv[2]);
+  }
   g_test_init(&argc, &argv, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
     if (cases[i].run != clear || !pages_are_wiped) g_test_add_data_func(cases[i].path, GSIZE_TO_POINTER(i), test_case);
