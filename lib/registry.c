@@ -164,8 +164,10 @@ void registry_bury(atfork_id id, struct grave *grave) {
   struct slot slot;
   *grave = (struct grave){0};
   bool nested = lock_enter();
-  if (table_find(registry_table(), id, &slot) && (!nested || renew_nested()) && table_find(registry_table(), id, &slot))
-    bury(id, slot, grave);
+  bool is_there = table_find(registry_table(), id, &slot);
+  /* Without memory for a copy: the one that this handler made when it retired the hook will do. */
+  if (is_there && nested) renew_nested();
+  if (is_there) bury(id, slot, grave);
   lock_leave(nested);
 }
 

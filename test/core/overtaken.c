@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,6 +40,21 @@ long __wrap_syscall(long number, ...) {
   }
   return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
+
+/* ---- What the library gets its memory from ---- */
+
+static bool no_memory;
+
+/* By either name, as the size of off_t has it. */
+#define WRAP_MMAP(mmap)                                                                           \
+  void *__real_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
+    return no_memory ? MAP_FAILED : __real_##mmap(at, size, protection, flags, file, offset);     \
+  }
+#undef mmap64
+WRAP_MMAP(mmap)
+WRAP_MMAP(mmap64)
 
 /* ---- Another thread ---- */
 
@@ -185,9 +201,17 @@ static bool is_updating(const ucontext_t *context) {
   return atfork_thread.updating;
 }
 
+static bool without_memory;
+
+static void run_out_of_memory(void) {
+  no_memory = without_memory;
+  gate_open(&leave);
+}
+
 static void wait_inside(void) {
-  while_sleeping = let_other_leave;
+  while_sleeping = run_out_of_memory;
   unregister();
+  no_memory = false;
 }
 
 static atfork_id second;
@@ -205,6 +229,11 @@ static void wait_in_handler(void) {
   walk();
   child_check_int(seen, ==, 1);
   child_check_int(atfork_unregister(second), ==, 0);
+}
+
+static void wait_in_handler_without_memory(void) {
+  without_memory = true;
+  wait_in_handler();
 }
 
 /* ---- The lock, which is let go between a look at its owner and the next ---- */
@@ -522,6 +551,7 @@ static const struct {
     {"/overtaken/beginning-walk", unregister_at_beginning},
     {"/overtaken/fork-while-unregistering", fork_while_unregistering},
     {"/overtaken/wait-in-handler", wait_in_handler},
+    {"/overtaken/wait-in-handler-without-memory", wait_in_handler_without_memory},
     {"/overtaken/lock", find_lock_free},
     {"/overtaken/init-done", find_init_done},
     {"/overtaken/init-begun", find_init_begun},
