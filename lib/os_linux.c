@@ -30,7 +30,7 @@ static void *map_huge(size_t size) {
   if (memory == NULL) return NULL;
   size_t before = (size_t)(-(uintptr_t)memory) % HUGE_PAGE;
   if (before > 0) munmap(memory, before);
-  if (before < HUGE_PAGE) munmap(memory + before + size, HUGE_PAGE - before);
+  munmap(memory + before + size, HUGE_PAGE - before);
   madvise(memory + before, size, MADV_HUGEPAGE);
   return memory + before;
 }

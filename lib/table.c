@@ -11,12 +11,13 @@ _Static_assert(sizeof(struct chunk) % sizeof(uint64_t) == 0, "records are aligne
 
 /*
  * Sequences strictly increase, so slots that are n apart differ by n at the least: that bounds where one can be from
- * either end, and leaves one place where hooks were registered without a pause.
+ * either end, and leaves one place where hooks were registered without a pause.  A chunk comes in sight with its first
+ * hook, so it is never empty.
  */
 size_t chunk_count_until(struct chunk *chunk, uint64_t sequence) {
   const struct record *records = chunk_records(chunk);
   size_t used = chunk_used(chunk);
-  if (used == 0 || records[0].sequence > sequence) return 0;
+  if (records[0].sequence > sequence) return 0;
   uint64_t after_first = sequence - records[0].sequence;
   if (records[used - 1].sequence <= sequence) return used;
   uint64_t before_last = records[used - 1].sequence - sequence;
@@ -151,9 +152,7 @@ bool table_find(const struct table *table, atfork_id id, struct slot *slot) {
   struct chunk *chunk = table == NULL ? NULL : table_last_chunk(table, id_bucket(id));
   while (chunk != NULL && chunk_records(chunk)[0].sequence > sequence) chunk = chunk->previous;
   if (chunk == NULL) return false;
-  size_t count = chunk_count_until(chunk, sequence);
-  if (count == 0) return false;
-  *slot = (struct slot){chunk, count - 1, table};
+  *slot = (struct slot){chunk, chunk_count_until(chunk, sequence) - 1, table};
   return slot_record(*slot)->sequence == sequence && slot_record(*slot)->detail != NULL;
 }
 
