@@ -60,6 +60,21 @@ static void test_hooks(void) {
   }
 }
 
+static int is_this_one(const struct atfork_info *info, void *id) {
+  return info->id == *(atfork_id *)id ? 1 : 0;
+}
+
+/* What FFIs call, where the macros have the compiler call another. */
+static void test_plain_symbols(void) {
+  atfork_id id = (atfork_register_after_fork)(nothing, NULL);
+  g_assert_cmpint(atfork_foreach(is_this_one, &id), ==, 1);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+  errno = 0;
+  g_assert_cmpuint((atfork_register_after_fork)(NULL, NULL), ==, 0);
+  g_assert_cmpint(errno, ==, EINVAL);
+  g_assert_cmpint(hooks(), ==, 0);
+}
+
 static void test_null(void) {
   const struct atfork_hook *none = NULL;
   errno = 0;
@@ -78,6 +93,9 @@ static void test_null(void) {
   g_assert_cmpint(atfork_lineage(NULL, 5), ==, -1);
   g_assert_cmpint(errno, ==, EINVAL);
   g_assert_cmpint(atfork_lineage(NULL, 0), ==, 1);
+  errno = 0;
+  g_assert_cmpint(atfork_token(NULL, 5), ==, -1);
+  g_assert_cmpint(errno, ==, EINVAL);
   g_assert_cmpint(hooks(), ==, 0);
 }
 
@@ -161,6 +179,7 @@ static void test_unregister_in_foreach(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/arguments/hooks", test_hooks);
+  g_test_add_func("/arguments/plain-symbols", test_plain_symbols);
   g_test_add_func("/arguments/null", test_null);
   g_test_add_func("/arguments/ids", test_ids);
   g_test_add_func("/arguments/what-foreach-shows", test_what_foreach_shows);

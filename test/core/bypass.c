@@ -124,6 +124,27 @@ static void test_unregistered_before_polling(void) {
   unregister_all();
 }
 
+/* A child that is made inside a visitor, which is a walk but no fork. */
+static void polls_once_inside(void) {
+  child_check_int(atfork_poll(), ==, 1);
+  child_check_int(ran, ==, 1);
+  child_check_int(atfork_poll(), ==, 0);
+}
+
+static int fork_in_visit(const struct atfork_info *info, void *way) {
+  (void)info;
+  in_child(((const struct way *)way)->fork, polls_once_inside);
+  return 0;
+}
+
+static void test_inside_a_visitor(void) {
+  ran = 0;
+  atfork_id id = atfork_register_after_fork(count, NULL);
+  for (size_t i = 0; i < ways_count; i++)
+    if (ways[i].bypasses) g_assert_cmpint(atfork_foreach(fork_in_visit, (void *)(uintptr_t)&ways[i]), ==, 0);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+}
+
 /* ---- Lineage ---- */
 
 static void lineage_is_by_pid(void) {
@@ -236,6 +257,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/bypass/next-fork-runs-what-was-missed", test_next_fork_runs_what_was_missed);
   g_test_add_func("/bypass/unseen-depth-counts-one", test_unseen_depth_counts_one);
   g_test_add_func("/bypass/unregistered-before-polling", test_unregistered_before_polling);
+  g_test_add_func("/bypass/inside-a-visitor", test_inside_a_visitor);
   g_test_add_func("/bypass/lineage", test_lineage_of_a_bypassing_child);
   /* With ThreadSanitizer a bypassing child inherits its locks, and it takes the parent's threads for the child's. */
 #ifdef __SANITIZE_THREAD__

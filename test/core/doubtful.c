@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "forks.h"
+#include "transient.h" /* the library's own */
 
 static int prepared, parented, childed;
 
@@ -53,9 +54,28 @@ static void have_another_thread_fork(void) {
   }
 }
 
+/* What is done once, when the library has a page wiped, or its handlers called. */
+static void (*while_wiping)(void), (*during)(void);
+static int calls;
+
+static void do_once(void (**what)(void)) {
+  void (*once)(void) = *what;
+  *what = NULL;
+  if (once != NULL) once();
+}
+
+int __real_madvise(void *pages, size_t size, int advice);
+int __wrap_madvise(void *pages, size_t size, int advice);
+int __wrap_madvise(void *pages, size_t size, int advice) {
+  do_once(&while_wiping);
+  return __real_madvise(pages, size, advice);
+}
+
 int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int __wrap_pthread_atfork(void (*on_prepare)(void), void (*on_parent)(void), void (*on_child)(void)) {
+  calls++;
+  do_once(&during);
   if (before) {
     before = false;
     have_another_thread_fork();
@@ -81,9 +101,71 @@ static void test_after(void) {
   after = false;
 }
 
+/* ---- While this thread is in the middle of it ---- */
+
+static void *ask(void *unused) {
+  child_check_int(atfork_generation(), ==, 1);
+  return unused;
+}
+
+/* It finds the lock taken, and then all done. */
+static pthread_t asking;
+
+static void have_another_thread_wait(void) {
+  g_assert_cmpint(pthread_create(&asking, NULL, ask, NULL), ==, 0);
+  while ((atomic_load(&transient()->lock_free.word) & 1) == 0) g_thread_yield();
+}
+
+/* As a signal handler may. */
+static void ask_here(void) {
+  ask(NULL);
+}
+
+static void (*meanwhile)(void);
+
+static void use_hooks_meanwhile(void) {
+  during = meanwhile;
+  ask(NULL);
+  if (meanwhile == have_another_thread_wait) pthread_join(asking, NULL);
+  child_check_int(calls, ==, 1);
+  use_hooks();
+}
+
+static void check_meanwhile(void (*what)(void)) {
+  meanwhile = what;
+  in_child(fork, use_hooks_meanwhile);
+}
+
+static void test_other_thread_waits(void) {
+  check_meanwhile(have_another_thread_wait);
+}
+
+static void test_handler_asks(void) {
+  check_meanwhile(ask_here);
+}
+
+/* Two that map the page that is wiped at fork: one of them is given back. */
+static void have_another_thread_ask(void) {
+  g_assert_cmpint(pthread_create(&asking, NULL, ask, NULL), ==, 0);
+  pthread_join(asking, NULL);
+}
+
+static void map_twice(void) {
+  while_wiping = have_another_thread_ask;
+  ask(NULL);
+  use_hooks();
+}
+
+static void test_page_is_mapped_twice(void) {
+  in_child(fork, map_twice);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/doubtful/before-it-is-done", test_before);
   g_test_add_func("/doubtful/after-it-is-done", test_after);
+  g_test_add_func("/doubtful/other-thread-waits", test_other_thread_waits);
+  g_test_add_func("/doubtful/handler-asks", test_handler_asks);
+  g_test_add_func("/doubtful/page-is-mapped-twice", test_page_is_mapped_twice);
   return g_test_run();
 }

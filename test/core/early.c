@@ -53,6 +53,14 @@ static void forks(void) {
   in_child(fork, is_deeper);
 }
 
+/* Its child comes back from it, and has the rest of this fork's handlers called: all ran there already. */
+static void forks_and_returns(void) {
+  early_action = NULL;
+  pid_t pid = fork();
+  g_assert_cmpint(pid, >=, 0);
+  if (pid > 0) expect_passed(pid);
+}
+
 /* ---- And then all is as ever ---- */
 
 static void ran_once_more(void) {
@@ -63,6 +71,8 @@ static char wanted[64];
 
 static void is_as_ever(void) {
   char lineage[64];
+  if (atfork_generation() == 2) is_deeper();
+  if (atfork_generation() == 2) child_passes();
   atfork_lineage(lineage, sizeof lineage);
   if (strcmp(lineage, wanted) != 0) child_fails(__FILE__, __LINE__, lineage);
   child_check_int(atfork_generation(), ==, 1);
@@ -98,6 +108,10 @@ static void test_forks(void) {
   check(forks);
 }
 
+static void test_forks_and_returns(void) {
+  check(forks_and_returns);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   /* Child handlers run in the order in which they were added. */
@@ -108,5 +122,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/early/registers", test_registers);
   g_test_add_func("/early/unregisters", test_unregisters);
   g_test_add_func("/early/forks", test_forks);
+  g_test_add_func("/early/forks-and-returns", test_forks_and_returns);
   return g_test_run();
 }

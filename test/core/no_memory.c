@@ -24,12 +24,46 @@ static bool is_to_fail(void) {
   return true;
 }
 
+/* What is done once, when the library asks for pages. */
+static void (*while_mapping)(void);
+
+static void do_once(void (**what)(void)) {
+  void (*once)(void) = *what;
+  *what = NULL;
+  if (once != NULL) once();
+}
+
+/* Memory that happens to lie where a huge page can begin, or happens not to. */
+enum { HUGE_PAGE = 2 << 20 };
+static bool is_aligned;
+
+static void *align(void *memory, size_t size) {
+  if (memory == MAP_FAILED) return memory;
+  char *begin = memory, *end = begin + size + HUGE_PAGE;
+  char *aligned = begin + (-(uintptr_t)begin) % HUGE_PAGE;
+  if (!is_aligned) aligned = begin + (aligned == begin ? sysconf(_SC_PAGESIZE) : 0);
+  if (aligned > begin) munmap(begin, (size_t)(aligned - begin));
+  if (end > aligned + size) munmap(aligned + size, (size_t)(end - aligned) - size);
+  return aligned;
+}
+
+/* The pause of a walk that has no memory is when there is some again. */
+int __real_sched_yield(void);
+int __wrap_sched_yield(void);
+int __wrap_sched_yield(void) {
+  fails_at = 0;
+  return __real_sched_yield();
+}
+
 /* By either name, as the size of off_t has it. */
 #define WRAP_MMAP(mmap)                                                                           \
   void *__real_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
   void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
   void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
-    return is_to_fail() ? MAP_FAILED : __real_##mmap(at, size, protection, flags, file, offset);  \
+    do_once(&while_mapping);                                                                      \
+    if (is_to_fail()) return MAP_FAILED;                                                          \
+    void *memory = __real_##mmap(at, size + HUGE_PAGE, protection, flags, file, offset);          \
+    return align(memory, size);                                                                   \
   }
 #undef mmap64
 WRAP_MMAP(mmap)
@@ -87,6 +121,22 @@ static atfork_id call_register_for_many_objects(void) {
   static int object;
   return atfork_register_for(&(struct atfork_hook){.child = run}, &objects[object++ % 300]);
 }
+/* Each name is another one, and fills what is left of the memory at hand. */
+static atfork_id call_register_with_long_name(void) {
+  static char name[5000];
+  static int calls;
+  memset(name, 'x', sizeof name - 1);
+  name[calls++] = 'y';
+  return atfork_register(&(struct atfork_hook){.name = name, .child = run});
+}
+/* At a priority that is far from the others, of which some have taken up `filling` bytes more. */
+static size_t filling;
+static atfork_id call_register_far_away(void) {
+  static char name[4096];
+  static int priority;
+  memset(name, 'x', filling);
+  return atfork_register(&(struct atfork_hook){.name = name, .priority = priority += 256, .child = run});
+}
 static atfork_id call_register_mutex(void) {
   static pthread_mutex_t mutexes[64]; /* all zero is how one is initialised here */
   static int mutex;
@@ -142,6 +192,7 @@ static const int *turn;
 static void one_turn(void) {
   fails_at = *turn;
   fail_in_turn();
+  fails_at = 0;
 }
 
 static void check(atfork_id (*what)(void), bool all) {
@@ -168,8 +219,60 @@ static void test_register_elsewhere(void) {
 static void test_register_mutex(void) {
   check(call_register_mutex, false);
 }
+static void test_register_with_long_name(void) {
+  check(call_register_with_long_name, false);
+}
+static void test_register_far_away(void) {
+  for (filling = 0; filling < 4096; filling += 256) check(call_register_far_away, false);
+}
 static void test_register_for_many_objects(void) {
   check(call_register_for_many_objects, false);
+}
+
+/* ---- A table of many pages ---- */
+
+/* Each time that it is to grow there is no memory for it first. */
+static void grow(void) {
+  int registered = 0, refused = 0;
+  while (registered < 50000) {
+    fails_at = 1;
+    all_fail = true;
+    allocations = 0;
+    if (call_register() != 0) {
+      registered++;
+      continue;
+    }
+    child_check_int(errno, ==, ENOMEM);
+    fails_at = 0;
+    child_check_int(call_register(), !=, 0);
+    registered++;
+    refused++;
+  }
+  fails_at = 0;
+  child_check_int(refused, >, 8);
+  child_check_int(hooks(), ==, registered);
+}
+
+static void test_grow(void) {
+  in_child(fork, grow);
+  is_aligned = true;
+  in_child(fork, grow);
+  is_aligned = false;
+}
+
+/* ---- At exit ---- */
+
+/* With an object that was noted, but has no hook, as there was no memory for one. */
+static void exit_without_hooks(void) {
+  allocations = 0;
+  fails_at = 5;
+  child_check_int(call_register(), ==, 0);
+  child_check_int(allocations, ==, 5);
+  exit(CHILD_PASSED);
+}
+
+static void test_exit(void) {
+  in_child(fork, exit_without_hooks);
 }
 
 /* ---- What cannot fail does without ---- */
@@ -194,17 +297,26 @@ static void without_memory(void) {
   child_check_int(errno, ==, ENOMEM);
   child_check_int(call_register_mutex(), ==, 0);
   child_check_int(errno, ==, ENOMEM);
+  fails_at = 0;
 }
 
 static void test_the_rest(void) {
   in_child(fork, without_memory);
 }
 
-/* Collecting what is dead is put off, and the hooks that are left are as they were. */
+/* Collecting what is dead is put off, and the hooks that are left are as they were.  A copy needs memory for their
+ * names, if those differ. */
+static bool names_differ;
+
 static void unregister_without_memory(void) {
   static atfork_id ids[500];
-  for (int i = 0; i < 500; i++) ids[i] = call_register();
-  fails_at = 1;
+  static char name[1000];
+  memset(name, 'x', sizeof name - 1);
+  for (int i = 0; i < 500; i++) {
+    if (names_differ) name[i] = 'y';
+    ids[i] = atfork_register(&(struct atfork_hook){.name = name, .priority = i % 3 * 300, .child = run});
+  }
+  fails_at = *turn;
   all_fail = true;
   allocations = 0;
   for (int i = 0; i < 499; i++) child_check_int(atfork_unregister(ids[i]), ==, 0);
@@ -217,7 +329,12 @@ static void unregister_without_memory(void) {
 }
 
 static void test_unregister(void) {
-  in_child(fork, unregister_without_memory);
+  for (int i = 2; i < 8; i++) {
+    int first = i / 2;
+    turn = &first;
+    names_differ = i % 2 == 0;
+    in_child(fork, unregister_without_memory);
+  }
 }
 
 /* ---- None in a fork ---- */
@@ -278,6 +395,56 @@ static void test_nested_deeply(void) {
   in_child(fork, nest_deeply);
 }
 
+/* As deep, by walks that make no process.  `deepest` is called where one more block of frames is needed. */
+enum { AT_HAND = 40 };
+static int walks;
+
+static int walk_deeper(const struct atfork_info *info, void *deepest) {
+  (void)info;
+  if (++walks == AT_HAND) ((void (*)(void))(uintptr_t)deepest)();
+  return walks <= AT_HAND ? atfork_foreach(walk_deeper, deepest) : 0;
+}
+
+static void walk_deeply(void (*deepest)(void)) {
+  child_check_int(call_register(), !=, 0);
+  walks = allocations = 0;
+  child_check_int(atfork_foreach(walk_deeper, (void *)(uintptr_t)deepest), ==, 0);
+  child_check_int(walks, ==, AT_HAND + 1);
+  in_child(fork, grandchild);
+}
+
+static void have_no_memory(void) {
+  fails_at = 1;
+  all_fail = true;
+}
+
+/* A walk cannot be refused, so it waits. */
+static void wait_for_memory(void) {
+  walk_deeply(have_no_memory);
+  child_check_int(fails_at, ==, 0);
+}
+
+static void test_walk_waits_for_memory(void) {
+  in_child(fork, wait_for_memory);
+}
+
+/* While the one more block is mapped, a handler or another thread puts its own there. */
+static void walk_meanwhile(void) {
+  hooks();
+}
+static void have_walk_meanwhile(void) {
+  while_mapping = walk_meanwhile;
+}
+
+static void map_two_blocks(void) {
+  walk_deeply(have_walk_meanwhile);
+  child_check_int(allocations, ==, 2);
+}
+
+static void test_two_map_frames(void) {
+  in_child(fork, map_two_blocks);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/no-memory/register", test_register);
@@ -288,5 +455,11 @@ int main(int argc, char **argv) {
   g_test_add_func("/no-memory/unregister", test_unregister);
   g_test_add_func("/no-memory/none-in-a-fork", test_none_in_a_fork);
   g_test_add_func("/no-memory/nested-deeply", test_nested_deeply);
+  g_test_add_func("/no-memory/register-with-long-name", test_register_with_long_name);
+  g_test_add_func("/no-memory/register-far-away", test_register_far_away);
+  g_test_add_func("/no-memory/grow", test_grow);
+  g_test_add_func("/no-memory/exit", test_exit);
+  g_test_add_func("/no-memory/walk-waits-for-memory", test_walk_waits_for_memory);
+  g_test_add_func("/no-memory/two-map-frames", test_two_map_frames);
   return g_test_run();
 }

@@ -200,6 +200,39 @@ static void test_mutex_in_nested_forks(void) {
   unregister_all();
 }
 
+static pid_t inside;
+
+static void fork_and_return(void *unused) {
+  (void)unused;
+  if (forks_left-- > 0) inside = fork();
+}
+
+/*
+ * A fork inside a callback, whose child comes back and goes on with the outer one: there the mutex was let go already,
+ * and no part of that fork unlocks it once more.
+ */
+static void check_nested_returning(const struct atfork_hook *forker) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+  pthread_mutex_init(&typed, &attributes);
+  g_assert_cmpuint((atfork_register_mutex)(&typed, 1), !=, 0);
+  g_assert_cmpuint(atfork_register(forker), !=, 0);
+  forks_left = 1;
+  inside = 1;
+  in_child(fork, typed_is_usable);
+  if (inside == 0) typed_is_usable();
+  if (inside == 0) child_passes();
+  expect_passed(inside);
+  g_assert_cmpint(pthread_mutex_lock(&typed), ==, 0);
+  g_assert_cmpint(pthread_mutex_unlock(&typed), ==, 0);
+  unregister_all();
+}
+
+static void test_mutex_in_nested_forks_that_return(void) {
+  check_nested_returning(&(struct atfork_hook){.prepare = fork_and_return});
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/not-now/what-was-prepared-is-taken-back", test_what_was_prepared_is_taken_back);
@@ -210,5 +243,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/not-now/recursive-mutex", test_recursive_mutex);
   g_test_add_func("/not-now/error-checking-mutex", test_error_checking_mutex);
   g_test_add_func("/not-now/mutex-in-nested-forks", test_mutex_in_nested_forks);
+  g_test_add_func("/not-now/mutex-in-nested-forks-that-return", test_mutex_in_nested_forks_that_return);
   return g_test_run();
 }

@@ -3,6 +3,7 @@
 #include <atfork.h>
 #include <glib.h>
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "forks.h"
@@ -289,6 +290,32 @@ static void test_control_init_forks(void) {
   g_assert_cmpint(forking_inits, ==, 1);
 }
 
+static struct atfork_once returning_control;
+static int returning_inits;
+static pid_t returning_child;
+
+static void returning_init(void *unused) {
+  (void)unused;
+  if (returning_inits++ == 0) returning_child = inner->fork();
+}
+
+/* A child that init makes, and that comes back from it, is not done: the next call there runs it again. */
+static void test_control_init_forks_and_returns(void) {
+  for (size_t i = 0; i < ways_count; i++) {
+    inner = &ways[i];
+    memset(&returning_control, 0, sizeof returning_control);
+    returning_inits = 0;
+    atfork_once(&returning_control, returning_init, NULL);
+    if (returning_child == 0) child_check_int(returning_inits, ==, 1);
+    atfork_once(&returning_control, returning_init, NULL);
+    atfork_once(&returning_control, returning_init, NULL);
+    if (returning_child == 0) child_check_int(returning_inits, ==, 2);
+    if (returning_child == 0) child_passes();
+    expect_passed(returning_child);
+    g_assert_cmpint(returning_inits, ==, 1);
+  }
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/once/three-deep", test_three_deep);
@@ -301,5 +328,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/once/control/once-a-process", test_control_once_a_process);
   g_test_add_func("/once/control/fork-during-init", test_control_fork_during_init);
   g_test_add_func("/once/control/init-forks", test_control_init_forks);
+  g_test_add_func("/once/control/init-forks-and-returns", test_control_init_forks_and_returns);
   return g_test_run();
 }

@@ -222,6 +222,42 @@ static void test_fork_in_parent(void) {
   check_nested((struct atfork_hook){.priority = -1, .parent = fork_inside});
 }
 
+/* ---- Unregistered by a callback that then forks ---- */
+
+static void is_passed_over(void) {
+  child_check_int(one.prepared, ==, 1);
+  child_check_int(one.parented, ==, 0);
+  child_check_int(one.childed, ==, 0);
+  child_check_int(one.destroyed, ==, 0);
+}
+
+static void drop_one_and_fork(void *unused) {
+  (void)unused;
+  atfork_id id = one_id;
+  one_id = 0;
+  if (id == 0) return; /* in the fork inside */
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+  in_child(fork, is_passed_over);
+}
+
+static void one_got_the_rest(void) {
+  child_expect(one, 1, 0, 1);
+  child_check_int(one.destroyed, ==, 1);
+}
+
+/* It has no part in the fork inside, and the rest of the one around. */
+static void test_fork_after_unregistering(void) {
+  start();
+  one_id = add(&one);
+  add(&two);
+  atfork_register(&(struct atfork_hook){.priority = -1, .prepare = drop_one_and_fork});
+  in_child(fork, one_got_the_rest);
+  expect(one, 1, 1, 0);
+  expect(two, 2, 2, 0);
+  g_assert_cmpint(one.destroyed, ==, 1);
+  unregister_all();
+}
+
 /* ---- Forks inside callbacks, 64 deep ---- */
 
 enum { DEEP = 64 };
@@ -324,6 +360,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/unregisters-itself", test_unregisters_itself);
   g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
   g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
+  g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);
   g_test_add_func("/pairing/deep-in-prepare", test_deep_in_prepare);
   g_test_add_func("/pairing/deep-in-parent", test_deep_in_parent);
   g_test_add_func("/pairing/deep-in-child", test_deep_in_child);

@@ -85,6 +85,13 @@ static void test_the_longest(void) {
   check_worker(token, NULL, token);
 }
 
+static void test_with_a_digest(void) {
+  static const char lineage[] = "~89abcdef01234567.1.p22";
+  char token[TOKEN_MAX + 1];
+  token[token_write(token, 500, lineage, sizeof lineage - 1)] = '\0';
+  check_worker(token, NULL, token);
+}
+
 /* ---- What is no token ---- */
 
 static void check_bad(const char *token) {
@@ -166,6 +173,9 @@ static void test_hostile(void) {
       "atfork1:1:0.~1:",
       "atfork1:1:../etc:",
       "atfork1:1:~89abcdef0123456G.1:",
+      "atfork1:1:~89abcdef0123456g.1:",
+      "atfork1:1:~89abcdef01234567:1:",
+      "atfork1:1:x89abcdef01234567.1:",
       "atfork1:1:%s%n:",
       "atfork1:1:0.1\xff:",
       "atfork1:1:0.pp1:",
@@ -230,6 +240,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/token/by-argument", test_by_argument);
   g_test_add_func("/token/by-environment", test_by_environment);
   g_test_add_func("/token/the-longest", test_the_longest);
+  g_test_add_func("/token/with-a-digest", test_with_a_digest);
   g_test_add_func("/token/cut-off-or-changed", test_cut_off_or_changed);
   g_test_add_func("/token/overlong", test_overlong);
   g_test_add_func("/token/hostile", test_hostile);

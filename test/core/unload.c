@@ -47,6 +47,70 @@ static void test_dlclose(void) {
   }
 }
 
+/* ---- dlclose in a callback, and in a visitor ---- */
+
+static void *loaded;
+
+static void load(void) {
+  loaded = dlopen(PLUGIN, RTLD_NOW);
+  g_assert_true(loaded != NULL);
+  void (*plug_in)(void) = (void (*)(void))(uintptr_t)dlsym(loaded, "plug_in");
+  for (int i = 0; i < 2; i++) plug_in();
+}
+
+static void unload(void *unused) {
+  (void)unused;
+  if (loaded != NULL) g_assert_cmpint(dlclose(loaded), ==, 0);
+  if (loaded != NULL) g_assert_true(dlopen(PLUGIN, RTLD_NOW | RTLD_NOLOAD) == NULL);
+  loaded = NULL;
+}
+
+static atfork_id last_of_plugin;
+
+static int note_plugin(const struct atfork_info *info, void *unused) {
+  (void)unused;
+  if (g_str_equal(info->hook.name, "plugin")) last_of_plugin = info->id;
+  return 0;
+}
+
+static void drop_and_unload(void *unused) {
+  if (loaded != NULL) g_assert_cmpint(atfork_unregister(last_of_plugin), ==, 0);
+  unload(unused);
+}
+
+/* Though this very fork would still have called them; one of them has been unregistered in it. */
+static void test_dlclose_in_a_callback(void) {
+  static const struct atfork_hook unloaders[] = {{.priority = 1, .prepare = unload},
+                                                 {.priority = -1, .prepare = unload},
+                                                 {.priority = -1, .parent = unload},
+                                                 {.priority = -1, .child = unload},
+                                                 {.priority = 1, .prepare = drop_and_unload}};
+  for (size_t i = 0; i < G_N_ELEMENTS(unloaders); i++) {
+    load();
+    atfork_foreach(note_plugin, NULL);
+    atfork_id id = atfork_register(&unloaders[i]);
+    in_child(fork, unloaders[i].parent == NULL ? ran_nowhere : child_passes);
+    g_assert_cmpint(atfork_unregister(id), ==, 0);
+    unload(NULL);
+  }
+}
+
+static int count_and_unload(const struct atfork_info *info, void *counter) {
+  ++*(int *)counter;
+  unload(NULL);
+  g_assert_cmpstr(info->hook.name, ==, "");
+  return 0;
+}
+
+static void test_dlclose_in_a_visitor(void) {
+  int counter = 0;
+  atfork_id id = atfork_register(&(struct atfork_hook){.priority = -1, .child = unload});
+  load();
+  g_assert_cmpint(atfork_foreach(count_and_unload, &counter), ==, 0);
+  g_assert_cmpint(counter, ==, 1);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+}
+
 /* ---- dlclose while other threads fork ---- */
 
 static bool stop;
@@ -99,6 +163,8 @@ static void test_library_stays(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/unload/dlclose", test_dlclose);
+  g_test_add_func("/unload/dlclose-in-a-callback", test_dlclose_in_a_callback);
+  g_test_add_func("/unload/dlclose-in-a-visitor", test_dlclose_in_a_visitor);
   g_test_add_func("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
   g_test_add_func("/unload/exit", test_exit);
   g_test_add_func("/unload/library-stays", test_library_stays);

@@ -203,6 +203,69 @@ static void test_ends_in_the_child_too(void) {
   atfork_unregister(id);
 }
 
+/* ---- It waits for the walks that began before, and for no others ---- */
+
+static int count_and_let_go(const struct atfork_info *info, void *unregisterer) {
+  (void)info;
+  gate_open(&leave);
+  pthread_join(*(pthread_t *)unregisterer, NULL);
+  return 1;
+}
+
+static void test_does_not_wait_for_later_walks(void) {
+  pthread_t forker, unregisterer;
+  gate_make(&entered);
+  gate_make(&leave);
+  child_destroyed = 0;
+  atfork_id id = atfork_register(&(struct atfork_hook){.prepare = stay});
+  counted = atfork_register(&(struct atfork_hook){.parent = nothing, .data = &child_destroyed, .destroy = increment});
+  pthread_create(&forker, NULL, fork_once, NULL);
+  gate_wait(&entered);
+  pthread_create(&unregisterer, NULL, unregister_counted, NULL);
+  while (atfork_foreach(is_counted, NULL) != 0) g_thread_yield();
+  /* A walk, in which the other one ends, and in which the hook is to end. */
+  g_assert_cmpint(atfork_foreach(count_and_let_go, &unregisterer), ==, 1);
+  g_assert_cmpint(child_destroyed, ==, 1);
+  pthread_join(forker, NULL);
+  atfork_unregister(id);
+}
+
+/* ---- In a child nobody is waited for: the other threads' forks are not under way there ---- */
+
+static pthread_t stays;
+
+static void stay_in_other_thread(void *unused) {
+  if (pthread_equal(pthread_self(), stays)) stay(unused);
+}
+
+static void unregisters_all_at_once(void) {
+  if (atfork_generation() == 1) child_check_int(atfork_poll(), >=, 0);
+  child_check_int(atfork_unregister(counted), ==, 0);
+  child_check_int(child_destroyed, ==, 1);
+  child_check_int(atfork_unregister(staying), ==, 0);
+  in_child(fork, child_passes);
+}
+
+static void *stay_and_fork(void *unused) {
+  stays = pthread_self();
+  return fork_once(unused);
+}
+
+static void test_other_threads_forks_end_in_a_child(void) {
+  pthread_t forker;
+  gate_make(&entered);
+  gate_make(&leave);
+  child_destroyed = 0;
+  counted = atfork_register(&(struct atfork_hook){.parent = nothing, .data = &child_destroyed, .destroy = increment});
+  staying = atfork_register(&(struct atfork_hook){.prepare = stay_in_other_thread});
+  pthread_create(&forker, NULL, stay_and_fork, NULL);
+  gate_wait(&entered);
+  for (size_t i = 0; i < ways_count; i++) in_child(ways[i].fork, unregisters_all_at_once);
+  gate_open(&leave);
+  pthread_join(forker, NULL);
+  unregister_all();
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/unregister/destroy-runs-once", test_destroy_runs_once);
@@ -211,5 +274,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/unregister/data-may-be-freed", test_data_may_be_freed);
   g_test_add_func("/unregister/callbacks-call-everything", test_callbacks_call_everything);
   g_test_add_func("/unregister/ends-in-the-child-too", test_ends_in_the_child_too);
+  g_test_add_func("/unregister/does-not-wait-for-later-walks", test_does_not_wait_for_later_walks);
+  g_test_add_func("/unregister/other-threads-forks-end-in-a-child", test_other_threads_forks_end_in_a_child);
   return g_test_run();
 }

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Where numbers end.  Nobody comes there by honest work, so the library's insides are set to be close to it. */
+#include <atfork.h>
+#include <errno.h>
+#include <glib.h>
+
+#include "arena.h" /* the library's own, as are those that follow */
+#include "registry.h"
+#include "state.h"
+#include "table.h"
+
+#include "forks.h"
+
+static void nothing(void *unused) {
+  (void)unused;
+}
+
+/* An id is never given again, so when there are no more, none is given at all; what there is can be taken back. */
+static void use_up_sequences(void) {
+  child_check_int(atfork_register_after_fork(nothing, NULL), !=, 0);
+  atfork_state.sequence = sequence_max - 1;
+  atfork_id last = atfork_register_after_fork(nothing, NULL);
+  child_check_int(last & sequence_max, ==, sequence_max);
+  for (int i = 0; i < 2; i++) {
+    errno = 0;
+    child_check_int(atfork_register_after_fork(nothing, NULL), ==, 0);
+    child_check_int(errno, ==, ENOMEM);
+  }
+  child_check_int(atfork_unregister(last), ==, 0);
+  child_check_int(atfork_unregister(last), ==, -1);
+  child_check_int(atfork_register_after_fork(nothing, NULL), ==, 0);
+  in_child(fork, child_passes);
+}
+
+static void test_sequences(void) {
+  in_child(fork, use_up_sequences);
+}
+
+static void test_memory(void) {
+  struct arena arena = {NULL};
+  g_assert_true(arena_take(&arena, SIZE_MAX) == NULL);
+  g_assert_true(arena_take(&arena, SIZE_MAX - 64) == NULL);
+  g_assert_true(arena_take(&arena, 100) != NULL);
+  g_assert_true(arena_take(&arena, SIZE_MAX / 4 + 1) == NULL);
+  arena_free(&arena);
+}
+
+/* A chunk is twice the one before, but its size must be a number. */
+static void test_chunks(void) {
+  struct table *table = table_new();
+  struct place place;
+  g_assert_true(table_find_place(table, 7, &place));
+  *place.changed = place.value;
+  struct chunk *chunk = place.slot.chunk;
+  for (size_t capacity = SIZE_MAX / 2; capacity > SIZE_MAX / 256; capacity /= 2) {
+    chunk->capacity = capacity;
+    chunk->used = capacity;
+    g_assert_false(table_find_place(table, 7, &place));
+  }
+  table_free(table);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/limits/sequences", test_sequences);
+  g_test_add_func("/limits/memory", test_memory);
+  g_test_add_func("/limits/chunks", test_chunks);
+  return g_test_run();
+}
