@@ -263,7 +263,7 @@ int main(int argc, char **argv) {
 #ifdef __SANITIZE_THREAD__
   (void)test_while_other_threads_update;
 #else
-  g_test_add_func("/bypass/while-other-threads-update", test_while_other_threads_update);
+  add_race("/bypass/while-other-threads-update", test_while_other_threads_update);
 #endif
   if (has_vfork()) g_test_add_func("/bypass/vfork-is-not-a-fork", test_vfork_is_not);
   g_test_add_func("/bypass/posix_spawn-is-not-a-fork", test_posix_spawn_is_not);

@@ -323,7 +323,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/once/fork-in-child", test_fork_in_child);
   g_test_add_func("/once/fork-in-child-returns", test_fork_in_child_returns);
   g_test_add_func("/once/fork-in-child-after-unregistering", test_fork_in_child_after_unregistering);
-  g_test_add_func("/once/forks-in-threads", test_forks_in_threads);
+  add_race("/once/forks-in-threads", test_forks_in_threads);
   g_test_add_func("/once/registered-in-the-new-process", test_registered_in_the_new_process);
   g_test_add_func("/once/control/once-a-process", test_control_once_a_process);
   g_test_add_func("/once/control/fork-during-init", test_control_fork_during_init);

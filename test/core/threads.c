@@ -165,8 +165,8 @@ static void test_handler_forks_bypassing(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/threads/storm", test_storm);
-  g_test_add_func("/threads/signal-handler-forks", test_handler_forks);
-  g_test_add_func("/threads/signal-handler-forks-bypassing", test_handler_forks_bypassing);
+  add_race("/threads/storm", test_storm);
+  add_race("/threads/signal-handler-forks", test_handler_forks);
+  add_race("/threads/signal-handler-forks-bypassing", test_handler_forks_bypassing);
   return g_test_run();
 }

@@ -165,7 +165,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/unload/dlclose", test_dlclose);
   g_test_add_func("/unload/dlclose-in-a-callback", test_dlclose_in_a_callback);
   g_test_add_func("/unload/dlclose-in-a-visitor", test_dlclose_in_a_visitor);
-  g_test_add_func("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
+  add_race("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
   g_test_add_func("/unload/exit", test_exit);
   g_test_add_func("/unload/library-stays", test_library_stays);
   return g_test_run();

@@ -34,7 +34,19 @@ const struct way ways[] = {
 };
 const size_t ways_count = sizeof ways / sizeof ways[0];
 
+void (*coverage_dump)(void);
+
+void add_race(const char *path, void (*test)(void)) {
+#ifdef ATFORK_COVERAGE
+  (void)path;
+  (void)test;
+#else
+  g_test_add_func(path, test);
+#endif
+}
+
 void child_passes(void) {
+  if (coverage_dump != NULL) coverage_dump();
   _exit(CHILD_PASSED);
 }
 
@@ -77,7 +89,7 @@ static bool is_under_valgrind(void) {
 
 #if defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 10, FORKS_BY_VFORK = true };
-#elif defined(__SANITIZE_ADDRESS__)
+#elif defined(__SANITIZE_ADDRESS__) || defined(ATFORK_COVERAGE)
 enum { SANITIZED = 10, FORKS_BY_VFORK = false };
 #else
 enum { SANITIZED = 1, FORKS_BY_VFORK = false };

@@ -28,6 +28,15 @@ extern const bool pages_are_wiped;
 pid_t fork_by_syscall(void);
 pid_t fork_by_clone(void);
 
+/* Where coverage is measured: writes down what this process has run of the library, as its end does not. */
+extern void (*coverage_dump)(void);
+
+/*
+ * Adds a test in which threads, or a signal handler, come upon each other by chance.  Where coverage is measured it is
+ * left out: what it runs is a matter of luck, and a child made in the middle of a function has counts that are wrong.
+ */
+void add_race(const char *path, void (*test)(void));
+
 /* Ends a child with the status that it is known by to have passed its checks. */
 enum { CHILD_PASSED = 42 };
 _Noreturn void child_passes(void);
