@@ -146,7 +146,9 @@ int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void
   while (result == 0 && walk_forward(&walk)) {
     for (size_t i = 0; result == 0 && i < walk.end; i++) {
       struct atfork_info info;
-      if (walk_takes_part(&walk, i) && walk_describe(&walk, i, &info)) result = visit(&info, arg);
+      if (!walk_takes_part(&walk, i)) continue;
+      walk_describe(&walk, i, &info);
+      result = visit(&info, arg);
     }
   }
   fork_end(frame);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "walk.h"
 
+#include <assert.h>
+
 #include "registry.h"
 
 static void start(struct walk *walk, uint64_t sequence, enum phase phase, int bucket) {
@@ -75,11 +77,11 @@ bool walk_refuses(const struct walk *walk, size_t i) {
   return chunk_records(walk->chunk)[i].detail->refuses;
 }
 
-bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
+void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
   struct contents hook;
   slot_read((struct slot){walk->chunk, i, walk->table}, &hook);
   const struct detail *detail = hook.detail;
-  if (detail == NULL) return false;
+  assert(detail != NULL); /* what takes part is not buried */
   *info = (struct atfork_info){
       .id = id_of((unsigned)walk->bucket, hook.sequence),
       .generation = detail->generation,
@@ -95,5 +97,4 @@ bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) 
               .destroy = detail->destroy,
           },
   };
-  return true;
 }

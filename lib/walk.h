@@ -60,7 +60,7 @@ static inline bool walk_takes_part(const struct walk *walk, size_t i) {
 
 bool walk_refuses(const struct walk *walk, size_t i);
 
-/* False when it is buried. */
-bool walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);
+/* Of one that takes part. */
+void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);
 
 #endif

@@ -181,6 +181,26 @@ static void test_unregisters_itself(void) {
   expect(two, 1, 1, 0);
 }
 
+/* Forks that begin after it was unregistered end before the one that it waits for. */
+static int levels;
+
+static void drop_and_fork_twice(void *unused) {
+  if (levels == 0) drop_two(unused);
+  if (levels++ < 2) in_child(fork, child_passes);
+  g_assert_cmpint(two.destroyed, ==, 0);
+}
+
+static void test_unregistered_before_inner_forks(void) {
+  start();
+  levels = 0;
+  two_id = add(&two);
+  atfork_id id = atfork_register(&(struct atfork_hook){.priority = 1, .prepare = drop_and_fork_twice});
+  in_child(fork, two_got_the_rest);
+  expect(two, 1, 1, 0);
+  g_assert_cmpint(two.destroyed, ==, 1);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+}
+
 /* ---- Forks inside callbacks ---- */
 
 static int forks_left;
@@ -358,6 +378,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/unregistered-in-parent", test_unregistered_in_parent);
   g_test_add_func("/pairing/unregistered-in-child", test_unregistered_in_child);
   g_test_add_func("/pairing/unregisters-itself", test_unregisters_itself);
+  g_test_add_func("/pairing/unregistered-before-inner-forks", test_unregistered_before_inner_forks);
   g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
   g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
   g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);
