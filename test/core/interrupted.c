@@ -25,12 +25,18 @@
 
 static bool no_memory;
 
+/* In the middle of an update the lock is this thread's. */
+static bool is_to_fail(void) {
+  if (atfork_thread.updating) child_check_int(atfork_transient->owner, ==, (uintptr_t)&atfork_thread);
+  return no_memory;
+}
+
 /* By either name, as the size of off_t has it. */
 #define WRAP_MMAP(mmap)                                                                           \
   void *__real_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
   void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
   void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
-    return no_memory ? MAP_FAILED : __real_##mmap(at, size, protection, flags, file, offset);     \
+    return is_to_fail() ? MAP_FAILED : __real_##mmap(at, size, protection, flags, file, offset);  \
   }
 #undef mmap64
 WRAP_MMAP(mmap)
@@ -87,6 +93,8 @@ static void use_library(void) {
   in_child(fork, base != 0 ? ran_again : child_passes);
   unregister_all();
   child_check_int(hooks(), ==, 0);
+  /* But for what the interrupted call itself is about to retire. */
+  if (!atfork_thread.updating) child_check_int(atfork_state.registry.retired, ==, 0);
 }
 
 /* ---- Calls ---- */
@@ -235,6 +243,7 @@ static const struct interruption {
 } interruptions[] = {
     {"register, before all", have_some, call_register, is_free, expect_registered},
     {"register, locked", have_some, call_register, is_locked, expect_registered},
+    {"register, locked without a table", have_none, call_register, is_locked, expect_registered},
     {"register, planned", have_some, call_register, is_planned, expect_registered},
     {"register, planned elsewhere", have_some, call_register_elsewhere, is_planned, expect_registered},
     {"register, noted", have_some, call_register, is_noted, expect_registered},

@@ -184,16 +184,22 @@ static void first_is_free(void) {
 
 static int forks_left;
 
-static void fork_inside(void *unused) {
-  (void)unused;
+/* The outer fork holds it as before, where it is not at its end. */
+static void fork_inside(void *held) {
   if (forks_left-- > 0) in_child(fork, first_is_free);
+  if (held != NULL) child_check_int(pthread_mutex_trylock(&first), ==, EBUSY);
 }
 
 /* A fork inside a callback of one that holds the mutex already. */
 static void test_mutex_in_nested_forks(void) {
   atfork_register_mutex(&first, 1);
-  atfork_register(&(struct atfork_hook){.prepare = fork_inside, .parent = fork_inside, .child = fork_inside});
+  atfork_id id =
+      atfork_register(&(struct atfork_hook){.prepare = fork_inside, .parent = fork_inside, .child = fork_inside});
   forks_left = 5;
+  in_child(fork, first_is_free);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+  atfork_register(&(struct atfork_hook){.prepare = fork_inside, .data = &first});
+  forks_left = 2;
   in_child(fork, first_is_free);
   g_assert_cmpint(pthread_mutex_trylock(&first), ==, 0);
   pthread_mutex_unlock(&first);

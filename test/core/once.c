@@ -3,6 +3,7 @@
 #include <atfork.h>
 #include <glib.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -205,6 +206,27 @@ static void test_registered_in_the_new_process(void) {
   for (size_t i = 0; i < ways_count; i++) in_child(ways[i].fork, register_then_poll);
 }
 
+static int note_generation(const struct atfork_info *info, void *generations) {
+  g_array_append_val((GArray *)generations, info->generation);
+  return 0;
+}
+
+/* Hooks that are alike but for that. */
+static void register_in_both(void) {
+  GArray *generations = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  child_check_int(atfork_register_after_fork(count, NULL), !=, 0);
+  atfork_foreach(note_generation, generations);
+  child_check_int(generations->len, ==, 2);
+  child_check_int(g_array_index(generations, uint64_t, 0), ==, 0);
+  child_check_int(g_array_index(generations, uint64_t, 1), ==, 1);
+}
+
+static void test_generation_of_a_hook(void) {
+  atfork_id id = atfork_register_after_fork(count, NULL);
+  for (size_t i = 0; i < ways_count; i++) in_child(ways[i].fork, register_in_both);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+}
+
 /* ---- atfork_once ---- */
 
 static struct atfork_once control = ATFORK_ONCE_INIT;
@@ -299,6 +321,36 @@ static void returning_init(void *unused) {
   if (returning_inits++ == 0) returning_child = inner->fork();
 }
 
+/* A handler inside init makes a child, which there has the init that is due run to its end. */
+static void fork_in_handler(int signal) {
+  (void)signal;
+  returning_child = inner->fork();
+  if (returning_child == 0) atfork_once(&returning_control, returning_init, NULL);
+}
+
+static void interrupted_init(void *unused) {
+  (void)unused;
+  returning_inits++;
+  raise(SIGUSR1);
+}
+
+static void test_control_handler_forks_in_init(void) {
+  signal(SIGUSR1, fork_in_handler);
+  for (size_t i = 0; i < ways_count; i++) {
+    inner = &ways[i];
+    memset(&returning_control, 0, sizeof returning_control);
+    returning_inits = 0;
+    atfork_once(&returning_control, interrupted_init, NULL);
+    if (returning_child == 0) child_check_int(returning_inits, ==, 2);
+    atfork_once(&returning_control, returning_init, NULL);
+    if (returning_child == 0) child_check_int(returning_inits, ==, 2);
+    if (returning_child == 0) child_passes();
+    expect_passed(returning_child);
+    g_assert_cmpint(returning_inits, ==, 1);
+  }
+  signal(SIGUSR1, SIG_DFL);
+}
+
 /* A child that init makes, and that comes back from it, is not done: the next call there runs it again. */
 static void test_control_init_forks_and_returns(void) {
   for (size_t i = 0; i < ways_count; i++) {
@@ -325,9 +377,11 @@ int main(int argc, char **argv) {
   g_test_add_func("/once/fork-in-child-after-unregistering", test_fork_in_child_after_unregistering);
   add_race("/once/forks-in-threads", test_forks_in_threads);
   g_test_add_func("/once/registered-in-the-new-process", test_registered_in_the_new_process);
+  g_test_add_func("/once/generation-of-a-hook", test_generation_of_a_hook);
   g_test_add_func("/once/control/once-a-process", test_control_once_a_process);
   g_test_add_func("/once/control/fork-during-init", test_control_fork_during_init);
   g_test_add_func("/once/control/init-forks", test_control_init_forks);
   g_test_add_func("/once/control/init-forks-and-returns", test_control_init_forks_and_returns);
+  g_test_add_func("/once/control/handler-forks-in-init", test_control_handler_forks_in_init);
   return g_test_run();
 }

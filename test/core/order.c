@@ -76,6 +76,14 @@ static void test_by_priority(void) {
   add("f", 5);
   add("g", 300);
   expect_order("ecdafgb");
+  /* Priorities are kept in groups of 256; these are the first and the last of some. */
+  add("a", 256);
+  add("b", 511);
+  add("c", -1);
+  add("d", -256);
+  add("e", -257);
+  add("f", 5000);
+  expect_order("edcabf");
 }
 
 static void test_after_unregistering(void) {

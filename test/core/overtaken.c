@@ -22,8 +22,12 @@
 
 /* ---- Threads that wait ---- */
 
+/* As in <linux/futex.h>. */
+enum { WAIT = 128, WAKE = 129 };
+
 /* Called once, when a thread is about to sleep for an event. */
 static void (*while_sleeping)(void);
+static int sleeps, wakes;
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -34,7 +38,9 @@ long __wrap_syscall(long number, ...) {
   for (int i = 0; i < 6; i++) arguments[i] = va_arg(list, long);
   va_end(list);
   void (*once)(void) = while_sleeping;
-  if (number == SYS_futex && once != NULL && arguments[1] == 128 /* FUTEX_WAIT_PRIVATE */) {
+  if (number == SYS_futex && arguments[1] == WAKE) __atomic_add_fetch(&wakes, 1, __ATOMIC_SEQ_CST);
+  if (number == SYS_futex && arguments[1] == WAIT) __atomic_add_fetch(&sleeps, 1, __ATOMIC_SEQ_CST);
+  if (number == SYS_futex && once != NULL && arguments[1] == WAIT) {
     while_sleeping = NULL;
     once();
   }
@@ -267,6 +273,38 @@ static void find_lock_free(void) {
   unregister();
 }
 
+/* ---- Who waits is woken ---- */
+
+static void *register_there(void *unused) {
+  call_register();
+  return unused;
+}
+
+static void have_other_register(void) {
+  while_sleeping = tell_of_sleep;
+  start_other(register_there);
+  gate_wait(&entered);
+}
+
+static void call_add(void) {
+  id = add();
+}
+
+static void wake_who_waits_for_lock(void) {
+  child_check(interrupt(call_add, is_updating, have_other_register));
+  join_other();
+  child_check_int(second, !=, 0);
+  child_check_int(sleeps, >=, 1);
+  child_check_int(wakes, >=, 1);
+  unregister();
+}
+
+static void wake_who_waits_for_walk(void) {
+  unregister_at_beginning();
+  child_check_int(sleeps, >=, 1);
+  child_check_int(wakes, >=, 1);
+}
+
 /* ---- An init ---- */
 
 static struct atfork_once control;
@@ -326,6 +364,8 @@ static void find_init_begun(void) {
   child_check(interrupt(call_once, is_to_claim_init, have_other_begin_init));
   child_check_int(inits, ==, 1);
   join_other();
+  child_check_int(sleeps, >=, 1);
+  child_check_int(wakes, >=, 1);
 }
 
 /* Another thread ends it when this one is about to wait. */
@@ -553,6 +593,8 @@ static const struct {
     {"/overtaken/wait-in-handler", wait_in_handler},
     {"/overtaken/wait-in-handler-without-memory", wait_in_handler_without_memory},
     {"/overtaken/lock", find_lock_free},
+    {"/overtaken/woken-for-lock", wake_who_waits_for_lock},
+    {"/overtaken/woken-for-walk", wake_who_waits_for_walk},
     {"/overtaken/init-done", find_init_done},
     {"/overtaken/init-begun", find_init_begun},
     {"/overtaken/init-ended", find_init_ended},

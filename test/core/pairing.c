@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Promise 2: a fork's hooks are those registered when it begins, for all three phases. */
 #include <atfork.h>
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -201,6 +202,31 @@ static void test_unregistered_before_inner_forks(void) {
   g_assert_cmpint(atfork_unregister(id), ==, 0);
 }
 
+/* ---- Callbacks may do with errno as they like ---- */
+
+static void set_errno(void *unused) {
+  (void)unused;
+  errno = EDOM;
+}
+
+static void errno_is_kept(void) {
+  child_check_int(errno, ==, ERANGE);
+}
+
+static void test_errno_is_kept(void) {
+  static const struct atfork_hook setters[] = {{.prepare = set_errno}, {.parent = set_errno}, {.child = set_errno}};
+  for (size_t i = 0; i < G_N_ELEMENTS(setters); i++) {
+    atfork_id id = atfork_register(&setters[i]);
+    errno = ERANGE;
+    pid_t pid = fork();
+    if (pid == 0) errno_is_kept();
+    if (pid == 0) child_passes();
+    g_assert_cmpint(errno, ==, ERANGE);
+    expect_passed(pid);
+    g_assert_cmpint(atfork_unregister(id), ==, 0);
+  }
+}
+
 /* ---- Forks inside callbacks ---- */
 
 static int forks_left;
@@ -379,6 +405,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/unregistered-in-child", test_unregistered_in_child);
   g_test_add_func("/pairing/unregisters-itself", test_unregisters_itself);
   g_test_add_func("/pairing/unregistered-before-inner-forks", test_unregistered_before_inner_forks);
+  g_test_add_func("/pairing/errno-is-kept", test_errno_is_kept);
   g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
   g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
   g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);

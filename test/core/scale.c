@@ -13,7 +13,7 @@
 
 #include "forks.h"
 
-#ifdef ATFORK_COVERAGE
+#ifdef ATFORK_TEST_SHORT
 enum { MANY = 50000 }; /* all takes some times as long */
 #else
 enum { MANY = 1000000 };

@@ -51,11 +51,11 @@ static void test_dlclose(void) {
 
 static void *loaded;
 
-static void load(void) {
+static void load(int hooks) {
   loaded = dlopen(PLUGIN, RTLD_NOW);
   g_assert_true(loaded != NULL);
   void (*plug_in)(void) = (void (*)(void))(uintptr_t)dlsym(loaded, "plug_in");
-  for (int i = 0; i < 2; i++) plug_in();
+  for (int i = 0; i < hooks; i++) plug_in();
 }
 
 static void unload(void *unused) {
@@ -86,7 +86,7 @@ static void test_dlclose_in_a_callback(void) {
                                                  {.priority = -1, .child = unload},
                                                  {.priority = 1, .prepare = drop_and_unload}};
   for (size_t i = 0; i < G_N_ELEMENTS(unloaders); i++) {
-    load();
+    load(2);
     atfork_foreach(note_plugin, NULL);
     atfork_id id = atfork_register(&unloaders[i]);
     in_child(fork, unloaders[i].parent == NULL ? ran_nowhere : child_passes);
@@ -105,9 +105,52 @@ static int count_and_unload(const struct atfork_info *info, void *counter) {
 static void test_dlclose_in_a_visitor(void) {
   int counter = 0;
   atfork_id id = atfork_register(&(struct atfork_hook){.priority = -1, .child = unload});
-  load();
+  load(2);
   g_assert_cmpint(atfork_foreach(count_and_unload, &counter), ==, 0);
   g_assert_cmpint(counter, ==, 1);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+}
+
+/* ---- dlclose waits for a fork under way, which calls the hook to its end ---- */
+
+static struct gate entered, leave;
+
+static void stay(void *unused) {
+  (void)unused;
+  gate_open(&entered);
+  gate_wait(&leave);
+}
+
+static void *fork_and_stay(void *unused) {
+  in_child(fork, ran_in_the_child);
+  return unused;
+}
+
+static void *unload_there(void *unused) {
+  unload(NULL);
+  return unused;
+}
+
+static int is_plugin(const struct atfork_info *info, void *unused) {
+  (void)unused;
+  return g_str_equal(info->hook.name, "plugin");
+}
+
+static void test_dlclose_waits(void) {
+  pthread_t forker, unloader;
+  gate_make(&entered);
+  gate_make(&leave);
+  load(1);
+  atfork_id id = atfork_register(&(struct atfork_hook){.priority = 1, .prepare = stay});
+  pthread_create(&forker, NULL, fork_and_stay, NULL);
+  gate_wait(&entered);
+  pthread_create(&unloader, NULL, unload_there, NULL);
+  /* It is no more shown, but waits. */
+  while (atfork_foreach(is_plugin, NULL) != 0) g_thread_yield();
+  for (int i = 0; i < 1000; i++) g_thread_yield();
+  gate_open(&leave);
+  pthread_join(forker, NULL);
+  pthread_join(unloader, NULL);
   g_assert_cmpint(atfork_unregister(id), ==, 0);
 }
 
@@ -165,6 +208,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/unload/dlclose", test_dlclose);
   g_test_add_func("/unload/dlclose-in-a-callback", test_dlclose_in_a_callback);
   g_test_add_func("/unload/dlclose-in-a-visitor", test_dlclose_in_a_visitor);
+  g_test_add_func("/unload/dlclose-waits", test_dlclose_waits);
   add_race("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
   g_test_add_func("/unload/exit", test_exit);
   g_test_add_func("/unload/library-stays", test_library_stays);

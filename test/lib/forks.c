@@ -37,7 +37,7 @@ const size_t ways_count = sizeof ways / sizeof ways[0];
 void (*coverage_dump)(void);
 
 void add_race(const char *path, void (*test)(void)) {
-#ifdef ATFORK_COVERAGE
+#ifdef ATFORK_TEST_SHORT
   (void)path;
   (void)test;
 #else
@@ -89,7 +89,7 @@ static bool is_under_valgrind(void) {
 
 #if defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 10, FORKS_BY_VFORK = true };
-#elif defined(__SANITIZE_ADDRESS__) || defined(ATFORK_COVERAGE)
+#elif defined(__SANITIZE_ADDRESS__) || defined(ATFORK_TEST_SHORT)
 enum { SANITIZED = 10, FORKS_BY_VFORK = false };
 #else
 enum { SANITIZED = 1, FORKS_BY_VFORK = false };
