@@ -3,6 +3,7 @@
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
+#include <unistd.h>
 
 #include "arena.h" /* the library's own, as are those that follow */
 #include "registry.h"

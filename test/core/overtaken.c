@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -617,7 +618,7 @@ static void run_case(void) {
 }
 
 static void test_case(gconstpointer of) {
-  which = GPOINTER_TO_SIZE(of);
+  which = (size_t)(uintptr_t)of;
   in_child(fork, run_case);
 }
 
@@ -628,6 +629,6 @@ int main(int argc, char **argv) {
   }
   g_test_init(&argc, &argv, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-    if (cases[i].run != clear || !pages_are_wiped) g_test_add_data_func(cases[i].path, GSIZE_TO_POINTER(i), test_case);
+    if (cases[i].run != clear || !pages_are_wiped) g_test_add_data_func(cases[i].path, (void *)(uintptr_t)i, test_case);
   return g_test_run();
 }
