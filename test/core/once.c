@@ -219,6 +219,7 @@ static void register_in_both(void) {
   child_check_int(generations->len, ==, 2);
   child_check_int(g_array_index(generations, uint64_t, 0), ==, 0);
   child_check_int(g_array_index(generations, uint64_t, 1), ==, 1);
+  g_array_free(generations, TRUE);
 }
 
 static void test_generation_of_a_hook(void) {
