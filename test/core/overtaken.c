@@ -150,6 +150,24 @@ static void lose_frame(void) {
   unregister();
 }
 
+/* ---- Frames of threads that are gone ---- */
+
+static void all_are_free(void) {
+  child_check_int(atfork_generation(), ==, 2);
+  for (int i = 0; i < FRAMES_PER_BLOCK; i++) child_check_int(atfork_state.frames.block.frames[i].thread, ==, 0);
+  child_check_int(atfork_state.frames.count, ==, 0);
+}
+
+static void fork_beside_a_walk(void) {
+  id = add();
+  have_other_walk();
+  in_child(fork, all_are_free);
+  in_child(fork_by_syscall, all_are_free);
+  let_other_leave();
+  join_other();
+  unregister();
+}
+
 /* ---- A walk that is only beginning, which may see the hook or not ---- */
 
 static bool is_beginning(const ucontext_t *context) {
@@ -584,11 +602,12 @@ static void clear(void) {
 
 /* ---- Each in a process of its own ---- */
 
-static const struct {
+static const struct test_case {
   const char *path;
   void (*run)(void);
 } cases[] = {
     {"/overtaken/frame", lose_frame},
+    {"/overtaken/frames-of-others", fork_beside_a_walk},
     {"/overtaken/beginning-walk", unregister_at_beginning},
     {"/overtaken/fork-while-unregistering", fork_while_unregistering},
     {"/overtaken/wait-in-handler", wait_in_handler},
@@ -608,17 +627,17 @@ static const struct {
     {"/overtaken/clearing", clear},
 };
 
-static size_t which;
+static const struct test_case *which;
 
 static void run_case(void) {
   gate_make(&entered);
   gate_make(&leave);
   child_check_int(atfork_generation(), ==, 1);
-  cases[which].run();
+  which->run();
 }
 
 static void test_case(gconstpointer of) {
-  which = (size_t)(uintptr_t)of;
+  which = of;
   in_child(fork, run_case);
 }
 
@@ -629,6 +648,6 @@ int main(int argc, char **argv) {
   }
   g_test_init(&argc, &argv, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-    if (cases[i].run != clear || !pages_are_wiped) g_test_add_data_func(cases[i].path, (void *)(uintptr_t)i, test_case);
+    if (cases[i].run != clear || !pages_are_wiped) g_test_add_data_func(cases[i].path, &cases[i], test_case);
   return g_test_run();
 }
