@@ -67,9 +67,13 @@ static int hooks(void) {
   return counter;
 }
 
-static atfork_id add(int priority) {
+static void check_alive(void *destroys) {
+  child_check_int(*(int *)destroys, ==, 0);
+}
+
+static atfork_id add(int priority, int *destroys) {
   atfork_id added = atfork_register(
-      &(struct atfork_hook){.priority = priority, .parent = nothing, .data = &destroyed, .destroy = count});
+      &(struct atfork_hook){.priority = priority, .parent = check_alive, .data = destroys, .destroy = count});
   child_check_int(added, !=, 0);
   return added;
 }
@@ -82,14 +86,13 @@ static void ran_again(void) {
 static void use_library(void) {
   atfork_poll();
   child_check_int(ran, ==, base != 0);
-  int before = hooks();
-  destroyed = 0;
-  atfork_id here = add(7);
-  child_check_int(hooks(), ==, before + 1);
+  int seen = hooks(), destroys = 0;
+  atfork_id here = add(7, &destroys);
+  child_check_int(hooks(), ==, seen + 1);
   child_check_int(atfork_unregister(here), ==, 0);
   child_check_int(atfork_unregister(here), ==, -1);
-  child_check_int(destroyed, ==, 1);
-  child_check_int(hooks(), ==, before);
+  child_check_int(destroys, ==, 1);
+  child_check_int(hooks(), ==, seen);
   in_child(fork, base != 0 ? ran_again : child_passes);
   unregister_all();
   child_check_int(hooks(), ==, 0);
@@ -106,18 +109,19 @@ static void have_none(void) {
 }
 static void have_some(void) {
   base = atfork_register_after_fork(count, &ran);
-  id = add(5);
+  id = add(5, &destroyed);
 }
 /* So many are dead that the next unregistration renews the table. */
 static void have_waste(void) {
+  static int destroys[67];
   atfork_id many[67];
   have_some();
-  for (int i = 0; i < 67; i++) many[i] = add(9);
+  for (int i = 0; i < 67; i++) many[i] = add(9, &destroys[i]);
   for (int i = 0; i < 66; i++) child_check_int(atfork_unregister(many[i]), ==, 0);
 }
 
 static void call_register(void) {
-  id = atfork_register(&(struct atfork_hook){.parent = nothing, .data = &destroyed, .destroy = count});
+  id = atfork_register(&(struct atfork_hook){.parent = nothing});
 }
 static void call_register_elsewhere(void) {
   id = atfork_register(&(struct atfork_hook){.priority = 3000, .parent = nothing});
@@ -136,6 +140,7 @@ static void expect_unregistered(void) {
   child_check_int(atfork_unregister(id), ==, -1);
   child_check_int(destroyed, ==, 1);
   child_check_int(hooks(), ==, before - 1);
+  in_child(fork, child_passes);
 }
 
 static char text[1024];
@@ -240,36 +245,44 @@ static const struct interruption {
   void (*call)(void);
   bool (*is_there)(const ucontext_t *context);
   void (*expect)(void);
+  int effect; /* how many more hooks there are by then */
 } interruptions[] = {
-    {"register, before all", have_some, call_register, is_free, expect_registered},
-    {"register, locked", have_some, call_register, is_locked, expect_registered},
-    {"register, locked without a table", have_none, call_register, is_locked, expect_registered},
-    {"register, planned", have_some, call_register, is_planned, expect_registered},
-    {"register, planned elsewhere", have_some, call_register_elsewhere, is_planned, expect_registered},
-    {"register, noted", have_some, call_register, is_noted, expect_registered},
-    {"register, stored", have_some, call_register, is_stored, expect_registered},
-    {"register, stored elsewhere", have_some, call_register_elsewhere, is_stored, expect_registered},
-    {"register, committed", have_some, call_register, is_committed, expect_registered},
-    {"register, first committed", have_none, call_register, is_committed, expect_registered},
-    {"register, first table", have_none, call_register, is_to_replace_table, expect_registered},
-    {"unregister, locked", have_some, call_unregister, is_locked, expect_unregistered},
-    {"unregister, counted", have_some, call_unregister, is_counted, expect_unregistered},
-    {"unregister, noted", have_some, call_unregister, is_noted, expect_unregistered},
-    {"unregister, stored", have_some, call_unregister, is_stored, expect_unregistered},
-    {"unregister, committed", have_some, call_unregister, is_committed, expect_unregistered},
-    {"unregister, to be cleared", have_some, call_unregister, is_to_be_cleared, expect_unregistered},
-    {"unregister, cleared", have_some, call_unregister, is_cleared, expect_unregistered},
-    {"unregister, renewing the table", have_waste, call_unregister, is_to_replace_table, expect_unregistered},
-    {"unregister, giving up the table", have_waste, call_unregister, is_to_outgrow_table, expect_unregistered},
-    {"lineage, shown", have_no_text, call_lineage, is_shown, expect_lineage},
-    {"seed, to be hashed", have_some, call_seed, is_to_be_hashed, expect_seed},
-    {"token, to be written", have_some, call_token, is_to_be_written, expect_token},
+    {"register, before all", have_some, call_register, is_free, expect_registered, 0},
+    {"register, locked", have_some, call_register, is_locked, expect_registered, 0},
+    {"register, locked without a table", have_none, call_register, is_locked, expect_registered, 0},
+    {"register, planned", have_some, call_register, is_planned, expect_registered, 0},
+    {"register, planned elsewhere", have_some, call_register_elsewhere, is_planned, expect_registered, 0},
+    {"register, noted", have_some, call_register, is_noted, expect_registered, 0},
+    {"register, stored", have_some, call_register, is_stored, expect_registered, 0},
+    {"register, stored elsewhere", have_some, call_register_elsewhere, is_stored, expect_registered, 0},
+    {"register, committed", have_some, call_register, is_committed, expect_registered, 1},
+    {"register, first committed", have_none, call_register, is_committed, expect_registered, 1},
+    {"register, first table", have_none, call_register, is_to_replace_table, expect_registered, 0},
+    {"unregister, locked", have_some, call_unregister, is_locked, expect_unregistered, 0},
+    {"unregister, counted", have_some, call_unregister, is_counted, expect_unregistered, 0},
+    {"unregister, noted", have_some, call_unregister, is_noted, expect_unregistered, 0},
+    {"unregister, stored", have_some, call_unregister, is_stored, expect_unregistered, 0},
+    {"unregister, committed", have_some, call_unregister, is_committed, expect_unregistered, -1},
+    {"unregister, to be cleared", have_some, call_unregister, is_to_be_cleared, expect_unregistered, -1},
+    {"unregister, cleared", have_some, call_unregister, is_cleared, expect_unregistered, -1},
+    {"unregister, renewing the table", have_waste, call_unregister, is_to_replace_table, expect_unregistered, -1},
+    {"unregister, giving up the table", have_waste, call_unregister, is_to_outgrow_table, expect_unregistered, -1},
+    {"lineage, shown", have_no_text, call_lineage, is_shown, expect_lineage, 0},
+    {"seed, to be hashed", have_some, call_seed, is_to_be_hashed, expect_seed, 0},
+    {"token, to be written", have_some, call_token, is_to_be_written, expect_token, 0},
 };
 
 /* ---- What is done there ---- */
 
+static const struct interruption *at;
 static pid_t (*way)(void);
 static bool continuing; /* in a child that goes on with the call */
+
+/* In a child: what was committed is there, and nothing else. */
+static void see_effect(void) {
+  child_check_int(hooks(), ==, before + at->effect);
+  use_library();
+}
 
 static void come_and_go(void) {
   atfork_id here = atfork_register(&(struct atfork_hook){.priority = 3000, .parent = nothing});
@@ -301,7 +314,7 @@ static void find_no_memory(void) {
 }
 
 static void fork_here(void) {
-  in_child(way, use_library);
+  in_child(way, see_effect);
 }
 
 static void fork_and_return(void) {
@@ -313,27 +326,29 @@ static void fork_and_return(void) {
 }
 
 /* In the parent the other thread may have to wait for what this one holds. */
-static struct gate child_ended;
+static struct gate to_other, child_ended;
 static pthread_t other;
 
-static void use_library_and_tell(void) {
-  use_library();
+static void see_effect_and_tell(void) {
+  see_effect();
   gate_open(&child_ended);
 }
 
+/* Not before pthread_create() is through: what a C library locks in there stays locked in a child that bypasses it. */
 static void *fork_there(void *unused) {
-  in_child(way, use_library_and_tell);
+  gate_wait(&to_other);
+  in_child(way, see_effect_and_tell);
   return unused;
 }
 
 static void have_another_thread_fork(void) {
   child_check_int(pthread_create(&other, NULL, fork_there, NULL), ==, 0);
+  gate_open(&to_other);
   gate_wait(&child_ended);
 }
 
 /* ---- Each at each place ---- */
 
-static const struct interruption *at;
 static void (*action)(void);
 
 static void interrupt_one(void) {
@@ -342,6 +357,7 @@ static void interrupt_one(void) {
   at->arrange();
   before = hooks();
   destroyed = 0;
+  gate_make(&to_other);
   gate_make(&child_ended);
   bool has_acted = interrupt(at->call, at->is_there, action);
   if (action == have_another_thread_fork) pthread_join(other, NULL);
