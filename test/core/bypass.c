@@ -159,6 +159,40 @@ static void test_lineage_of_a_bypassing_child(void) {
     if (ways[i].bypasses) in_child(ways[i].fork, lineage_is_by_pid);
 }
 
+/* ---- A child that is made inside a callback ---- */
+
+/* The fork around is not the one that made it. */
+static void is_its_parents_child(void) {
+  char lineage[64], tail[32];
+  g_snprintf(tail, sizeof tail, ".p%d", (int)getpid());
+  child_check_int(atfork_lineage(lineage, sizeof lineage), >, (int)strlen(tail));
+  child_check(strcmp(lineage + strlen(lineage) - strlen(tail), tail) == 0);
+  child_check_int(atfork_poll(), ==, 1);
+  child_check_int(ran, ==, 1);
+}
+
+static void make_child(void *way) {
+  ran = 0;
+  in_child(((const struct way *)way)->fork, is_its_parents_child);
+}
+
+static void check_inside(struct atfork_hook maker) {
+  for (size_t i = 0; i < ways_count; i++) {
+    if (!ways[i].bypasses) continue;
+    maker.data = (void *)(uintptr_t)&ways[i];
+    atfork_id id = atfork_register_after_fork(count, NULL);
+    atfork_id maker_id = atfork_register(&maker);
+    in_child(fork, child_passes);
+    g_assert_cmpint(atfork_unregister(maker_id), ==, 0);
+    g_assert_cmpint(atfork_unregister(id), ==, 0);
+  }
+}
+
+static void test_inside_a_callback(void) {
+  check_inside((struct atfork_hook){.prepare = make_child});
+  check_inside((struct atfork_hook){.parent = make_child});
+}
+
 /* ---- A child that never was looked at, with threads that were busy ---- */
 
 static void whole_api(void) {
@@ -258,6 +292,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/bypass/unseen-depth-counts-one", test_unseen_depth_counts_one);
   g_test_add_func("/bypass/unregistered-before-polling", test_unregistered_before_polling);
   g_test_add_func("/bypass/inside-a-visitor", test_inside_a_visitor);
+  g_test_add_func("/bypass/inside-a-callback", test_inside_a_callback);
   g_test_add_func("/bypass/lineage", test_lineage_of_a_bypassing_child);
   /* With ThreadSanitizer a bypassing child inherits its locks, and it takes the parent's threads for the child's. */
 #ifdef __SANITIZE_THREAD__
