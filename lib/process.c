@@ -23,7 +23,7 @@ static struct process *process(void) {
   return &atfork_state.process;
 }
 
-/* The identity in force.  Acquire pairs with the release in become(). */
+/* The identity in force.  Acquire pairs with the release in put_in_force(). */
 static struct identity *identity(void) {
   return &process()->identity[atomic_load_explicit(&process()->version, memory_order_acquire) & 1];
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a child inherits, together in one page, as each page that a child writes costs it a fault.  Each
- * member belongs to the file that it is named after; no other touches it.
+ * member belongs to the file that it is named after; no other touches it, but for process.c, which reads a frame's
+ * number.
  */
 #ifndef ATFORK_STATE_H
 #define ATFORK_STATE_H
@@ -19,7 +20,7 @@ enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 40 };
 struct identity {
   uint64_t generation;
   uint64_t process;          /* its pid, where the transient page is not wiped */
-  _Atomic uint64_t children; /* how many numbers are given to ordinary forks */
+  _Atomic uint64_t children; /* how many numbers are given, to ordinary forks and tokens */
   uint32_t length;           /* of the lineage, in bytes */
   char lineage[LINEAGE_MAX]; /* not terminated */
 };

@@ -9,7 +9,7 @@
 struct frame;
 
 struct thread {
-  struct frame *frame; /* the innermost fork under way in this thread; written by fork.c alone */
+  struct frame *frame; /* the innermost fork under way in this thread; written by frame.c alone */
   int updating;        /* this thread holds the lock; written by lock.c alone */
 };
 

@@ -18,7 +18,8 @@ struct transient {
   /* process.c: generation + 1 once this process has looked; stays 0 where the page is not wiped.  First, as
    * callers read it through atfork_mark(). */
   _Atomic uint64_t mark;
-  /* process.c: where the page is not wiped, the process that it is of; 0 while it is being cleared */
+  /* process.c: where the page is not wiped, the process that it is of, or the complement of that while it is being
+   * cleared */
   _Atomic uint64_t process;
   /* lock.c: the address of the owner's struct thread, or 0 */
   _Atomic uintptr_t owner;
