@@ -70,7 +70,7 @@ class End(ForkTest):
     def test_begins_again_in_the_same_process(self) -> None:
         program = os.environ.get("EMBED_PROGRAM")
         if program is None:
-            raise unittest.SkipTest("nothing to embed with")
+            raise unittest.SkipTest("there is no library of this interpreter to embed")
         run = subprocess.run([program], capture_output=True, text=True, timeout=60)
         self.assertEqual((["1 1"] * 3, "", 0), (run.stdout.splitlines(), run.stderr, run.returncode))
 
