@@ -156,8 +156,6 @@ static void bury(atfork_id id, struct slot slot, struct grave *grave) {
   } while (table != registry_table());
   if (table->live > 0) table->live--;
   if (++table->dead > table->live + PLENTY) atomic_store_explicit(&registry()->wasteful, true, memory_order_relaxed);
-  /* Release pairs with the load in registry_has_retired(). */
-  atomic_fetch_sub_explicit(&registry()->retired, 1, memory_order_release);
 }
 
 void registry_bury(atfork_id id, struct grave *grave) {
@@ -197,10 +195,9 @@ static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
   for (;;) {
     uint64_t sequence = sequence_now() + 1; /* before the table, as in try_add() */
     if (!table_find(registry_table(), id, slot) || retirement(*slot) != 0) return 0;
-    /* Before the commit: a walk that begins at this sequence must know that it has to look. */
-    atomic_fetch_add(&registry()->retired, 1);
+    /* When a handler's commit is in the way it has left this table behind, and counted in a copy. */
+    table_count_retired(slot->table, 1);
     if (commit(&slot_record(*slot)->retired, sequence << 1 | deferred, sequence)) return sequence;
-    atomic_fetch_sub(&registry()->retired, 1);
   }
 }
 
@@ -261,9 +258,9 @@ void registry_adopt(void) {
     count = 0;
     for (atfork_id id = 0; (id = table_search(table, id + 1, is_retired, NULL, &slot)) != 0; count++)
       atomic_fetch_or_explicit(&slot_record(slot)->retired, 1, memory_order_relaxed);
+    /* Counted anew, as another thread may have been about to change it. */
+    atomic_store_explicit(&table->retired, count, memory_order_release);
   } while (table != registry_table());
-  /* Counted anew, as another thread may have been about to change it. */
-  atomic_store(&registry()->retired, count);
 }
 
 /* ---- Collecting ---- */

@@ -33,10 +33,9 @@ static inline struct table *registry_table(void) {
   return atomic_load_explicit(&atfork_state.registry.table, memory_order_acquire);
 }
 
-/* Whether hooks are retired and not yet buried.  Acquire pairs with the release in bury(): who sees none sees them
- * buried. */
+/* Whether hooks are retired and not yet buried. */
 static inline bool registry_has_retired(void) {
-  return atomic_load_explicit(&atfork_state.registry.retired, memory_order_acquire) != 0;
+  return table_has_retired(registry_table());
 }
 
 /* Returns the id, or 0 when there is no memory. */

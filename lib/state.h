@@ -70,7 +70,6 @@ struct intent {
 
 struct registry {
   _Atomic(struct table *) table;
-  _Atomic uint64_t retired; /* how many hooks are unregistered but not yet buried */
   struct intent intent;
   _Atomic(struct table *) outgrown; /* tables that were replaced, and that a fork under way may be walking */
   _Atomic bool wasteful;            /* most of the table is dead */

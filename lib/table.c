@@ -77,6 +77,7 @@ void slot_bury(struct slot slot) {
                            memory_order_relaxed);
   atomic_store_explicit(&slot.chunk->sparse, true, memory_order_relaxed);
   slot_record(slot)->detail = NULL;
+  table_count_retired(slot.table, -1);
 }
 
 /* ---- Buckets ---- */
@@ -147,7 +148,7 @@ struct chunk *table_last_chunk(const struct table *table, unsigned bucket) {
 }
 
 /* From the end, as the last chunk has half of all. */
-bool table_find(const struct table *table, atfork_id id, struct slot *slot) {
+bool table_find(struct table *table, atfork_id id, struct slot *slot) {
   uint64_t sequence = id_sequence(id);
   struct chunk *chunk = table == NULL ? NULL : table_last_chunk(table, id_bucket(id));
   while (chunk != NULL && chunk_records(chunk)[0].sequence > sequence) chunk = chunk->previous;
@@ -167,9 +168,8 @@ static bool search_chunk(struct chunk *chunk, uint64_t after, bool (*wanted)(str
   return false;
 }
 
-atfork_id table_search(const struct table *table, atfork_id from,
-                       bool (*wanted)(struct slot slot, const void *argument), const void *argument,
-                       struct slot *slot) {
+atfork_id table_search(struct table *table, atfork_id from, bool (*wanted)(struct slot slot, const void *argument),
+                       const void *argument, struct slot *slot) {
   if (table == NULL) return 0;
   slot->table = table;
   for (int bucket = (int)id_bucket(from); (bucket = table_next_bucket(table, bucket)) < BUCKETS; bucket++) {
@@ -285,10 +285,11 @@ static bool copy_slot(struct table *to, unsigned bucket, size_t capacity, struct
   slot_write(place.slot, &contents);
   atomic_store_explicit(place.changed, place.value, memory_order_relaxed);
   to->live++;
+  if (contents.retired != 0) table_count_retired(to, 1);
   return true;
 }
 
-static bool copy_bucket(struct table *to, const struct table *from, unsigned bucket) {
+static bool copy_bucket(struct table *to, struct table *from, unsigned bucket) {
   struct chunk *chunk = table_first_chunk(from, bucket);
   size_t capacity = count_kept(chunk);
   if (capacity < FIRST_CAPACITY) capacity = FIRST_CAPACITY;

@@ -86,6 +86,7 @@ struct table {
   struct bitmap used;
   uint64_t live; /* hooks not buried, and buried: advice for collecting, not relied on */
   uint64_t dead;
+  word retired;          /* hooks that are retired and not yet buried; perhaps too high, never too low */
   struct detail *latest; /* the detail of the latest hook, in case the next one is alike */
   struct table *older;   /* in the list of outgrown tables */
   uint64_t outgrown_at;  /* the sequence from which on no walk begins here */
@@ -120,7 +121,7 @@ static inline atfork_id id_of(unsigned bucket, uint64_t sequence) {
 struct slot {
   struct chunk *chunk;
   size_t index;
-  const struct table *table; /* where it was found */
+  struct table *table; /* where it was found */
 };
 
 static inline void *const *chunk_data(const struct chunk *chunk) {
@@ -161,7 +162,7 @@ struct contents {
 void slot_write(struct slot slot, const struct contents *contents);
 void slot_read(struct slot slot, struct contents *contents);
 
-/* Makes the slot one that walks pass over without a look at its record. */
+/* Makes a retired slot one that walks pass over without a look at its record. */
 void slot_bury(struct slot slot);
 
 /* ---- Tables ---- */
@@ -177,6 +178,19 @@ void table_free(struct table *table);
 /* Keeps a copy; NULL when there is no memory. */
 struct detail *table_keep_detail(struct table *table, const struct detail *wanted);
 
+/*
+ * How many hooks are retired and not yet buried, for whoever holds the lock.  Added to before such a retirement is
+ * committed: a walk that begins at that sequence must know that it has to look.  Release pairs with the acquire in
+ * table_has_retired(): who sees none sees them buried.
+ */
+static inline void table_count_retired(struct table *table, int more) {
+  uint64_t count = atomic_load_explicit(&table->retired, memory_order_relaxed);
+  atomic_store_explicit(&table->retired, count + (uint64_t)more, memory_order_release);
+}
+static inline bool table_has_retired(const struct table *table) {
+  return table != NULL && atomic_load_explicit(&table->retired, memory_order_acquire) != 0;
+}
+
 /* The first bucket from `from` on, or the last down from it, that may have hooks; BUCKETS or -1 when there is none. */
 int table_next_bucket(const struct table *table, int from);
 int table_previous_bucket(const struct table *table, int from);
@@ -185,11 +199,11 @@ struct chunk *table_first_chunk(const struct table *table, unsigned bucket);
 struct chunk *table_last_chunk(const struct table *table, unsigned bucket);
 
 /* Finds a hook that is not buried. */
-bool table_find(const struct table *table, atfork_id id, struct slot *slot);
+bool table_find(struct table *table, atfork_id id, struct slot *slot);
 
 /* The first hook from `from` on that is not buried and `wanted`; its id, or 0. */
-atfork_id table_search(const struct table *table, atfork_id from,
-                       bool (*wanted)(struct slot slot, const void *argument), const void *argument, struct slot *slot);
+atfork_id table_search(struct table *table, atfork_id from, bool (*wanted)(struct slot slot, const void *argument),
+                       const void *argument, struct slot *slot);
 
 /*
  * Where the next hook of a priority goes, and the one word that puts it there.  Memory that this needs is

@@ -31,7 +31,7 @@ static bool stand_at(struct walk *walk, struct chunk *chunk) {
   if (!is_worth_it(walk)) return false;
   walk->callbacks = walk->phase == PHASES ? NULL : chunk_callbacks(chunk, walk->phase);
   walk->data = chunk_data(chunk);
-  walk->has_retired = registry_has_retired();
+  walk->has_retired = table_has_retired(walk->table);
   walk->sparse = walk->has_retired || atomic_load_explicit(&chunk->sparse, memory_order_relaxed);
   walk->refuses = walk->phase == PREPARE && atomic_load_explicit(&chunk->refuses, memory_order_relaxed);
   return true;

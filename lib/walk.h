@@ -25,7 +25,7 @@ struct walk {
   bool sparse;  /* some of them may be retired or buried: ask walk_takes_part() */
   bool refuses; /* some of them may have a try_prepare: ask walk_refuses() */
   /* Private. */
-  const struct table *table;
+  struct table *table;
   uint64_t sequence; /* the hooks are those not retired by then */
   uint64_t added;    /* and registered by then */
   enum phase phase;

@@ -97,7 +97,7 @@ static void use_library(void) {
   unregister_all();
   child_check_int(hooks(), ==, 0);
   /* But for what the interrupted call itself is about to retire. */
-  if (!atfork_thread.updating) child_check_int(atfork_state.registry.retired, ==, 0);
+  if (!atfork_thread.updating) child_check(!registry_has_retired());
 }
 
 /* ---- Calls ---- */
@@ -212,7 +212,7 @@ static bool is_committed(const ucontext_t *context) {
 }
 static bool is_counted(const ucontext_t *context) {
   (void)context;
-  return registry()->retired > 0;
+  return registry_has_retired();
 }
 static bool is_to_be_cleared(const ucontext_t *context) {
   return is_at(context, (void (*)(void))slot_bury);

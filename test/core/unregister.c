@@ -159,6 +159,63 @@ static void test_callbacks_call_everything(void) {
   unregister_all();
 }
 
+/* ---- A walk goes on where the hooks lay when it began, though they have been copied elsewhere since ---- */
+
+static struct gate unregistered, end_it, begun, go_on;
+static atfork_id late;
+
+static int unregister_late(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  g_assert_cmpint(atfork_unregister(late), ==, 0);
+  gate_open(&unregistered);
+  gate_wait(&end_it);
+  return 1;
+}
+
+static void *unregister_in_a_walk(void *unused) {
+  g_assert_cmpint(atfork_foreach(unregister_late, NULL), ==, 1);
+  return unused;
+}
+
+static int stay_at_the_first(const struct atfork_info *info, void *unused) {
+  (void)unused;
+  g_assert_cmpint(info->hook.priority, ==, 0);
+  gate_open(&begun);
+  gate_wait(&go_on);
+  return 0;
+}
+
+static void *walk_slowly(void *unused) {
+  g_assert_cmpint(atfork_foreach(stay_at_the_first, NULL), ==, 0);
+  return unused;
+}
+
+static void come_and_go(int count) {
+  for (int i = 0; i < count; i++) g_assert_cmpint(atfork_unregister(atfork_register_after_fork(nothing, NULL)), ==, 0);
+}
+
+static void test_a_walk_outlives_a_copy(void) {
+  pthread_t unregisterer, walker;
+  int destroyed = 0;
+  struct gate *gates[] = {&unregistered, &end_it, &begun, &go_on};
+  for (size_t i = 0; i < G_N_ELEMENTS(gates); i++) gate_make(gates[i]);
+  atfork_register_after_fork(nothing, NULL);
+  late = atfork_register(
+      &(struct atfork_hook){.priority = 10, .child = nothing, .data = &destroyed, .destroy = increment});
+  pthread_create(&unregisterer, NULL, unregister_in_a_walk, NULL);
+  gate_wait(&unregistered);
+  pthread_create(&walker, NULL, walk_slowly, NULL);
+  gate_wait(&begun);
+  come_and_go(1000);
+  gate_open(&end_it);
+  pthread_join(unregisterer, NULL);
+  g_assert_cmpint(destroyed, ==, 1);
+  gate_open(&go_on);
+  pthread_join(walker, NULL);
+  unregister_all();
+}
+
 /* ---- A hook that another thread was unregistering ends in the child too ---- */
 
 static int child_destroyed;
@@ -284,6 +341,7 @@ int main(int argc, char **argv) {
   add_race("/unregister/data-may-be-freed", test_data_may_be_freed);
   g_test_add_func("/unregister/callbacks-call-everything", test_callbacks_call_everything);
   g_test_add_func("/unregister/ends-in-the-child-too", test_ends_in_the_child_too);
+  g_test_add_func("/unregister/a-walk-outlives-a-copy", test_a_walk_outlives_a_copy);
   g_test_add_func("/unregister/does-not-wait-for-later-walks", test_does_not_wait_for_later_walks);
   g_test_add_func("/unregister/other-threads-walks-end-in-a-child", test_other_threads_walks_end_in_a_child);
   return g_test_run();
