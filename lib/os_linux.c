@@ -48,7 +48,7 @@ size_t os_page_size(void) {
 }
 
 size_t os_map_size(size_t size) {
-  size_t unit = size > HUGE_PAGE / 2 ? HUGE_PAGE : os_page_size();
+  size_t unit = size > HUGE_PAGE / 8 ? HUGE_PAGE : os_page_size();
   return (size + unit - 1) / unit * unit;
 }
 

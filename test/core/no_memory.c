@@ -249,7 +249,7 @@ static void grow(void) {
     refused++;
   }
   fails_at = 0;
-  child_check_int(refused, >, 8);
+  child_check_int(refused, >, 6);
   child_check_int(hooks(), ==, registered);
 }
 
