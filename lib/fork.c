@@ -33,12 +33,18 @@ void fork_end(struct frame *walk) {
 
 /* ---- Phases ---- */
 
+/* The loops over hooks have copies of what they need of a walk: no callback changes it, but no compiler can know. */
+
 /* Calls `parent` of the hooks where the walk stands, from index `i` on. */
 static void run_parents(const struct walk *walk, size_t i) {
-  for (; i < walk->end; i++) {
-    callback call = atomic_load_explicit(&walk->callbacks[i], memory_order_relaxed);
-    if (call == NULL || (walk->sparse && !walk_takes_part(walk, i))) continue;
-    call(walk->data[i]);
+  const _Atomic(callback) *const callbacks = walk->callbacks;
+  void *const *const data = walk->data;
+  const size_t end = walk->end;
+  const bool sparse = walk->sparse;
+  for (; i < end; i++) {
+    callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
+    if (call == NULL || (sparse && !walk_takes_part(walk, i))) continue;
+    call(data[i]);
   }
 }
 
@@ -68,13 +74,17 @@ static uint64_t passed_over(void) {
  * then, which that phase passed over, and which is prepared still.
  */
 static size_t run_children(const struct walk *walk, uint64_t mark) {
-  const _Atomic uint64_t *at = &transient()->mark;
+  const _Atomic uint64_t *const at = &transient()->mark;
+  const _Atomic(callback) *const callbacks = walk->callbacks;
+  void *const *const data = walk->data;
+  const size_t end = walk->end;
+  const bool sparse = walk->sparse;
   size_t count = 0;
-  for (size_t i = 0; i < walk->end; i++) {
-    callback call = atomic_load_explicit(&walk->callbacks[i], memory_order_relaxed);
-    if (call == NULL || (walk->sparse && !walk_takes_part(walk, i))) continue;
+  for (size_t i = 0; i < end; i++) {
+    callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
+    if (call == NULL || (sparse && !walk_takes_part(walk, i))) continue;
     if (is_over(at, mark) && !walk_is_retired(walk, i, passed_over())) continue;
-    call(walk->data[i]);
+    call(data[i]);
     count++;
   }
   return count;
@@ -108,24 +118,39 @@ static void take_back(struct walk walk, size_t i) {
   while (walk_forward(&walk)) run_parents(&walk, 0);
 }
 
-/* Calls `prepare` or `try_prepare`; false for "not now". */
-static bool prepare_one(const struct walk *walk, size_t i) {
-  callback call = atomic_load_explicit(&walk->callbacks[i], memory_order_relaxed);
-  if (call == NULL || (walk->sparse && !walk_takes_part(walk, i))) return true;
+/* The same of one hook, where some have no part in this fork, or a try_prepare; false for "not now". */
+static bool prepare_carefully(const struct walk *walk, size_t i, callback call) {
+  if (walk->sparse && !walk_takes_part(walk, i)) return true;
   if (walk->refuses && walk_refuses(walk, i)) return ((try_callback)(any_callback)call)(walk->data[i]) == 0;
   call(walk->data[i]);
   return true;
+}
+
+/* Calls `prepare` or `try_prepare` of the hooks where the walk stands, from the last on; returns the index of the one
+ * that says "not now", or the end. */
+static size_t run_prepares(const struct walk *walk) {
+  const _Atomic(callback) *const callbacks = walk->callbacks;
+  void *const *const data = walk->data;
+  const bool careful = walk->sparse || walk->refuses;
+  for (size_t i = walk->end; i-- > 0;) {
+    callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
+    if (call == NULL) continue;
+    if (!careful)
+      call(data[i]);
+    else if (!prepare_carefully(walk, i, call))
+      return i;
+  }
+  return walk->end;
 }
 
 static bool try_to_prepare(uint64_t sequence) {
   struct walk walk;
   walk_end(&walk, sequence, PREPARE);
   while (walk_backward(&walk)) {
-    for (size_t i = walk.end; i-- > 0;) {
-      if (prepare_one(&walk, i)) continue;
-      take_back(walk, i);
-      return false;
-    }
+    size_t refused = run_prepares(&walk);
+    if (refused == walk.end) continue;
+    take_back(walk, refused);
+    return false;
   }
   return true;
 }
