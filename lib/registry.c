@@ -147,11 +147,11 @@ atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t gener
 static void bury(atfork_id id, struct slot slot, struct grave *grave) {
   callback destroy = slot_record(slot)->detail->destroy;
   /* Data lies elsewhere, and is looked at only for this. */
-  *grave = (struct grave){id, destroy, destroy == NULL ? NULL : chunk_data(slot.chunk)[slot.index]};
+  *grave = (struct grave){id, destroy, destroy == NULL ? NULL : *chunk_arrays(slot.chunk, slot.index).data};
   struct table *table;
   do {
     table = registry_table();
-    if (table == slot.table || table_find(table, id, &slot)) slot_bury(slot);
+    if (table == slot.chunk->table || table_find(table, id, &slot)) slot_bury(slot);
     atomic_signal_fence(memory_order_seq_cst);
   } while (table != registry_table());
   if (table->live > 0) table->live--;
@@ -196,7 +196,7 @@ static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
     uint64_t sequence = sequence_now() + 1; /* before the table, as in try_add() */
     if (!table_find(registry_table(), id, slot) || retirement(*slot) != 0) return 0;
     /* When a handler's commit is in the way it has left this table behind, and counted in a copy. */
-    table_count_retired(slot->table, 1);
+    table_count_retired(slot->chunk->table, 1);
     if (commit(&slot_record(*slot)->retired, sequence << 1 | deferred, sequence)) return sequence;
   }
 }

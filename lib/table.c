@@ -11,21 +11,21 @@ _Static_assert(sizeof(struct chunk) % sizeof(uint64_t) == 0, "records are aligne
 
 /*
  * Sequences strictly increase, so slots that are n apart differ by n at the least: that bounds where one can be from
- * either end, and leaves one place where hooks were registered without a pause.  A chunk comes in sight with its first
- * hook, so it is never empty.
+ * either end, and leaves one place where hooks were registered without a pause: with one before it, the lowest is the
+ * place still, so that is looked at first.  A chunk comes in sight with its first hook, so it is never empty.
  */
 size_t chunk_count_until(struct chunk *chunk, uint64_t sequence) {
-  const struct record *records = chunk_records(chunk);
   size_t used = chunk_used(chunk);
-  if (records[0].sequence > sequence) return 0;
-  uint64_t after_first = sequence - records[0].sequence;
-  if (records[used - 1].sequence <= sequence) return used;
-  uint64_t before_last = records[used - 1].sequence - sequence;
-  size_t high = after_first < used - 1 ? (size_t)after_first + 1 : used - 1;
-  size_t low = before_last < used ? used - (size_t)before_last : 1;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (records[middle].sequence <= sequence)
+  uint64_t first = chunk->first;
+  if (first > sequence) return 0;
+  const struct chunk *next = word_pointer(&chunk->next);
+  if (next != NULL && next->first <= sequence) return used;
+  uint64_t last = chunk_record(chunk, used - 1)->sequence;
+  if (last <= sequence) return used;
+  size_t high = sequence - first < used - 1 ? (size_t)(sequence - first) + 1 : used - 1;
+  size_t low = last - sequence < used ? used - (size_t)(last - sequence) : 1;
+  for (size_t middle = low; low < high; middle = low + (high - low) / 2) {
+    if (chunk_record(chunk, middle)->sequence <= sequence)
       low = middle + 1;
     else
       high = middle;
@@ -37,47 +37,52 @@ size_t chunk_count_until(struct chunk *chunk, uint64_t sequence) {
  * Relaxed, all of it: the commit that puts the slot in sight is a release.  Fresh memory is zero, and stays untouched
  * where that is what it is to hold.
  */
-static void write_callback(struct slot slot, enum phase phase, callback call) {
-  _Atomic bool *has = &slot.chunk->has[phase];
+static void write_callback(struct chunk *chunk, enum phase phase, _Atomic(callback) *at, callback call) {
+  _Atomic bool *has = &chunk->has[phase];
   if (!atomic_load_explicit(has, memory_order_relaxed)) {
     if (call == NULL) return;
     atomic_store_explicit(has, true, memory_order_relaxed);
   }
-  atomic_store_explicit(&chunk_callbacks(slot.chunk, phase)[slot.index], call, memory_order_relaxed);
+  atomic_store_explicit(at, call, memory_order_relaxed);
 }
 
 void slot_write(struct slot slot, const struct contents *contents) {
-  struct record *record = slot_record(slot);
-  record->sequence = contents->sequence;
-  atomic_store_explicit(&record->retired, contents->retired, memory_order_relaxed);
-  record->detail = contents->detail;
-  ((void **)(slot.chunk + 1))[slot.index] = contents->data;
-  write_callback(slot, PREPARE, contents->callbacks[PREPARE]);
-  write_callback(slot, PARENT, contents->callbacks[PARENT]);
-  write_callback(slot, CHILD, contents->callbacks[CHILD]);
+  struct arrays at = chunk_arrays(slot.chunk, slot.index);
+  *at.data = contents->data;
+  write_callback(slot.chunk, PREPARE, at.callbacks[PREPARE], contents->callbacks[PREPARE]);
+  write_callback(slot.chunk, PARENT, at.callbacks[PARENT], contents->callbacks[PARENT]);
+  write_callback(slot.chunk, CHILD, at.callbacks[CHILD], contents->callbacks[CHILD]);
+  at.records->sequence = contents->sequence;
+  atomic_store_explicit(&at.records->retired, contents->retired, memory_order_relaxed);
+  at.records->detail = contents->detail;
+  if (slot.index == 0) slot.chunk->first = contents->sequence;
   if (contents->detail->refuses) atomic_store_explicit(&slot.chunk->refuses, true, memory_order_relaxed);
 }
 
-static callback read_callback(struct slot slot, enum phase phase) {
-  if (!atomic_load_explicit(&slot.chunk->has[phase], memory_order_relaxed)) return NULL;
-  return atomic_load_explicit(&chunk_callbacks(slot.chunk, phase)[slot.index], memory_order_relaxed);
+static callback read_callback(const struct chunk *chunk, enum phase phase, const _Atomic(callback) *at) {
+  if (!atomic_load_explicit(&chunk->has[phase], memory_order_relaxed)) return NULL;
+  return atomic_load_explicit(at, memory_order_relaxed);
 }
 
 void slot_read(struct slot slot, struct contents *contents) {
-  const struct record *record = slot_record(slot);
-  contents->data = chunk_data(slot.chunk)[slot.index];
-  for (enum phase phase = PREPARE; phase < PHASES; phase++) contents->callbacks[phase] = read_callback(slot, phase);
-  contents->sequence = record->sequence;
-  contents->retired = atomic_load_explicit(&record->retired, memory_order_relaxed);
-  contents->detail = record->detail;
+  struct arrays at = chunk_arrays(slot.chunk, slot.index);
+  contents->data = *at.data;
+  contents->callbacks[PREPARE] = read_callback(slot.chunk, PREPARE, at.callbacks[PREPARE]);
+  contents->callbacks[PARENT] = read_callback(slot.chunk, PARENT, at.callbacks[PARENT]);
+  contents->callbacks[CHILD] = read_callback(slot.chunk, CHILD, at.callbacks[CHILD]);
+  contents->sequence = at.records->sequence;
+  contents->retired = atomic_load_explicit(&at.records->retired, memory_order_relaxed);
+  contents->detail = at.records->detail;
 }
 
 void slot_bury(struct slot slot) {
-  atomic_fetch_or_explicit(&chunk_dead(slot.chunk)[slot.index / 64], UINT64_C(1) << slot.index % 64,
-                           memory_order_relaxed);
+  /* Only the lock's holder writes it, and a signal handler inside an update works on a copy. */
+  word *dead = &chunk_dead(slot.chunk)[slot.index / 64];
+  uint64_t others = atomic_load_explicit(dead, memory_order_relaxed);
+  atomic_store_explicit(dead, others | UINT64_C(1) << slot.index % 64, memory_order_relaxed);
   atomic_store_explicit(&slot.chunk->sparse, true, memory_order_relaxed);
   slot_record(slot)->detail = NULL;
-  table_count_retired(slot.table, -1);
+  table_count_retired(slot.chunk->table, -1);
 }
 
 /* ---- Buckets ---- */
@@ -148,12 +153,12 @@ struct chunk *table_last_chunk(const struct table *table, unsigned bucket) {
 }
 
 /* From the end, as the last chunk has half of all. */
-bool table_find(struct table *table, atfork_id id, struct slot *slot) {
+bool table_find(const struct table *table, atfork_id id, struct slot *slot) {
   uint64_t sequence = id_sequence(id);
   struct chunk *chunk = table == NULL ? NULL : table_last_chunk(table, id_bucket(id));
-  while (chunk != NULL && chunk_records(chunk)[0].sequence > sequence) chunk = chunk->previous;
+  while (chunk != NULL && chunk->first > sequence) chunk = chunk->previous;
   if (chunk == NULL) return false;
-  *slot = (struct slot){chunk, chunk_count_until(chunk, sequence) - 1, table};
+  *slot = (struct slot){chunk, chunk_count_until(chunk, sequence) - 1};
   return slot_record(*slot)->sequence == sequence && slot_record(*slot)->detail != NULL;
 }
 
@@ -168,10 +173,10 @@ static bool search_chunk(struct chunk *chunk, uint64_t after, bool (*wanted)(str
   return false;
 }
 
-atfork_id table_search(struct table *table, atfork_id from, bool (*wanted)(struct slot slot, const void *argument),
-                       const void *argument, struct slot *slot) {
+atfork_id table_search(const struct table *table, atfork_id from,
+                       bool (*wanted)(struct slot slot, const void *argument), const void *argument,
+                       struct slot *slot) {
   if (table == NULL) return 0;
-  slot->table = table;
   for (int bucket = (int)id_bucket(from); (bucket = table_next_bucket(table, bucket)) < BUCKETS; bucket++) {
     uint64_t after = id_of((unsigned)bucket, 0) < from ? id_sequence(from) - 1 : 0;
     struct chunk *chunk = table_first_chunk(table, (unsigned)bucket);
@@ -196,12 +201,14 @@ void table_free(struct table *table) {
 }
 
 static struct chunk *chunk_new(struct table *table, size_t capacity, struct chunk *previous) {
-  const size_t of_a_hook = (1 + (size_t)PHASES) * sizeof(void *) + sizeof(struct record);
-  if (capacity > SIZE_MAX / of_a_hook / 2) return NULL;
+  if (capacity > SIZE_MAX / HOOK_SIZE / 2) return NULL;
+  if (capacity > BLOCK) capacity = (capacity + BLOCK - 1) / BLOCK * BLOCK;
   const size_t dead = (capacity + 63) / 64 * sizeof(word);
-  struct chunk *chunk = arena_take(&table->arena, sizeof *chunk + of_a_hook * capacity + dead);
+  struct chunk *chunk = arena_take(&table->arena, sizeof *chunk + HOOK_SIZE * capacity + dead);
   if (chunk == NULL) return NULL;
+  chunk->table = table;
   chunk->capacity = capacity;
+  chunk->stride = capacity < BLOCK ? capacity : BLOCK;
   chunk->previous = previous;
   atomic_store_explicit(&chunk->last, word_of(chunk), memory_order_relaxed);
   return chunk;
@@ -209,7 +216,7 @@ static struct chunk *chunk_new(struct table *table, size_t capacity, struct chun
 
 static bool details_are_alike(const struct detail *a, const struct detail *b) {
   return a->destroy == b->destroy && a->dso == b->dso && a->generation == b->generation && a->refuses == b->refuses &&
-         strcmp(a->name, b->name) == 0;
+         a->name[0] == b->name[0] && (a->name[0] == '\0' || strcmp(a->name, b->name) == 0);
 }
 
 struct detail *table_keep_detail(struct table *table, const struct detail *wanted) {
@@ -229,7 +236,7 @@ static bool place_in_new_chunk(struct table *table, struct place *place, size_t 
   struct chunk *chunk = chunk_new(table, capacity, previous);
   if (chunk == NULL) return false;
   atomic_store_explicit(&chunk->used, 1, memory_order_relaxed);
-  *place = (struct place){{chunk, 0, table}, changed, word_of(chunk)};
+  *place = (struct place){{chunk, 0}, changed, word_of(chunk)};
   return true;
 }
 
@@ -258,7 +265,7 @@ static bool find_place(struct table *table, unsigned bucket, size_t first_capaci
   if (word_pointer(&first->last) != last) atomic_store_explicit(&first->last, word_of(last), memory_order_release);
   size_t used = chunk_used(last);
   if (used == last->capacity) return place_in_new_chunk(table, place, 2 * last->capacity, last, &last->next);
-  *place = (struct place){{last, used, table}, &last->used, used + 1};
+  *place = (struct place){{last, used}, &last->used, used + 1};
   return true;
 }
 
@@ -271,32 +278,45 @@ bool table_find_place(struct table *table, unsigned bucket, struct place *place)
 static size_t count_kept(struct chunk *chunk) {
   size_t count = 0;
   for (; chunk != NULL; chunk = word_pointer(&chunk->next))
-    for (size_t i = 0; i < chunk_used(chunk); i++) count += chunk_records(chunk)[i].detail != NULL;
+    for (size_t i = 0; i < chunk_used(chunk); i++) count += chunk_record(chunk, i)->detail != NULL;
   return count;
 }
 
-/* Copies a hook into a table that nobody else sees yet. */
-static bool copy_slot(struct table *to, unsigned bucket, size_t capacity, struct slot slot) {
-  struct contents contents;
-  struct place place;
-  slot_read(slot, &contents);
-  contents.detail = table_keep_detail(to, contents.detail);
-  if (contents.detail == NULL || !find_place(to, bucket, capacity, &place)) return false;
-  slot_write(place.slot, &contents);
-  atomic_store_explicit(place.changed, place.value, memory_order_relaxed);
-  to->live++;
-  if (contents.retired != 0) table_count_retired(to, 1);
+/*
+ * Copies what is not buried behind the first `*at` hooks of a chunk that nobody else sees yet.  A detail is looked for
+ * once for all hooks in a row that share it.
+ */
+static bool copy_chunk(struct table *table, struct chunk *to, size_t *at, struct chunk *from) {
+  const struct detail *shared = NULL;
+  struct detail *kept = NULL;
+  for (size_t i = 0, used = chunk_used(from); i < used; i++) {
+    struct contents contents;
+    if (chunk_record(from, i)->detail == NULL) continue;
+    slot_read((struct slot){from, i}, &contents);
+    if (contents.detail != shared) {
+      shared = contents.detail;
+      kept = table_keep_detail(table, shared);
+      if (kept == NULL) return false;
+    }
+    contents.detail = kept;
+    if (contents.retired != 0) table_count_retired(table, 1);
+    slot_write((struct slot){to, (*at)++}, &contents);
+  }
   return true;
 }
 
-static bool copy_bucket(struct table *to, struct table *from, unsigned bucket) {
+static bool copy_bucket(struct table *to, const struct table *from, unsigned bucket) {
   struct chunk *chunk = table_first_chunk(from, bucket);
-  size_t capacity = count_kept(chunk);
-  if (capacity < FIRST_CAPACITY) capacity = FIRST_CAPACITY;
+  size_t count = count_kept(chunk);
+  struct place place;
+  if (count == 0) return true;
+  if (!find_place(to, bucket, count < FIRST_CAPACITY ? FIRST_CAPACITY : count, &place)) return false;
+  atomic_store_explicit(place.changed, place.value, memory_order_relaxed);
+  size_t copied = 0;
   for (; chunk != NULL; chunk = word_pointer(&chunk->next))
-    for (size_t i = 0; i < chunk_used(chunk); i++)
-      if (chunk_records(chunk)[i].detail != NULL && !copy_slot(to, bucket, capacity, (struct slot){chunk, i, from}))
-        return false;
+    if (!copy_chunk(to, place.slot.chunk, &copied, chunk)) return false;
+  atomic_store_explicit(&place.slot.chunk->used, copied, memory_order_relaxed);
+  to->live += copied;
   return true;
 }
 

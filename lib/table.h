@@ -6,8 +6,7 @@
  * moves nor grows, so nothing is copied while hooks come and go; all of a table lies in one arena.
  *
  * What dispatch walks is dense: for each phase an array of callbacks, and one of data for all of them.  What it does
- * not walk lies aside, in records.  A chunk that has no callback for a phase has no memory for it either: such an array
- * is never written, and so the kernel gives it no pages, and copies none for a child.
+ * not walk lies aside, in records.  An array of callbacks that has none is never written, nor looked at.
  */
 #ifndef ATFORK_TABLE_H
 #define ATFORK_TABLE_H
@@ -30,6 +29,7 @@ enum phase { PREPARE, PARENT, CHILD, PHASES };
 enum {
   SEQUENCE_BITS = 48,
   FIRST_CAPACITY = 8, /* hooks in the first chunk of a priority */
+  BLOCK = 4096,       /* hooks whose arrays lie together, at most */
   FAN = 256,          /* 65,536 priorities are reached in two steps */
   BUCKETS = FAN * FAN,
 };
@@ -55,20 +55,26 @@ struct record {
 };
 
 /*
- * The header of `capacity` hooks; arrays of that length follow: data, the callbacks of each phase, records, and a bit
- * for each hook that is buried, so that a walk need not look at its record.  Slots at `used` and above belong to the
- * update under way.
+ * The header of `capacity` hooks.  Blocks of `stride` hooks each follow, so that memory is used in the order in which
+ * hooks come, and not all over a large chunk: arrays of data, of the callbacks of each phase, and of records.  Behind
+ * them a bit for each hook that is buried, so that a walk need not look at its record.  Slots at `used` and above
+ * belong to the update under way.
  */
 struct chunk {
+  struct table *table; /* that it is of */
+  uint64_t first;      /* the sequence of its first hook */
   word used;
   word next; /* a chunk of the same priority, with later hooks */
   struct chunk *previous;
   word last; /* in the first chunk of a priority: one near the end, to find that quickly */
   size_t capacity;
+  size_t stride;            /* the length of a block */
   _Atomic bool has[PHASES]; /* some hook here has, or nearly had, this callback */
   _Atomic bool refuses;     /* some hook here has a try_prepare */
   _Atomic bool sparse;      /* some hook here is buried */
 };
+
+enum { HOOK_SIZE = (1 + PHASES) * sizeof(void *) + sizeof(struct record) };
 
 /* Which of FAN pointers may not be NULL, so that a walk need not look at all. */
 struct bitmap {
@@ -121,26 +127,36 @@ static inline atfork_id id_of(unsigned bucket, uint64_t sequence) {
 struct slot {
   struct chunk *chunk;
   size_t index;
-  struct table *table; /* where it was found */
 };
 
-static inline void *const *chunk_data(const struct chunk *chunk) {
-  return (void *const *)(chunk + 1);
+/* Where a hook lies in the arrays of its block; those behind it in the block follow. */
+struct arrays {
+  void **data;
+  _Atomic(callback) *callbacks[PHASES];
+  struct record *records;
+};
+static inline struct arrays chunk_arrays(struct chunk *chunk, size_t i) {
+  const size_t stride = chunk->stride;
+  void **block = (void **)((char *)(chunk + 1) + i / BLOCK * BLOCK * HOOK_SIZE);
+  void **data = block + i % BLOCK;
+  return (struct arrays){
+      .data = data,
+      .callbacks = {(_Atomic(callback) *)(data + stride), (_Atomic(callback) *)(data + 2 * stride),
+                    (_Atomic(callback) *)(data + 3 * stride)},
+      .records = (struct record *)(block + 4 * stride) + i % BLOCK,
+  };
 }
-static inline _Atomic(callback) *chunk_callbacks(struct chunk *chunk, enum phase phase) {
-  return (_Atomic(callback) *)((void **)(chunk + 1) + (1 + (size_t)phase) * chunk->capacity);
-}
-static inline struct record *chunk_records(struct chunk *chunk) {
-  return (struct record *)((void **)(chunk + 1) + (1 + (size_t)PHASES) * chunk->capacity);
+static inline struct record *chunk_record(struct chunk *chunk, size_t i) {
+  return chunk_arrays(chunk, i).records;
 }
 static inline word *chunk_dead(struct chunk *chunk) {
-  return (word *)(chunk_records(chunk) + chunk->capacity);
+  return (word *)((char *)(chunk + 1) + chunk->capacity * HOOK_SIZE);
 }
 static inline size_t chunk_used(const struct chunk *chunk) {
   return (size_t)atomic_load_explicit(&chunk->used, memory_order_acquire);
 }
 static inline struct record *slot_record(struct slot slot) {
-  return &chunk_records(slot.chunk)[slot.index];
+  return chunk_record(slot.chunk, slot.index);
 }
 static inline bool slot_is_dead(struct slot slot) {
   return (atomic_load_explicit(&chunk_dead(slot.chunk)[slot.index / 64], memory_order_relaxed) >> slot.index % 64 &
@@ -199,11 +215,11 @@ struct chunk *table_first_chunk(const struct table *table, unsigned bucket);
 struct chunk *table_last_chunk(const struct table *table, unsigned bucket);
 
 /* Finds a hook that is not buried. */
-bool table_find(struct table *table, atfork_id id, struct slot *slot);
+bool table_find(const struct table *table, atfork_id id, struct slot *slot);
 
 /* The first hook from `from` on that is not buried and `wanted`; its id, or 0. */
-atfork_id table_search(struct table *table, atfork_id from, bool (*wanted)(struct slot slot, const void *argument),
-                       const void *argument, struct slot *slot);
+atfork_id table_search(const struct table *table, atfork_id from,
+                       bool (*wanted)(struct slot slot, const void *argument), const void *argument, struct slot *slot);
 
 /*
  * Where the next hook of a priority goes, and the one word that puts it there.  Memory that this needs is

@@ -18,19 +18,27 @@ void walk_end(struct walk *walk, uint64_t sequence, enum phase phase) {
   start(walk, sequence, phase, BUCKETS);
 }
 
+/* Stands at the block that begins there. */
+static bool stand_at(struct walk *walk, size_t first) {
+  walk->first = first;
+  walk->end = walk->count - first < BLOCK ? walk->count - first : BLOCK;
+  struct arrays arrays = chunk_arrays(walk->chunk, first);
+  walk->callbacks = walk->phase == PHASES ? NULL : arrays.callbacks[walk->phase];
+  walk->data = arrays.data;
+  return true;
+}
+
 /* The acquire that read `used` shows the flags as they were when the last of these hooks was added. */
 static bool is_worth_it(const struct walk *walk) {
-  if (walk->end == 0 || walk->phase == PHASES) return walk->end > 0;
+  if (walk->count == 0 || walk->phase == PHASES) return walk->count > 0;
   return atomic_load_explicit(&walk->chunk->has[walk->phase], memory_order_relaxed);
 }
 
-/* Stands at a chunk, if it has hooks for this walk. */
-static bool stand_at(struct walk *walk, struct chunk *chunk) {
+/* False if the chunk has no hooks for this walk. */
+static bool enter(struct walk *walk, struct chunk *chunk) {
   walk->chunk = chunk;
-  walk->end = chunk_count_until(chunk, walk->added);
+  walk->count = chunk_count_until(chunk, walk->added);
   if (!is_worth_it(walk)) return false;
-  walk->callbacks = walk->phase == PHASES ? NULL : chunk_callbacks(chunk, walk->phase);
-  walk->data = chunk_data(chunk);
   walk->has_retired = table_has_retired(walk->table);
   walk->sparse = walk->has_retired || atomic_load_explicit(&chunk->sparse, memory_order_relaxed);
   walk->refuses = walk->phase == PREPARE && atomic_load_explicit(&chunk->refuses, memory_order_relaxed);
@@ -52,14 +60,16 @@ static struct chunk *previous_chunk(struct walk *walk) {
 }
 
 bool walk_forward(struct walk *walk) {
+  if (walk->chunk != NULL && walk->first + BLOCK < walk->count) return stand_at(walk, walk->first + BLOCK);
   for (struct chunk *chunk; walk->table != NULL && (chunk = next_chunk(walk)) != NULL;)
-    if (stand_at(walk, chunk)) return true;
+    if (enter(walk, chunk)) return stand_at(walk, 0);
   return false;
 }
 
 bool walk_backward(struct walk *walk) {
+  if (walk->first > 0) return stand_at(walk, walk->first - BLOCK);
   for (struct chunk *chunk; walk->table != NULL && (chunk = previous_chunk(walk)) != NULL;)
-    if (stand_at(walk, chunk)) return true;
+    if (enter(walk, chunk)) return stand_at(walk, (walk->count - 1) / BLOCK * BLOCK);
   return false;
 }
 
@@ -70,16 +80,16 @@ void walk_only(struct walk *walk, uint64_t added) {
 /* Where the chunk has no such callback, the array is zero. */
 void walk_go_on(struct walk *walk, enum phase phase) {
   walk->phase = phase;
-  walk->callbacks = chunk_callbacks(walk->chunk, phase);
+  walk->callbacks = chunk_arrays(walk->chunk, walk->first).callbacks[phase];
 }
 
 bool walk_refuses(const struct walk *walk, size_t i) {
-  return chunk_records(walk->chunk)[i].detail->refuses;
+  return chunk_record(walk->chunk, walk->first + i)->detail->refuses;
 }
 
 void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
   struct contents hook;
-  slot_read((struct slot){walk->chunk, i, walk->table}, &hook);
+  slot_read((struct slot){walk->chunk, walk->first + i}, &hook);
   const struct detail *detail = hook.detail;
   assert(detail != NULL); /* what takes part is not buried */
   *info = (struct atfork_info){

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A walk over the hooks in run order, or against it, a chunk at a time:
+ * A walk over the hooks in run order, or against it, a block of a chunk at a time:
  *
  *   walk_begin(&walk, sequence, CHILD);
  *   while (walk_forward(&walk))
@@ -18,19 +18,20 @@
 #include "table.h"
 
 struct walk {
-  /* The first `end` hooks of a chunk. */
-  size_t end;
+  size_t end;                         /* so many hooks */
   const _Atomic(callback) *callbacks; /* of the walk's phase */
   void *const *data;
   bool sparse;  /* some of them may be retired or buried: ask walk_takes_part() */
   bool refuses; /* some of them may have a try_prepare: ask walk_refuses() */
   /* Private. */
-  struct table *table;
+  const struct table *table;
   uint64_t sequence; /* the hooks are those not retired by then */
   uint64_t added;    /* and registered by then */
   enum phase phase;
   int bucket;
   struct chunk *chunk;
+  size_t count; /* of its hooks */
+  size_t first; /* of the block that the walk stands at */
   bool has_retired;
 };
 
@@ -48,13 +49,13 @@ void walk_go_on(struct walk *walk, enum phase phase);
 
 /* The hook at index `i` < walk->end: whether it was retired at or before `sequence`. */
 static inline bool walk_is_retired(const struct walk *walk, size_t i, uint64_t sequence) {
-  uint64_t retired = atomic_load_explicit(&chunk_records(walk->chunk)[i].retired, memory_order_relaxed);
+  uint64_t retired = atomic_load_explicit(&chunk_record(walk->chunk, walk->first + i)->retired, memory_order_relaxed);
   return retired != 0 && retired >> 1 <= sequence;
 }
 
 /* What is buried was retired before; that it is is seen without its record. */
 static inline bool walk_takes_part(const struct walk *walk, size_t i) {
-  if (slot_is_dead((struct slot){walk->chunk, i, walk->table})) return false;
+  if (slot_is_dead((struct slot){walk->chunk, walk->first + i})) return false;
   return !walk->has_retired || !walk_is_retired(walk, i, walk->sequence);
 }
 

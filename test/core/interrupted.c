@@ -363,6 +363,7 @@ static void interrupt_one(void) {
   if (action == have_another_thread_fork) pthread_join(other, NULL);
   child_check(has_acted);
   at->expect();
+  child_check(!registry_has_retired());
   if (continuing) use_library();
 }
 

@@ -111,6 +111,46 @@ static void test_after_many_unregistrations(void) {
   expect_order("zabc");
 }
 
+/* So many that the arrays of a chunk come in several blocks: each counts, and knows its place. */
+enum { MANY = 20000 };
+static long prepared, parented, childed;
+
+static void prepare_backwards(void *place) {
+  child_check_int(--prepared, ==, (intptr_t)place);
+}
+static void parent_forwards(void *place) {
+  child_check_int(parented++, ==, (intptr_t)place);
+}
+static void child_forwards(void *place) {
+  child_check_int(childed++, ==, (intptr_t)place);
+}
+
+static void all_ran(void) {
+  child_check_int(prepared, ==, 0);
+  child_check_int(parented, ==, 0);
+  child_check_int(childed, ==, MANY);
+}
+
+static void test_many(void) {
+  static atfork_id ids[2 * MANY];
+  /* Of two hooks that come, one goes. */
+  for (intptr_t i = 0; i < 2 * MANY; i++) {
+    ids[i] = atfork_register(&(struct atfork_hook){
+        .prepare = prepare_backwards, .parent = parent_forwards, .child = child_forwards, .data = (void *)(i / 2)});
+    g_assert_cmpuint(ids[i], !=, 0);
+  }
+  for (int i = 0; i < 2 * MANY; i += 2) g_assert_cmpint(atfork_unregister(ids[i]), ==, 0);
+  for (int forks = 0; forks < 3; forks++) {
+    prepared = MANY;
+    parented = childed = 0;
+    in_child(fork, all_ran);
+    g_assert_cmpint(prepared, ==, 0);
+    g_assert_cmpint(parented, ==, MANY);
+    g_assert_cmpint(childed, ==, 0);
+  }
+  unregister_all();
+}
+
 static int visit(const struct atfork_info *info, void *seen) {
   note(seen, info->hook.data);
   return 0;
@@ -147,6 +187,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/order/by-priority", test_by_priority);
   g_test_add_func("/order/after-unregistering", test_after_unregistering);
   g_test_add_func("/order/after-many-unregistrations", test_after_many_unregistrations);
+  g_test_add_func("/order/many", test_many);
   g_test_add_func("/order/foreach-is-in-run-order", test_foreach_is_in_run_order);
   g_test_add_func("/order/foreach-stops", test_foreach_stops);
   return g_test_run();
