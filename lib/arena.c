@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "arena.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "os.h"
+#include "state.h"
 
 enum { FIRST_SLAB = 16384, ALIGNMENT = 16 };
 
@@ -17,13 +20,33 @@ static size_t round_up(size_t size, size_t to) {
   return (size + to - 1) / to * to;
 }
 
+/*
+ * A first slab that is given back is kept for the next arena.  Small tables come and go often, and to map memory costs
+ * more than to clear it.
+ */
+static struct slab *take_spare(void) {
+  return atomic_exchange(&atfork_state.arenas.spare, NULL);
+}
+
+static void keep_spare(struct slab *slab) {
+  memset(slab, 0, slab->used);
+  slab = atomic_exchange(&atfork_state.arenas.spare, slab);
+  if (slab != NULL) os_unmap(slab, FIRST_SLAB);
+}
+
+static struct slab *map_slab(size_t *size) {
+  struct slab *slab = *size == FIRST_SLAB ? take_spare() : NULL;
+  if (slab != NULL) return slab;
+  *size = os_map_size(*size);
+  return os_map(*size);
+}
+
 /* A child forked in between sees the list with the slab or without it: one store puts it there. */
 static struct slab *add_slab(struct arena *arena, size_t needed) {
   struct slab *previous = arena->slab;
   size_t size = previous == NULL ? FIRST_SLAB : 2 * previous->size;
   if (size < needed) size = needed;
-  size = os_map_size(size);
-  struct slab *slab = os_map(size);
+  struct slab *slab = map_slab(&size);
   if (slab == NULL) return NULL;
   slab->previous = previous;
   slab->size = size;
@@ -49,7 +72,10 @@ void arena_free(const struct arena *arena) {
   struct slab *slab = arena->slab;
   while (slab != NULL) {
     struct slab *previous = slab->previous;
-    os_unmap(slab, slab->size);
+    if (slab->size == FIRST_SLAB)
+      keep_spare(slab);
+    else
+      os_unmap(slab, slab->size);
     slab = previous;
   }
 }

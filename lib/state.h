@@ -81,6 +81,11 @@ struct hooks {
   _Atomic(struct owner *) owners;
 };
 
+struct slab;
+struct arenas {
+  _Atomic(struct slab *) spare; /* zeroed, of the size of an arena's first slab; NULL: none */
+};
+
 struct state {
   alignas(STATE_SIZE) struct process process;
   struct frames frames;
@@ -88,6 +93,7 @@ struct state {
   _Atomic uint64_t sequence; /* sequence.h: of the last registration, unregistration or new table that is committed */
   struct registry registry;
   struct hooks hooks;
+  struct arenas arenas;
 };
 
 _Static_assert(sizeof(struct state) == STATE_SIZE, "it is one page");

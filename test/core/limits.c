@@ -3,6 +3,7 @@
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "arena.h" /* the library's own, as are those that follow */
@@ -46,6 +47,23 @@ static void test_memory(void) {
   arena_free(&arena);
 }
 
+/* The first memory of an arena is kept for the next one, and given back when there is some already. */
+static void test_first_memory(void) {
+  for (int round = 0; round < 3; round++) {
+    struct arena arenas[2] = {{NULL}, {NULL}};
+    for (int i = 0; i < 2; i++) {
+      char *memory = arena_take(&arenas[i], 1000);
+      for (int j = 0; j < 1000; j++) g_assert_cmpint(memory[j], ==, 0);
+      memset(memory, 'x', 1000);
+    }
+    for (int i = 0; i < 2; i++) {
+      const struct slab *first = arenas[i].slab;
+      arena_free(&arenas[i]);
+      g_assert_true(atfork_state.arenas.spare == first);
+    }
+  }
+}
+
 /* A chunk is twice the one before, but its size must be a number. */
 static void test_chunks(void) {
   struct table *table = table_new();
@@ -65,6 +83,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/limits/sequences", test_sequences);
   g_test_add_func("/limits/memory", test_memory);
+  g_test_add_func("/limits/first-memory", test_first_memory);
   g_test_add_func("/limits/chunks", test_chunks);
   return g_test_run();
 }
