@@ -23,9 +23,18 @@ static struct process *process(void) {
   return &atfork_state.process;
 }
 
-/* The identity in force.  Acquire pairs with the release in put_in_force(). */
+/* Acquire pairs with the release in put_in_force(). */
+static uint32_t version_now(void) {
+  return atomic_load_explicit(&process()->version, memory_order_acquire);
+}
+
+static struct identity *identity_of(uint32_t version) {
+  return &process()->identity[version & 1];
+}
+
+/* The one in force. */
 static struct identity *identity(void) {
-  return &process()->identity[atomic_load_explicit(&process()->version, memory_order_acquire) & 1];
+  return identity_of(version_now());
 }
 
 /* A process that was forked before its first call of the library must not take itself for the root. */
@@ -36,7 +45,7 @@ __attribute__((constructor)) static void note_load(void) {
 
 /* Under the lock or in the child of a fork: the identity that is not in force, to be written and then put there. */
 static struct identity *next_identity(uint32_t version, uint64_t generation) {
-  struct identity *next = &process()->identity[(version & 1) ^ 1];
+  struct identity *next = identity_of(version + 1);
   next->generation = generation;
   next->process = atomic_load(&process()->wiped) ? 0 : os_process();
   atomic_store_explicit(&next->children, 0, memory_order_relaxed);
@@ -54,7 +63,7 @@ static void put_in_force(uint32_t version) {
 
 /* Makes this process the child of the one that `version` was in force in. */
 static void become_child(uint32_t version) {
-  const struct identity *from = &process()->identity[version & 1];
+  const struct identity *from = identity_of(version);
   struct identity *to = next_identity(version, from->generation + 1);
   uint64_t number = atfork_thread.frame == NULL ? 0 : atfork_thread.frame->number;
   bool bypassed = number == 0;
@@ -150,20 +159,23 @@ static size_t show(char *buf, size_t size, const char *text, size_t length) {
   return length;
 }
 
-/* A handler that forks in the middle of these leaves its child a new identity: then once more. */
+/* A handler that forks in the middle of these leaves its child a new identity, and perhaps in the place of the one that
+ * was in force: then once more. */
 size_t process_lineage(char *buf, size_t size) {
   for (;;) {
-    const struct identity *in_force = identity();
+    uint32_t version = version_now();
+    const struct identity *in_force = identity_of(version);
     size_t length = show(buf, size, in_force->lineage, in_force->length);
-    if (identity() == in_force) return length;
+    if (version_now() == version) return length;
   }
 }
 
 uint64_t process_seed(uint64_t base) {
   for (;;) {
-    const struct identity *in_force = identity();
+    uint32_t version = version_now();
+    const struct identity *in_force = identity_of(version);
     uint64_t seed = lineage_hash(base, in_force->lineage, in_force->length);
-    if (identity() == in_force) return seed;
+    if (version_now() == version) return seed;
   }
 }
 
@@ -171,11 +183,12 @@ uint64_t process_seed(uint64_t base) {
 size_t process_token(char *buf, size_t size) {
   for (;;) {
     char lineage[LINEAGE_MAX], token[TOKEN_MAX];
-    struct identity *in_force = identity();
+    uint32_t version = version_now();
+    struct identity *in_force = identity_of(version);
     uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
     size_t length = lineage_of_child(lineage, in_force->lineage, in_force->length, false, children + 1);
     length = token_write(token, in_force->generation + 1, lineage, length);
-    if (identity() != in_force) continue;
+    if (version_now() != version) continue;
     if (length < size && !atomic_compare_exchange_strong_explicit(&in_force->children, &children, children + 1,
                                                                   memory_order_relaxed, memory_order_relaxed))
       continue;
@@ -185,7 +198,7 @@ size_t process_token(char *buf, size_t size) {
 
 /* The numbers of children go on where they are, as some may have been given already. */
 static void become_spawned(uint32_t version, const struct token *token) {
-  const struct identity *from = &process()->identity[version & 1];
+  const struct identity *from = identity_of(version);
   struct identity *to = next_identity(version, token->generation);
   atomic_store_explicit(&to->children, atomic_load_explicit(&from->children, memory_order_relaxed),
                         memory_order_relaxed);
@@ -199,7 +212,7 @@ int process_spawned(const char *text) {
   bool is_good = text != NULL && token_read(text, &token);
   bool nested = lock_enter();
   uint32_t version = atomic_load(&process()->version);
-  bool is_root = process()->identity[version & 1].generation == 0;
+  bool is_root = identity_of(version)->generation == 0;
   if (is_root && is_good) {
     become_spawned(version, &token);
     set_mark();

@@ -325,6 +325,17 @@ static void fork_and_return(void) {
   atfork_generation(); /* what is only asked for may be the parent's until somebody has looked */
 }
 
+/* By the time that the call goes on, two processes have been where it began. */
+static void fork_twice_and_return(void) {
+  fork_and_return();
+  if (!continuing) return;
+  int ran_here = ran;
+  pid_t here = getpid();
+  ran = 0; /* and counted from there on, in the second */
+  fork_and_return();
+  if (getpid() == here) ran = ran_here;
+}
+
 /* In the parent the other thread may have to wait for what this one holds. */
 static struct gate to_other, child_ended;
 static pthread_t other;
@@ -401,6 +412,9 @@ static void test_handler_forks(void) {
 static void test_handler_forks_and_returns(void) {
   check_in_both_ways(fork_and_return);
 }
+static void test_handler_forks_twice_and_returns(void) {
+  check_in_both_ways(fork_twice_and_return);
+}
 static void test_other_thread_forks(void) {
   check_in_both_ways(have_another_thread_fork);
 }
@@ -413,6 +427,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/interrupted/handler-has-no-memory", test_handler_has_no_memory);
   g_test_add_func("/interrupted/handler-forks", test_handler_forks);
   g_test_add_func("/interrupted/handler-forks-and-returns", test_handler_forks_and_returns);
+  g_test_add_func("/interrupted/handler-forks-twice-and-returns", test_handler_forks_twice_and_returns);
   g_test_add_func("/interrupted/other-thread-forks", test_other_thread_forks);
   return g_test_run();
 }
