@@ -201,7 +201,7 @@ static void on_prepare(void) {
   struct frame *frame = frame_begin();
   for (unsigned attempt = 0; !try_to_prepare(frame_sequence(frame)); attempt++) os_back_off(attempt);
   frame->errno_at = &errno;
-  frame->number = process_next_child();
+  process_number_child(&frame->number);
   errno = error;
 }
 

@@ -61,12 +61,25 @@ static void put_in_force(uint32_t version) {
                                           memory_order_relaxed);
 }
 
+/*
+ * The highest number that has been taken, in the parent, by this and the outer forks of this thread.  The process that
+ * is made in the middle of them may go on to make them too, and their children have these numbers then.
+ */
+static uint64_t numbers_taken(const struct frame *frame) {
+  uint64_t highest = 0;
+  for (; frame != NULL; frame = frame->outer)
+    if (frame->number > highest) highest = frame->number;
+  return highest;
+}
+
 /* Makes this process the child of the one that `version` was in force in. */
 static void become_child(uint32_t version) {
   const struct identity *from = identity_of(version);
   struct identity *to = next_identity(version, from->generation + 1);
-  uint64_t number = atfork_thread.frame == NULL ? 0 : atfork_thread.frame->number;
+  const struct frame *frame = atfork_thread.frame;
+  uint64_t number = frame == NULL ? 0 : frame->number;
   bool bypassed = number == 0;
+  if (frame != NULL) atomic_store_explicit(&to->children, numbers_taken(frame->outer), memory_order_relaxed);
   to->length =
       (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? os_process() : number);
   put_in_force(version);
@@ -145,8 +158,15 @@ const uint64_t *process_mark_address(void) {
   return (const uint64_t *)&transient()->mark;
 }
 
-uint64_t process_next_child(void) {
-  return atomic_fetch_add_explicit(&identity()->children, 1, memory_order_relaxed) + 1;
+/* Noted before the version is compared: in a child that a handler makes before, this does it again, and one that is
+ * made after finds it among those taken. */
+void process_number_child(uint64_t *number) {
+  uint32_t version;
+  do {
+    version = version_now();
+    *number = atomic_fetch_add_explicit(&identity_of(version)->children, 1, memory_order_relaxed) + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+  } while (version_now() != version);
 }
 
 /* As snprintf() does. */
@@ -188,11 +208,11 @@ size_t process_token(char *buf, size_t size) {
     uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
     size_t length = lineage_of_child(lineage, in_force->lineage, in_force->length, false, children + 1);
     length = token_write(token, in_force->generation + 1, lineage, length);
-    if (version_now() != version) continue;
     if (length < size && !atomic_compare_exchange_strong_explicit(&in_force->children, &children, children + 1,
                                                                   memory_order_relaxed, memory_order_relaxed))
       continue;
-    return show(buf, size, token, length);
+    /* Afterwards: until then it may be another process's number. */
+    if (version_now() == version) return show(buf, size, token, length);
   }
 }
 

@@ -23,8 +23,8 @@ static inline uint64_t process_mark(void) {
   return mark != 0 ? mark : process_look();
 }
 
-/* In the forking process, before an ordinary fork: the number of the child to come, from 1. */
-uint64_t process_next_child(void);
+/* In the forking process, before an ordinary fork: the number of the child to come, from 1, into the fork's frame. */
+void process_number_child(uint64_t *number);
 
 /* Where the mark stands for atfork_mark(). */
 const uint64_t *process_mark_address(void);

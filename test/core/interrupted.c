@@ -232,6 +232,10 @@ static bool is_to_be_hashed(const ucontext_t *context) {
 static bool is_to_be_written(const ucontext_t *context) {
   return is_at(context, (void (*)(void))token_write);
 }
+static bool is_to_be_numbered(const ucontext_t *context) {
+  const struct process *process = &atfork_state.process;
+  return is_exchange(context, &process->identity[process->version & 1].children);
+}
 static bool is_to_replace_table(const ucontext_t *context) {
   return is_exchange(context, &registry()->table);
 }
@@ -270,6 +274,7 @@ static const struct interruption {
     {"lineage, shown", have_no_text, call_lineage, is_shown, expect_lineage, 0},
     {"seed, to be hashed", have_some, call_seed, is_to_be_hashed, expect_seed, 0},
     {"token, to be written", have_some, call_token, is_to_be_written, expect_token, 0},
+    {"token, to be numbered", have_some, call_token, is_to_be_numbered, expect_token, 0},
 };
 
 /* ---- What is done there ---- */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Promise 8: lineages are unique.  A fork takes its child's number when it is prepared; here its thread forks again
+ * between that and the fork itself, and the child of that comes back to make the first one too.
+ */
+#include <atfork.h>
+#include <glib.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "forks.h"
+#include "state.h" /* the library's own, as are those that follow */
+#include "steps.h"
+#include "thread.h"
+
+/* Shared: of each process that said so, one after the other. */
+static struct {
+  int count;
+  char lineage[16][64];
+} * born;
+
+static void is_born(void) {
+  atfork_lineage(born->lineage[born->count++], sizeof born->lineage[0]);
+}
+
+static void fork_and_return(void) {
+  pid_t pid = fork();
+  if (pid > 0) expect_passed(pid);
+  child_check_int(pid, >=, 0);
+}
+
+/* In the child of fork_and_return() too, and there first. */
+static void make_children(void (*fork_it)(void)) {
+  pid_t here = getpid();
+  fork_it();
+  if (getpid() != here) is_born();
+  for (int i = 0; i < 3; i++) in_child(fork, is_born);
+  if (getpid() != here) child_passes();
+}
+
+static void expect_unique(void (*body)(void)) {
+  born = share(sizeof *born);
+  in_child(fork, body);
+  g_assert_cmpint(born->count, ==, 9);
+  for (int i = 0; i < born->count; i++) {
+    for (int j = 0; j < i; j++) g_assert_cmpstr(born->lineage[i], !=, born->lineage[j]);
+  }
+}
+
+static void fork_once(void) {
+  in_child(fork, is_born);
+}
+
+/* ---- In a handler of another library: those added before ours prepare after it ---- */
+
+static void (*early_preparation)(void);
+
+static void on_prepare(void) {
+  void (*action)(void) = early_preparation;
+  early_preparation = NULL;
+  if (action != NULL) action();
+}
+
+static void by_a_handler(void) {
+  early_preparation = fork_and_return;
+  make_children(fork_once);
+}
+
+static void test_by_a_handler(void) {
+  expect_unique(by_a_handler);
+}
+
+/* ---- In a signal handler ---- */
+
+static bool (*is_there)(const ucontext_t *context);
+static uint64_t numbers_before;
+
+static uint64_t numbers(void) {
+  const struct process *process = &atfork_state.process;
+  return process->identity[process->version & 1].children;
+}
+
+static bool is_counted(const ucontext_t *context) {
+  (void)context;
+  return numbers() != numbers_before && atfork_thread.frame->number == 0;
+}
+static bool is_noted(const ucontext_t *context) {
+  (void)context;
+  return atfork_thread.frame != NULL && atfork_thread.frame->number != 0;
+}
+
+static void fork_interrupted(void) {
+  child_check(interrupt(fork_once, is_there, fork_and_return));
+}
+
+static void by_a_signal_handler(void) {
+  fork_once();
+  born->count = 0;
+  numbers_before = numbers();
+  make_children(fork_interrupted);
+}
+
+static void test_by_a_signal_handler(void) {
+  is_there = is_counted;
+  expect_unique(by_a_signal_handler);
+  is_there = is_noted;
+  expect_unique(by_a_signal_handler);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  if (pthread_atfork(on_prepare, NULL, NULL) != 0) return 1;
+  atfork_generation();
+  g_test_add_func("/numbers/by-a-handler", test_by_a_handler);
+  g_test_add_func("/numbers/by-a-signal-handler", test_by_a_signal_handler);
+  return g_test_run();
+}
