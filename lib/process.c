@@ -43,13 +43,48 @@ __attribute__((constructor)) static void note_load(void) {
   process()->identity[0].process = process()->loaded_by;
 }
 
+/* ---- Numbers of children ---- */
+
+/*
+ * How many are given, above that the low bits of a version; with any other version's, none are.  So a new identity
+ * needs no 0 to be written here, which might come when a signal handler in the middle has given some already.
+ */
+enum { COUNT_BITS = 40 };
+
+static uint64_t with_version(uint64_t count, uint32_t version) {
+  return (uint64_t)version << COUNT_BITS | count;
+}
+
+static uint64_t count_of(uint64_t children, uint32_t version) {
+  uint64_t none = with_version(0, version);
+  return children >> COUNT_BITS == none >> COUNT_BITS ? children - none : 0;
+}
+
+static uint64_t give_number(uint32_t version) {
+  struct identity *in_force = identity_of(version);
+  uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
+  uint64_t count;
+  do count = count_of(children, version) + 1;
+  while (!atomic_compare_exchange_weak_explicit(&in_force->children, &children, with_version(count, version),
+                                                memory_order_relaxed, memory_order_relaxed));
+  return in_force->first + count;
+}
+
+/* ---- Identities ---- */
+
 /* Under the lock or in the child of a fork: the identity that is not in force, to be written and then put there. */
 static struct identity *next_identity(uint32_t version, uint64_t generation) {
   struct identity *next = identity_of(version + 1);
   next->generation = generation;
   next->process = atomic_load(&process()->wiped) ? 0 : os_process();
-  atomic_store_explicit(&next->children, 0, memory_order_relaxed);
   return next;
+}
+
+/* Notes that an identity is this process's.  Before it is in force: a signal handler that looks afterwards, with the
+ * mark still 0, must not take it for the parent's. */
+static void note_own(uint32_t version) {
+  atomic_store_explicit(&transient()->version, (uint64_t)version + 1, memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst);
 }
 
 /*
@@ -57,6 +92,7 @@ static struct identity *next_identity(uint32_t version, uint64_t generation) {
  * bytes; whoever comes second changes nothing.
  */
 static void put_in_force(uint32_t version) {
+  note_own(version + 1);
   atomic_compare_exchange_strong_explicit(&process()->version, &version, version + 1, memory_order_release,
                                           memory_order_relaxed);
 }
@@ -79,7 +115,7 @@ static void become_child(uint32_t version) {
   const struct frame *frame = atfork_thread.frame;
   uint64_t number = frame == NULL ? 0 : frame->number;
   bool bypassed = number == 0;
-  if (frame != NULL) atomic_store_explicit(&to->children, numbers_taken(frame->outer), memory_order_relaxed);
+  to->first = frame == NULL ? 0 : numbers_taken(frame->outer);
   to->length =
       (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? os_process() : number);
   put_in_force(version);
@@ -130,11 +166,16 @@ static void claim_transient(void) {
   }
 }
 
-/* Whether the identity in force is that of another process. */
-static bool is_new(void) {
-  if (!atomic_load(&process()->looked)) return process()->loaded_by != os_process();
-  if (atomic_load(&process()->wiped)) return atomic_load(&transient()->mark) == 0;
-  return identity()->process != os_process();
+/* Whether the identity of that version is this process's. */
+static bool is_own(uint32_t version) {
+  if (atomic_load(&process()->wiped)) return atomic_load(&transient()->version) == (uint64_t)version + 1;
+  return identity_of(version)->process == os_process();
+}
+
+/* Whether it is that of another process.  It is this one's before the first look, if this one loaded the library. */
+static bool is_new(uint32_t version) {
+  if (is_own(version)) return false;
+  return atomic_load(&process()->looked) || process()->loaded_by != os_process();
 }
 
 uint64_t process_look(void) {
@@ -146,7 +187,10 @@ uint64_t process_look(void) {
   lock_inherit();
   bool nested = lock_enter();
   uint32_t version = atomic_load(&process()->version);
-  if (is_new()) become_child(version);
+  if (is_new(version))
+    become_child(version);
+  else
+    note_own(version);
   atomic_store(&process()->looked, true);
   uint64_t mark = set_mark();
   lock_leave(nested);
@@ -164,7 +208,7 @@ void process_number_child(uint64_t *number) {
   uint32_t version;
   do {
     version = version_now();
-    *number = atomic_fetch_add_explicit(&identity_of(version)->children, 1, memory_order_relaxed) + 1;
+    *number = give_number(version);
     atomic_signal_fence(memory_order_seq_cst);
   } while (version_now() != version);
 }
@@ -206,10 +250,12 @@ size_t process_token(char *buf, size_t size) {
     uint32_t version = version_now();
     struct identity *in_force = identity_of(version);
     uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
-    size_t length = lineage_of_child(lineage, in_force->lineage, in_force->length, false, children + 1);
+    uint64_t count = count_of(children, version) + 1;
+    size_t length = lineage_of_child(lineage, in_force->lineage, in_force->length, false, in_force->first + count);
     length = token_write(token, in_force->generation + 1, lineage, length);
-    if (length < size && !atomic_compare_exchange_strong_explicit(&in_force->children, &children, children + 1,
-                                                                  memory_order_relaxed, memory_order_relaxed))
+    if (length < size &&
+        !atomic_compare_exchange_strong_explicit(&in_force->children, &children, with_version(count, version),
+                                                 memory_order_relaxed, memory_order_relaxed))
       continue;
     /* Afterwards: until then it may be another process's number. */
     if (version_now() == version) return show(buf, size, token, length);
@@ -220,8 +266,7 @@ size_t process_token(char *buf, size_t size) {
 static void become_spawned(uint32_t version, const struct token *token) {
   const struct identity *from = identity_of(version);
   struct identity *to = next_identity(version, token->generation);
-  atomic_store_explicit(&to->children, atomic_load_explicit(&from->children, memory_order_relaxed),
-                        memory_order_relaxed);
+  to->first = from->first + count_of(atomic_load_explicit(&from->children, memory_order_relaxed), version);
   memcpy(to->lineage, token->lineage, token->length);
   to->length = (uint32_t)token->length;
   put_in_force(version);

@@ -20,7 +20,8 @@ enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 40 };
 struct identity {
   uint64_t generation;
   uint64_t process;          /* its pid, where the transient page is not wiped */
-  _Atomic uint64_t children; /* how many numbers are given, to ordinary forks and tokens */
+  uint64_t first;            /* the numbers of its children, by ordinary forks and tokens, come after this one */
+  _Atomic uint64_t children; /* how many are given, and the version that this is true of: an enum in process.c */
   uint32_t length;           /* of the lineage, in bytes */
   char lineage[LINEAGE_MAX]; /* not terminated */
 };

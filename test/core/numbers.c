@@ -13,6 +13,7 @@
 #include "state.h" /* the library's own, as are those that follow */
 #include "steps.h"
 #include "thread.h"
+#include "transient.h"
 
 /* Shared: of each process that said so, one after the other. */
 static struct {
@@ -40,6 +41,7 @@ static void make_children(void (*fork_it)(void)) {
 }
 
 static void expect_unique(void (*body)(void)) {
+  atfork_generation(); /* so that forks are handled from here on */
   born = share(sizeof *born);
   in_child(fork, body);
   g_assert_cmpint(born->count, ==, 9);
@@ -108,10 +110,76 @@ static void test_by_a_signal_handler(void) {
   expect_unique(by_a_signal_handler);
 }
 
+/* ---- In a signal handler, before each instruction of the first call in a process ---- */
+
+static int instructions; /* to go, of those that have the lock */
+
+static bool is_counted_down(const ucontext_t *context) {
+  (void)context;
+  return atfork_transient->owner != 0 && instructions-- == 0;
+}
+
+static int generation; /* that this process is of */
+
+static void look(void) {
+  child_check_int(atfork_generation(), ==, generation);
+}
+
+static bool *has_interrupted; /* shared */
+
+static void look_interrupted(void) {
+  *has_interrupted = interrupt(look, is_counted_down, fork_once);
+  for (int i = 0; i < 2; i++) in_child(fork, is_born);
+  child_check_int(atfork_generation(), ==, generation);
+}
+
+/* In a process of its own for each instruction, made by `make`, where nobody has looked yet. */
+static void interrupt_everywhere(void (*make)(void)) {
+  born = share(sizeof *born);
+  has_interrupted = share(sizeof *has_interrupted);
+  for (int count = 0;; count++) {
+    born->count = 0;
+    instructions = count;
+    make();
+    if (!*has_interrupted) break;
+    child_check_int(born->count, ==, 3);
+    for (int i = 0; i < 3; i++) {
+      if (strcmp(born->lineage[i], born->lineage[(i + 1) % 3]) != 0) continue;
+      g_printerr("after %d instructions: ", count);
+      child_fails(__FILE__, __LINE__, born->lineage[i]);
+    }
+  }
+}
+
+static void make_by_a_bypassing_fork(void) {
+  in_child(fork_by_syscall, look_interrupted);
+}
+
+static void of_a_parent_that_looked(void) {
+  generation = (int)atfork_generation() + 1;
+  interrupt_everywhere(make_by_a_bypassing_fork);
+}
+
+/* These processes are those of a bypassing fork to the library, which is not told of forks before its first call. */
+static void of_a_parent_that_never_looked(void) {
+  generation = 1;
+  interrupt_everywhere(make_by_a_bypassing_fork);
+}
+
+static void test_of_a_parent_that_never_looked(void) {
+  in_child(fork_by_syscall, of_a_parent_that_never_looked);
+}
+
+static void test_of_a_parent_that_looked(void) {
+  in_child(fork_by_syscall, of_a_parent_that_looked);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   if (pthread_atfork(on_prepare, NULL, NULL) != 0) return 1;
-  atfork_generation();
+  /* First, as it needs a process that has not called the library. */
+  g_test_add_func("/numbers/of-a-parent-that-never-looked", test_of_a_parent_that_never_looked);
+  g_test_add_func("/numbers/of-a-parent-that-looked", test_of_a_parent_that_looked);
   g_test_add_func("/numbers/by-a-handler", test_by_a_handler);
   g_test_add_func("/numbers/by-a-signal-handler", test_by_a_signal_handler);
   return g_test_run();
