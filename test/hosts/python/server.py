@@ -19,6 +19,7 @@ from tap import run_tests
 
 PATIENCE = 60  # s
 WORKERS = 3
+THREADS = 2  # of a worker, at the most
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -67,8 +68,8 @@ class Server:
             return False
         return True
 
-    def ask(self) -> None:
-        with urllib.request.urlopen(self.url, timeout=PATIENCE) as response:
+    def ask(self, path: str = "") -> None:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as response:
             self.answers.append(json.load(response))
 
     def ask_on(self) -> None:
@@ -80,6 +81,24 @@ class Server:
                 self.dropped += 1
             except (OSError, ValueError) as error:
                 self.failures.append(repr(error))
+
+    def meet_all(self) -> None:
+        """Returns when each worker has been in a request at the same time.  One that is still starting may miss a signal, and
+        with it a reload."""
+        with socket.create_server(("127.0.0.1", 0)) as meeting:
+            meeting.settimeout(PATIENCE)
+            path = f"meet/{meeting.getsockname()[1]}"
+            asking = [threading.Thread(target=self.ask, args=(path,)) for _ in range(THREADS * WORKERS)]
+            for thread in asking:
+                thread.start()
+            guests = {}
+            while len(set(guests.values())) < WORKERS:
+                guest, _ = meeting.accept()
+                guests[guest] = guest.makefile().readline()
+        for guest in guests:
+            guest.close()
+        for thread in asking:
+            thread.join()
 
     def reload(self) -> bool:
         """False where the master does not listen: it makes its FIFO, or makes it anew, when its workers answer already."""
@@ -146,6 +165,7 @@ class Workers(unittest.TestCase):
     def test_a_reload(self) -> None:
         """The master becomes another program, with a tree of its own."""
         for _ in range(2):
+            self.server.meet_all()
             since = len(self.server.answers)
             known = set(self.server.pids())
             until(self.server.reload)
@@ -153,7 +173,7 @@ class Workers(unittest.TestCase):
 
 
 class WorkersWithThreads(Workers):
-    options = ["--enable-threads", "--threads", "2"]
+    options = ["--enable-threads", "--threads", str(THREADS)]
 
 
 if __name__ == "__main__":
