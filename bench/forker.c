@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process of one kind, that forks when it is asked: forker KIND MEBIBYTES FORKS.  Built with the library and, with
- * WITHOUT_ATFORK, without it.  It is a program and not a child of forks.c so that it is a small process with nothing
- * else in it.
+ * A process of one kind, that forks when it is asked: forker KIND MEBIBYTES FORKS.  Built with the library; with
+ * WITHOUT_ATFORK, without it; and with WITH_NOTHING too, with a library that has nothing in it.  It is a program and
+ * not a child of forks.c so that it is a small process with nothing else in it.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,7 +19,16 @@ enum { HOOKS = 10 };
 static void handler(void) {
 }
 
+#ifdef WITH_NOTHING
+void bench_nothing(void *data);
+#else
+static void bench_nothing(void *data) {
+  (void)data;
+}
+#endif
+
 static void become(const char *kind) {
+  bench_nothing(NULL);
   for (int i = 0; i < HOOKS && strcmp(kind, "pthread_atfork") == 0; i++)
     require(pthread_atfork(handler, handler, handler) == 0);
 }

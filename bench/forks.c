@@ -9,12 +9,13 @@
 #include "forked.h"
 #include "worker.h"
 
-enum kind { WITHOUT, LINKED, IN_USE, HOOKS, PTHREAD, KINDS };
+enum kind { WITHOUT, NOTHING, LINKED, IN_USE, HOOKS, PTHREAD, KINDS };
 
 static const struct {
   const char *program, *kind, *name;
 } kinds[KINDS] = {
     [WITHOUT] = {FORKER_WITHOUT, "without", "without the library"},
+    [NOTHING] = {FORKER_NOTHING, "without", "an empty library"},
     [LINKED] = {FORKER, "linked", "linked, never called"},
     [IN_USE] = {FORKER, "in-use", "in use, no hook"},
     [HOOKS] = {FORKER, "hooks", "10 hooks"},
@@ -55,6 +56,7 @@ static void print(enum kind ours, enum kind theirs, long mebibytes, const char *
 static void bench_size(long mebibytes, long forks, long rounds) {
   measure_kinds(mebibytes, forks, rounds);
   print(LINKED, WITHOUT, mebibytes, "1.01", "0");
+  print(LINKED, NOTHING, mebibytes, "1.01", "0");
   print(IN_USE, WITHOUT, mebibytes, "1.1", "3");
   print(HOOKS, WITHOUT, mebibytes, NULL, NULL);
   print(PTHREAD, WITHOUT, mebibytes, NULL, NULL);
