@@ -192,6 +192,13 @@ static struct frame *prepared(void) {
   return frame != NULL && frame->number != 0 ? frame : NULL;
 }
 
+/* Whether an ordinary fork of this thread is about to run this process's child phase, and sees to its hooks. */
+static bool child_phase_is_to_come(uint64_t mark) {
+  for (const struct frame *frame = frame_innermost(); frame != NULL; frame = frame->outer)
+    if (frame->number != 0 || frame->due == mark) return true;
+  return false;
+}
+
 /* The handlers leave errno alone.  Where it is, only this one asks: the C library's answer may lie on a page
  * that the child has no other need of. */
 static void on_prepare(void) {
@@ -224,6 +231,8 @@ static void on_child(void) {
   int error = *errno_at;
   atomic_store_explicit(&transient()->touched, true, memory_order_relaxed);
   uint64_t mark = process_mark();
+  frame->due = mark;
+  atomic_signal_fence(memory_order_seq_cst); /* a handler finds it prepared or due */
   frame->number = 0;
   settle(false);
   if (claim_child_phase(frame, mark)) run_child(frame, frame_sequence(frame), mark);
@@ -265,7 +274,7 @@ uint64_t fork_enter(void) {
  */
 int fork_catch_up(void) {
   uint64_t mark = look_around();
-  if (atomic_load(&forks()->dispatched) >= mark || prepared() != NULL) return 0;
+  if (atomic_load(&forks()->dispatched) >= mark || child_phase_is_to_come(mark)) return 0;
   int error = errno;
   struct frame *frame = frame_begin();
   int count = claim_child_phase(frame, mark) ? run_child(frame, atomic_load(&forks()->birth), mark) : 0;

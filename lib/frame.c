@@ -58,6 +58,7 @@ struct frame *frame_begin(void) {
   atomic_fetch_add(&frames()->count, 1);
   frame->outer = atfork_thread.frame;
   frame->number = 0;
+  frame->due = 0;
   atomic_store(&frame->began, sequence_now() + 1);
   atfork_thread.frame = frame;
   return frame;

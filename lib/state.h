@@ -42,6 +42,7 @@ struct frame {
   struct frame *outer;      /* the one that this one is nested in */
   int *errno_at;            /* this thread's errno */
   uint64_t number;          /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
+  uint64_t due;             /* in that child: its mark, as its hooks are to come; 0 or another's elsewhere */
 };
 
 struct frame_block {
