@@ -26,7 +26,7 @@ void fork_wait(uint64_t added, uint64_t retired) {
 void fork_end(struct frame *walk) {
   struct grave grave = {0};
   frame_end(walk);
-  while (registry_has_retired() && registry_bury_due(grave.id, frame_oldest(), &grave))
+  while (registry_has_deferred() && registry_bury_due(grave.id, frame_oldest(), &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
   registry_collect();
 }

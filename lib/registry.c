@@ -140,12 +140,17 @@ atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t gener
 
 /* ---- Burying ---- */
 
+static uint64_t retirement(struct slot slot) {
+  return atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
+}
+
 /*
  * Under the lock, of a retired hook.  A child that is forked in the middle sees it retired still, and buries it
  * itself.  Again, when a handler has copied the table meanwhile.
  */
 static void bury(atfork_id id, struct slot slot, struct grave *grave) {
   callback destroy = slot_record(slot)->detail->destroy;
+  bool deferred = (retirement(slot) & 1) != 0;
   /* Data lies elsewhere, and is looked at only for this. */
   *grave = (struct grave){id, destroy, destroy == NULL ? NULL : *chunk_arrays(slot.chunk, slot.index).data};
   struct table *table;
@@ -154,6 +159,7 @@ static void bury(atfork_id id, struct slot slot, struct grave *grave) {
     if (table == slot.chunk->table || table_find(table, id, &slot)) slot_bury(slot);
     atomic_signal_fence(memory_order_seq_cst);
   } while (table != registry_table());
+  if (deferred) atomic_fetch_sub(&registry()->deferred, 1);
   if (table->live > 0) table->live--;
   if (++table->dead > table->live + PLENTY) atomic_store_explicit(&registry()->wasteful, true, memory_order_relaxed);
 }
@@ -167,10 +173,6 @@ void registry_bury(atfork_id id, struct grave *grave) {
   if (is_there && nested) renew_nested();
   if (is_there) bury(id, slot, grave);
   lock_leave(nested);
-}
-
-static uint64_t retirement(struct slot slot) {
-  return atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
 }
 
 static bool is_due(struct slot slot, const void *oldest) {
@@ -197,7 +199,9 @@ static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
     if (!table_find(registry_table(), id, slot) || retirement(*slot) != 0) return 0;
     /* When a handler's commit is in the way it has left this table behind, and counted in a copy. */
     table_count_retired(slot->chunk->table, 1);
+    if (deferred) atomic_fetch_add(&registry()->deferred, 1);
     if (commit(&slot_record(*slot)->retired, sequence << 1 | deferred, sequence)) return sequence;
+    if (deferred) atomic_fetch_sub(&registry()->deferred, 1);
   }
 }
 
@@ -260,6 +264,7 @@ void registry_adopt(void) {
       atomic_fetch_or_explicit(&slot_record(slot)->retired, 1, memory_order_relaxed);
     /* Counted anew, as another thread may have been about to change it. */
     atomic_store_explicit(&table->retired, count, memory_order_release);
+    atomic_store(&registry()->deferred, count);
   } while (table != registry_table());
 }
 

@@ -72,6 +72,7 @@ struct intent {
 
 struct registry {
   _Atomic(struct table *) table;
+  _Atomic uint64_t deferred; /* hooks that are retired, and left to the walk that ends last; perhaps too high */
   struct intent intent;
   _Atomic(struct table *) outgrown; /* tables that were replaced, and that a fork under way may be walking */
   _Atomic bool wasteful;            /* most of the table is dead */

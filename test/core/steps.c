@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "forks.h"
+
 enum { TRAP_FLAG = 0x100 };
 
 /* Beyond the red zone, which a leaf function may use without moving the stack pointer. */
@@ -23,6 +25,14 @@ void step_end(void) {
 
 void step_no_more(ucontext_t *context) {
   context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+bool has_more_instructions(void) {
+#ifdef __SANITIZE_ADDRESS__
+  return true;
+#else
+  return coverage_dump != NULL;
+#endif
 }
 
 /* ---- Interrupting ---- */

@@ -24,6 +24,9 @@ bool interrupt(void (*call)(void), bool (*is_there)(const ucontext_t *context), 
 /* Whether the next instruction is the first of a function. */
 bool is_at(const ucontext_t *context, void (*function)(void));
 
+/* Whether this build has code beside its own, that counts coverage or checks addresses. */
+bool has_more_instructions(void);
+
 /* Whether the next instruction is a compare and exchange of what lies at `address`. */
 bool is_exchange(const ucontext_t *context, const volatile void *address);
 

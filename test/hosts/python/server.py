@@ -119,6 +119,7 @@ class Server:
     def end(self) -> None:
         self.stop.set()
         self.client.join()
+        self.meet_all()
         self.program.send_signal(signal.SIGINT)
         self.program.wait(PATIENCE)
         self.log.close()
