@@ -201,7 +201,7 @@ static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
     table_count_retired(slot->chunk->table, 1);
     if (deferred) atomic_fetch_add(&registry()->deferred, 1);
     if (commit(&slot_record(*slot)->retired, sequence << 1 | deferred, sequence)) return sequence;
-    if (deferred) atomic_fetch_sub(&registry()->deferred, 1);
+    atomic_fetch_sub(&registry()->deferred, (uint64_t)deferred);
   }
 }
 

@@ -92,6 +92,11 @@ static bool is_noted(const ucontext_t *context) {
   return atfork_thread.frame != NULL && atfork_thread.frame->number != 0;
 }
 
+static bool is_to_be_given(const ucontext_t *context) {
+  const struct process *process = &atfork_state.process;
+  return is_exchange(context, &process->identity[process->version & 1].children);
+}
+
 static void fork_interrupted(void) {
   child_check(interrupt(fork_once, is_there, fork_and_return));
 }
@@ -104,6 +109,8 @@ static void by_a_signal_handler(void) {
 }
 
 static void test_by_a_signal_handler(void) {
+  is_there = is_to_be_given;
+  expect_unique(by_a_signal_handler);
   is_there = is_counted;
   expect_unique(by_a_signal_handler);
   is_there = is_noted;

@@ -492,6 +492,31 @@ static void adopt(void) {
   child_check_int(destroyed, ==, 1);
 }
 
+/* A walk that ends in a handler, inside an update, leaves what is due to the next. */
+static int visit_nothing(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  return 1;
+}
+
+static void end_a_walk(void) {
+  atfork_foreach(visit_nothing, NULL);
+}
+
+static int retire_and_end_a_walk(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  child_check_int(atfork_unregister(id), ==, 0);
+  child_check(interrupt(come_and_go, is_planned, end_a_walk));
+  return 1;
+}
+
+static void bury_later(void) {
+  id = add();
+  child_check_int(atfork_foreach(retire_and_end_a_walk, NULL), ==, 1);
+  child_check_int(destroyed, ==, 1);
+}
+
 /* A handler polls while its own thread is about to: the hooks run once. */
 static int ran, polled;
 
@@ -523,6 +548,35 @@ static void poll_twice(void) {
   in_child(fork_by_syscall, poll_with_handler);
   poll_place = is_to_claim_phase;
   in_child(fork_by_syscall, poll_with_handler);
+}
+
+/* In the child of an ordinary fork, whose hooks are to come, a handler's poll has none to run. */
+static pid_t forking;
+static bool has_polled;
+
+static bool is_to_claim_phase_in_child(const ucontext_t *context) {
+  return getpid() != forking && is_to_claim_phase(context);
+}
+
+static void poll_and_note(void) {
+  poll_here();
+  has_polled = true;
+}
+
+static void ran_once_though_polled(void) {
+  child_check(has_polled);
+  child_check_int(polled, ==, 0);
+  child_check_int(ran, ==, 1);
+}
+
+static void fork_to_poll(void) {
+  in_child(fork, ran_once_though_polled);
+}
+
+static void poll_too_early(void) {
+  atfork_register_after_fork(increment, &ran);
+  forking = getpid();
+  child_check(!interrupt(fork_to_poll, is_to_claim_phase_in_child, poll_and_note));
 }
 
 /* ---- A spawned worker, which a handler has poll before its hooks have run ---- */
@@ -622,6 +676,8 @@ static const struct test_case {
     {"/overtaken/owners-used-up", use_up_owners},
     {"/overtaken/tables", outgrow_while_collecting},
     {"/overtaken/adoption", adopt},
+    {"/overtaken/burial", bury_later},
+    {"/overtaken/early-poll", poll_too_early},
     {"/overtaken/poll", poll_twice},
     {"/overtaken/worker", spawn_workers},
     {"/overtaken/clearing", clear},
