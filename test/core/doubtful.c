@@ -31,12 +31,28 @@ static void grandchild(void) {
   child_check_int(childed, ==, 1);
 }
 
+static void grandchild_again(void) {
+  child_check_int(prepared, ==, 2);
+  child_check_int(childed, ==, 1);
+}
+
+/* The walk of this thread is not a fork that is prepared. */
+static int fork_in_visit(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  in_child(fork, grandchild_again);
+  return 1;
+}
+
 static void use_hooks(void) {
   child_check_int(atfork_register(&(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child}), !=, 0);
   in_child(fork, grandchild);
   child_check_int(prepared, ==, 1);
   child_check_int(parented, ==, 1);
   child_check_int(childed, ==, 0);
+  child_check_int(atfork_foreach(fork_in_visit, NULL), ==, 1);
+  child_check_int(prepared, ==, 2);
+  child_check_int(parented, ==, 2);
 }
 
 static void *fork_and_use_hooks(void *way) {
