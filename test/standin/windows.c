@@ -121,7 +121,8 @@ static char *read_all(HANDLE from) {
   return g_string_free(all, FALSE);
 }
 
-static bool start(char **argv, char **environment, HANDLE out, HANDLE *process) {
+/* 0, or GetLastError()'s number. */
+static DWORD start(char **argv, char **environment, HANDLE out, HANDLE *process) {
   STARTUPINFOA startup = {.cb = sizeof startup,
                           .dwFlags = STARTF_USESTDHANDLES,
                           .hStdInput = GetStdHandle(STD_INPUT_HANDLE),
@@ -130,13 +131,14 @@ static bool start(char **argv, char **environment, HANDLE out, HANDLE *process) 
   PROCESS_INFORMATION made;
   char *line = command_line(argv);
   char *block = environment == NULL ? NULL : environment_block(environment);
-  bool started = CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, block, NULL, &startup, &made);
+  DWORD failure = CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, block, NULL, &startup, &made) ? 0 : GetLastError();
   g_free(block);
   g_free(line);
-  if (!started) return false;
-  CloseHandle(made.hThread);
-  *process = made.hProcess;
-  return true;
+  if (failure == 0) {
+    CloseHandle(made.hThread);
+    *process = made.hProcess;
+  }
+  return failure;
 }
 
 static gint wait_for(HANDLE process) {
@@ -156,9 +158,9 @@ gboolean g_spawn_sync(const char *directory, char **argv, char **environment, GS
   g_assert_true(directory == NULL && flags == G_SPAWN_DEFAULT && setup == NULL && err == NULL);
   g_assert_true(CreatePipe(&ends[0], &ends[1], &inherited, 0));
   SetHandleInformation(ends[0], HANDLE_FLAG_INHERIT, 0);
-  bool started = start(argv, environment, ends[1], &process);
+  DWORD failure = start(argv, environment, ends[1], &process);
   CloseHandle(ends[1]);
-  if (started) {
+  if (failure == 0) {
     char *said = read_all(ends[0]);
     if (out != NULL)
       *out = said;
@@ -166,8 +168,10 @@ gboolean g_spawn_sync(const char *directory, char **argv, char **environment, GS
       g_free(said);
     *status = wait_for(process);
   } else {
-    *error = standin_error("CreateProcess() failed");
+    char *message = g_strdup_printf("CreateProcess() failed with error %lu", failure);
+    *error = standin_error(message);
+    g_free(message);
   }
   CloseHandle(ends[0]);
-  return started;
+  return failure == 0;
 }
