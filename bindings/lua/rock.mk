@@ -1,17 +1,18 @@
 # Builds the module for the rockspec, which sets the variables.  meson.build is what builds it otherwise.
 SWIG = swig
 here = bindings/lua
-sources = $(wildcard $(here)/*.c)
+out = build-rock
 
-atfork.so: atfork_lua_wrap.c $(sources)
-	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(LUA_INCDIR) -I$(ATFORK_INCDIR) -o $@ \
-	  atfork_lua_wrap.c $(sources) -L$(ATFORK_LIBDIR) -latfork -Wl,-rpath,$(ATFORK_LIBDIR) -Wl,-z,nodelete -ldl
+# Always: nothing tells which Lua one that is there was built for.
+module:
+	mkdir -p $(out)
+	$(SWIG) -lua -I$(here) -o $(out)/atfork_lua_wrap.c $(here)/atfork_lua.i
+	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(LUA_INCDIR) -I$(ATFORK_INCDIR) \
+	  -o $(out)/atfork.so $(out)/atfork_lua_wrap.c $(here)/*.c -L$(ATFORK_LIBDIR) -latfork \
+	  -Wl,-rpath,$(ATFORK_LIBDIR) -Wl,-z,nodelete -ldl
 
-atfork_lua_wrap.c: $(here)/atfork_lua.i bindings/atfork.i
-	$(SWIG) -lua -I$(here) -o $@ $<
-
-install: atfork.so
+install:
 	mkdir -p $(LIBDIR)
-	cp atfork.so $(LIBDIR)/
+	cp $(out)/atfork.so $(LIBDIR)/
 
-.PHONY: install
+.PHONY: module install
