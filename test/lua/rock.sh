@@ -9,36 +9,17 @@ source=$1
 build=$2
 version=$3
 shift 3
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-number=0
-failed=0
+. "$source/test/lib/tap.sh"
 # Whoever tries to download fails.
 export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 HOME="$work" XDG_CONFIG_HOME="$work"
 unset LUA_PATH LUA_CPATH LD_LIBRARY_PATH
-
-check() {
-  name=$1
-  shift
-  number=$((number + 1))
-  if (set -e; "$@") >"$work/log" 2>&1; then
-    echo "ok $number - $name"
-  else
-    echo "not ok $number - $name"
-    sed 's/^/# /' "$work/log"
-    failed=1
-  fi
-}
 
 installs() {
   DESTDIR="$work/dest" meson install -C "$build" --no-rebuild
 }
 
-# In a copy, as it leaves what it builds where it is called.
+# One for each Lua, in the same checkout.
 makes() {
-  rm -rf "$work/source"
-  mkdir -p "$work/source/bindings"
-  cp -r "$source/bindings/lua" "$source/bindings/atfork.i" "$work/source/bindings/"
   cd "$work/source"
   luarocks --lua-version "$1" --tree "$work/tree" make "bindings/lua/atfork-$version-1.rockspec" \
     ATFORK_INCDIR="$(dirname "$header")" ATFORK_LIBDIR="$(dirname "$library")"
@@ -64,9 +45,11 @@ fi
 check "meson install with DESTDIR" installs
 header=$(find "$work/dest" -name atfork.h)
 library=$(find "$work/dest" -name libatfork.so)
+# In a copy, as it leaves what it builds where it is called.
+mkdir -p "$work/source/bindings"
+cp -r "$source/bindings/lua" "$source/bindings/atfork.i" "$work/source/bindings/"
 for lua in "$@"; do
   check "luarocks make for Lua $lua" makes "$lua"
   check "the rock in Lua $lua" runs "$lua"
 done
-echo "1..$number"
-exit "$failed"
+all_checked
