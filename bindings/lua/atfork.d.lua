@@ -80,7 +80,7 @@ function atfork.poll() end
 ---@return atfork.Info[]
 function atfork.hooks() end
 
----A function that returns what `fn()` returned when it was first called in this process.
+---A function that returns the value (the first, if there are more) that `fn()` returned when it was first called in this process.
 ---@generic T
 ---@param fn fun(): T
 ---@return fun(): T

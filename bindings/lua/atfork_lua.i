@@ -3,10 +3,14 @@
 
 %{
 #include "module.h"
+
+/* Ours name the argument that is missing, and surplus ones are ignored, as Lua does; SWIG's names a function of C. */
+#undef SWIG_check_num_args
+#define SWIG_check_num_args(name, least, most)
 %}
 
 /* SWIG's own would go through a double. */
-%typemap(in) uint64_t "$1 = number_to_uint64(L, $input);"
+%typemap(in) uint64_t "$1 = number_to_uint64(L, $input, \"$symname\");"
 %typemap(out) uint64_t "number_push_uint64(L, $1); SWIG_arg++;"
 
 /* A lineage is shorter than that, however deep the process. */

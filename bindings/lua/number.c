@@ -5,10 +5,19 @@
 
 #include "compat.h"
 
+static void refuse(lua_State *L, int arg, const char *function) {
+  if (lua_isnumber(L, arg))
+    luaL_error(L, "bad argument #%d to '%s' (number has no integer representation)", arg, function);
+  luaL_error(L, "bad argument #%d to '%s' (number expected, got %s)", arg, function, luaL_typename(L, arg));
+}
+
 #if LUA_VERSION_NUM >= 503
 
-uint64_t number_to_uint64(lua_State *L, int arg) {
-  return (uint64_t)luaL_checkinteger(L, arg);
+uint64_t number_to_uint64(lua_State *L, int arg, const char *function) {
+  int is_integer;
+  lua_Integer number = lua_tointegerx(L, arg, &is_integer);
+  if (!is_integer) refuse(L, arg, function);
+  return (uint64_t)number;
 }
 
 void number_push_uint64(lua_State *L, uint64_t number) {
@@ -21,10 +30,11 @@ void number_push_id(lua_State *L, atfork_id id) {
 
 #else
 
-uint64_t number_to_uint64(lua_State *L, int arg) {
-  double number = luaL_checknumber(L, arg);
-  if (!(number >= -9007199254740992.0 && number <= 9007199254740992.0) || number != (double)(int64_t)number)
-    luaL_argerror(L, arg, "number has no integer representation");
+uint64_t number_to_uint64(lua_State *L, int arg, const char *function) {
+  double number = lua_tonumber(L, arg);
+  if (!lua_isnumber(L, arg) || !(number >= -9007199254740992.0 && number <= 9007199254740992.0) ||
+      number != (double)(int64_t)number)
+    refuse(L, arg, function);
   return (uint64_t)(int64_t)number;
 }
 

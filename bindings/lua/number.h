@@ -9,7 +9,8 @@
 #include <lua.h>
 #include <stdint.h>
 
-uint64_t number_to_uint64(lua_State *L, int arg);
+/* Of the argument of `function`, which an error names. */
+uint64_t number_to_uint64(lua_State *L, int arg, const char *function);
 void number_push_uint64(lua_State *L, uint64_t number);
 void number_push_id(lua_State *L, atfork_id id);
 

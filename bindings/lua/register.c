@@ -23,13 +23,14 @@ struct request {
 
 /* ---- Looking at arguments ---- */
 
-/* The value at the phase's place; false if it is none that can be called. */
-static bool look_at_callback(lua_State *L, struct request *request, enum phase phase) {
+/* The value at the phase's place.  Returns what is wrong with it, on the stack or for good; NULL if nothing is. */
+static const char *look_at_callback(lua_State *L, struct request *request, enum phase phase) {
+  const char *fault = NULL;
   int index = request->first + (int)phase;
-  if (lua_isnil(L, index)) return true;
   request->has_function[phase] = lua_isfunction(L, index);
-  if (!request->has_function[phase]) request->symbols[phase] = symbol_function(L, index);
-  return request->has_function[phase] || request->symbols[phase] != NULL;
+  if (!request->has_function[phase] && !lua_isnil(L, index))
+    request->symbols[phase] = symbol_function(L, index, &fault);
+  return fault;
 }
 
 static void check_keys(lua_State *L) {
@@ -79,9 +80,8 @@ static int priority_field(lua_State *L) {
 
 static void callback_field(lua_State *L, struct request *request, enum phase phase) {
   lua_getfield(L, 1, hook_phase_names[phase]);
-  if (!look_at_callback(L, request, phase))
-    luaL_error(L, "bad argument #1 to 'register' (field '%s': function expected, got %s)", hook_phase_names[phase],
-               luaL_typename(L, -1));
+  const char *fault = look_at_callback(L, request, phase);
+  if (fault != NULL) luaL_error(L, "bad argument #1 to 'register' (field '%s': %s)", hook_phase_names[phase], fault);
 }
 
 /* ---- Making the hook ---- */
@@ -122,8 +122,8 @@ int register_after_fork(lua_State *L) {
   struct request request = {.name = "", .first = 1 - CHILD};
   lua_settop(L, 1);
   struct state *state = state_enter_open(L);
-  if (lua_isnil(L, 1) || !look_at_callback(L, &request, CHILD))
-    return luaL_error(L, "bad argument #1 to 'register_after_fork' (function expected, got %s)", luaL_typename(L, 1));
+  const char *fault = lua_isnil(L, 1) ? "function expected, got nil" : look_at_callback(L, &request, CHILD);
+  if (fault != NULL) return luaL_error(L, "bad argument #1 to 'register_after_fork' (%s)", fault);
   return make_hook(L, state, &request);
 }
 

@@ -43,7 +43,7 @@ static void warn(lua_State *L, const struct hook *hook, const char *where, const
 static bool ask_on_error(lua_State *L, const struct hook *hook, int at) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key);
   lua_getfield(L, -1, "on_error");
-  if (!lua_isfunction(L, -1)) return false;
+  if (lua_isnil(L, -1)) return false;
   lua_pushvalue(L, at);
   handle_push(L, hook);
   lua_pushvalue(L, at + 1);

@@ -24,10 +24,17 @@ static bool is_function(void *address) {
   return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
 }
 
+static const char *check_text(lua_State *L, int arg) {
+  size_t length;
+  const char *text = luaL_checklstring(L, arg, &length);
+  if (strlen(text) != length) luaL_argerror(L, arg, "contains a zero byte");
+  return text;
+}
+
 /* The library stays for good: a hook's code must not go while a fork may still call it. */
 int symbol_new(lua_State *L) {
-  const char *library = luaL_optstring(L, 1, NULL);
-  const char *name = luaL_checkstring(L, 2);
+  const char *library = lua_isnoneornil(L, 1) ? NULL : check_text(L, 1);
+  const char *name = check_text(L, 2);
   void *handle = dlopen(library, RTLD_NOW | RTLD_NODELETE);
   if (handle == NULL) return luaL_error(L, "bad argument #1 to 'symbol' (%s)", dlerror());
   dlerror();
@@ -73,14 +80,23 @@ static bool keep_library(callback function) {
   return true;
 }
 
-callback symbol_function(lua_State *L, int index) {
+/* What is wrong with it; NULL if nothing is. */
+static const char *fault_of(callback function) {
+  if (function == NULL) return "a null pointer";
+  if (keep_library(function)) return NULL;
+  return "a function of no library: register Lua functions as they are, not as C callbacks";
+}
+
+callback symbol_function(lua_State *L, int index, const char **fault) {
   const struct symbol *symbol = luaL_testudata(L, index, symbol_type);
   if (symbol != NULL) return symbol->function;
-  if (!is_callable(L, index)) return NULL;
+  if (!is_callable(L, index)) {
+    *fault = lua_pushfstring(L, "function expected, got %s", luaL_typename(L, index));
+    return NULL;
+  }
   callback function = *(callback *)(uintptr_t)lua_topointer(L, index);
-  if (!keep_library(function))
-    luaL_error(L, "a function of no library: register Lua functions as they are, not as C callbacks");
-  return function;
+  *fault = fault_of(function);
+  return *fault == NULL ? function : NULL;
 }
 
 void symbol_open(lua_State *L) {

@@ -14,8 +14,8 @@ void symbol_open(lua_State *L);
 /* symbol(library, name) */
 int symbol_new(lua_State *L);
 
-/* The C function that the value at `index` stands for, whose library stays loaded from now on; NULL if it is no C
- * function. Raises an error if it is one of no library. */
-callback symbol_function(lua_State *L, int index);
+/* The C function that the value at `index` stands for, whose library stays loaded from now on; or NULL, with what is
+ * wrong with it in `fault`, on the stack or for good. */
+callback symbol_function(lua_State *L, int index, const char **fault);
 
 #endif

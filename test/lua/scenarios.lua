@@ -283,6 +283,24 @@ case("errors/an error in on_error", function()
   assert(text:find("worse", 1, true) and text:find("bad", 1, true), text)
 end)
 
+case("errors/an on_error that cannot be called", function()
+  local text = tap.stderr_of(function()
+    atfork.on_error = 5
+    atfork.register_after_fork(function() error "bad" end)
+    in_child("fork", function() end)
+  end)
+  assert(text:find("in on_error of hook '': attempt to call a number value", 1, true) and text:find("bad", 1, true), text)
+end)
+
+case("errors/an on_error that is an object", function()
+  local seen
+  local hook = atfork.register { name = "breaks", parent = function() error("oops", 0) end }
+  atfork.on_error = setmetatable({}, { __call = function(_, err) seen = err end })
+  with(hook, function() in_child("fork", function() end) end)
+  atfork.on_error = nil
+  equal(seen, "oops", "error")
+end)
+
 case("errors/a yield in a callback", function()
   local text = tap.stderr_of(function()
     local ran
@@ -328,6 +346,8 @@ case("symbol/what is none", function()
     { LIBRARY, "scenario_data", "not a function" },
     { LIBRARY, nil, "string expected" },
     { {}, "x", "string expected" },
+    { LIBRARY .. "\0x", "scenario_count", "zero byte" },
+    { LIBRARY, "scenario_count\0x", "zero byte" },
   } do
     local ok, message = pcall(atfork.symbol, bad[1], bad[2])
     equal(ok, false, tostring(bad[2]))
@@ -367,10 +387,10 @@ case("arguments/of every wrong type", function()
     { "register_after_fork", "x", "function expected" },
     { "register_after_fork", {}, "function expected" },
     { "register_after_fork", io.stdout, "function expected" },
-    { "seed", nil, "seed" },
-    { "seed", "x", "number" },
+    { "seed", nil, "#1 to 'seed' (number expected, got no value)" },
+    { "seed", "x", "#1 to 'seed' (number expected, got string)" },
     { "seed", {}, "number" },
-    { "seed", 1.5, "integer" },
+    { "seed", 1.5, "#1 to 'seed' (number has no integer representation)" },
     { "per_process", 3, "function expected" },
   }
   for i = 1, 33 do
