@@ -97,7 +97,7 @@ as_subproject() {
   cp -r "$source/test/consumer" "$work/consumer"
   mkdir -p "$work/consumer/subprojects/atfork"
   (cd "$source" && tar -cf - meson.build meson_options.txt lib) | tar -xf - -C "$work/consumer/subprojects/atfork"
-  printf '[wrap-file]\ndirectory = atfork\n\n[provide]\natfork = atfork_dep\n' >"$work/consumer/subprojects/atfork.wrap"
+  sed -n '/^```ini$/,/^```$/{/^```/!p}' "$source/README.md" >"$work/consumer/subprojects/atfork.wrap"
   CC=$cc meson setup "$work/consumer/build" "$work/consumer" --force-fallback-for=atfork
   meson test -C "$work/consumer/build" --print-errorlogs
   test -z "$(find "$work/consumer/build" -name 'test-*')"
