@@ -17,13 +17,18 @@
  * A worker that is spawned rather than forked takes its place in the tree by a token: atfork_token(), atfork_spawned().
  *
  * Callbacks run in the thread that forks, and no lock of the library is held meanwhile: they may
- * register, unregister, call everything declared here, and fork.  They must return: leaving one by
+ * register, unregister, call every function of the library, and fork.  They must return: leaving one by
  * longjmp(3), by an exception or by ending the thread is undefined.  The library allocates nothing
  * while it runs them; what a callback itself may do in the child of a process with threads, only its
  * author can know (fork(2), "async-signal-safe").
  *
- * Nothing is set up before the first call: a program that links the library and never calls it pays
- * nothing when it forks.
+ * Nothing is set up before the first call: of a program that links the library and never calls it, a fork runs
+ * nothing here, and the child has no page more to copy.
+ *
+ * Async-signal-safe "after the first call": that one, of whatever function, tells the C library of our fork handlers by
+ * pthread_atfork(3), and the first registration from a shared object of what to do when it goes, by __cxa_atexit.  Both
+ * take a lock of the C library: a signal handler that makes the first call while its own thread is inside one of them
+ * waits for ever.  What a process has called its children have called too.
  *
  * On Windows, where nothing forks, `child` hooks run in atfork_spawned(), and `prepare` and `parent` never do.  There
  * is no atfork_register_mutex().  A module (program or DLL) that registers a hook stays loaded until the process ends,
@@ -59,7 +64,7 @@ enum { ATFORK_PRIORITY_MIN = -32768, ATFORK_PRIORITY_MAX = 32767 };
 
 struct atfork_hook {
   const char *name;            /* copied; NULL is ""; for people and for atfork_foreach() */
-  int priority;                /* ATFORK_PRIORITY_MIN … ATFORK_PRIORITY_MAX */
+  int priority;                /* ATFORK_PRIORITY_MIN (-32768) … ATFORK_PRIORITY_MAX (32767) */
   void (*prepare)(void *data); /* each callback may be NULL, but not all of them */
   void (*parent)(void *data);
   void (*child)(void *data);
@@ -88,19 +93,21 @@ struct atfork_hook {
  * Returns  the hook's id; or 0 and errno:
  *          EINVAL  hook is NULL, has no callback, both prepare and try_prepare, or a priority out of range
  *          ENOMEM  no memory; nothing is changed
- * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ * Thread-safe.  Async-signal-safe: yes, after the first of the same shared object.  Since 0.1.
  */
 ATFORK_API atfork_id atfork_register(const struct atfork_hook *hook);
 
 /*
  * Registers `func(data)` to run in each new process: a hook with only a `child`, at priority 0.
  *
+ * The hook belongs to the caller's shared object, as atfork_register()'s does.
+ *
  * The call that the library grew from: PyTorch's torch.multiprocessing._atfork.register_after_fork().
  *
  * func     not NULL
  * data     handed to func
  * Returns  as atfork_register()
- * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ * Thread-safe.  Async-signal-safe: yes, after the first of the same shared object.  Since 0.1.
  */
 ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *data);
 
@@ -113,9 +120,12 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  * so mutexes that other threads lock in another order cannot deadlock a fork.  A thread that forks
  * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock.  Not on Windows.
  *
- * mutex     of the types normal, recursive or error-checking, and private to the process.  It stays the caller's and
- *           must outlive the hook
- * priority  ATFORK_PRIORITY_MIN … ATFORK_PRIORITY_MAX
+ * The hook belongs to the caller's shared object, as atfork_register()'s does.
+ *
+ * mutex     of the types normal, recursive or error-checking; private to the process, not robust, and without a
+ *           priority protocol.  It stays the caller's, and must outlive the hook.  Registered twice, the second hook
+ *           would wait for the first, and the fork for ever
+ * priority  ATFORK_PRIORITY_MIN (-32768) … ATFORK_PRIORITY_MAX (32767)
  * Returns   as atfork_register(); EINVAL also for a NULL mutex
  * Thread-safe.  Async-signal-safe: no.  Since 0.1.
  */
@@ -124,15 +134,17 @@ ATFORK_API atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority)
 
 /*
  * Takes a hook back.  When it returns, no callback of the hook is running or will run in this process,
- * and `destroy` has run: it waits for the forks under way in other threads that the hook takes part in.
+ * and `destroy` has run: it waits for what other threads have under way that the hook takes part in, forks and
+ * atfork_foreach().
  *
- * From inside a callback it never waits: a hook that takes part in forks under way still gets the rest of them,
- * `parent` in the parent and `child` in the child, and ends, with `destroy`, when the last of them does.
+ * From inside a callback or a visit it never waits: a hook that takes part in forks under way still gets the rest of
+ * them, `parent` in the parent and `child` in the child, and ends, with `destroy`, when the last of them does, or the
+ * last atfork_foreach().
  *
  * A fork may come while another thread is here: then the hook ends in the child, too, with its `destroy`; unless that
  * thread has called `destroy` already, or is just about to.
  *
- * id       from a function above
+ * id       what a registration returned
  * Returns  0; or -1 and errno:
  *          ENOENT  id names no hook, or one that was unregistered already
  *          ENOMEM  only in a signal handler that interrupted this library in its own thread, when there is no memory
@@ -145,7 +157,7 @@ ATFORK_API int atfork_unregister(atfork_id id);
  * Bypassing forks that no process in between looked at count as one.
  *
  * Returns  0 where the library was first loaded, a parent's + 1 in its child
- * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API uint64_t atfork_generation(void);
 
@@ -160,18 +172,18 @@ ATFORK_API uint64_t atfork_generation(void);
  * size     of buf, in bytes; a lineage that does not fit is cut off
  * Returns  the lineage's length in bytes without the terminator, as snprintf(3) does; or -1 and errno:
  *          EINVAL  buf is NULL and size is not 0
- * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_lineage(char *buf, size_t size);
 
 /*
- * A seed for this process: distinct for each (base, lineage), and the same from run to run for a lineage
- * that is.  The mixing function is SplitMix64's (Steele, Lea, Flood: "Fast splittable pseudorandom number
- * generators", 2014).  Not for cryptography.
+ * A seed for this process: for one lineage another for each base; for one base another for each lineage, as far as
+ * hashes of 64 bits differ; and the same from run to run for a lineage that is.  The mixing function is SplitMix64's
+ * (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).  Not for cryptography.
  *
  * base     any value
  * Returns  a value of which each bit is as good as another
- * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API uint64_t atfork_seed(uint64_t base);
 
@@ -184,7 +196,7 @@ ATFORK_API uint64_t atfork_seed(uint64_t base);
  */
 ATFORK_API int atfork_poll(void);
 
-/* The control of an atfork_once(): static storage that starts as zero is ready. */
+/* The control of an atfork_once(): static storage that starts as zero is ready, and so is ATFORK_ONCE_INIT. */
 struct atfork_once {
   uint64_t state[2]; /* private */
 };
@@ -200,7 +212,7 @@ struct atfork_once {
  * A child that was forked while another thread was inside init runs init itself.  A child that init itself
  * forks is not done either: the next call there runs init again.
  *
- * once     not NULL
+ * once     not NULL; ATFORK_ONCE_INIT, or zero
  * init     not NULL; must return, and must not use the same control
  * data     handed to init
  * Thread-safe.  Async-signal-safe: no, it may wait for another thread's init.  Since 0.1.
@@ -216,7 +228,7 @@ struct atfork_info {
 
 /*
  * Visits the hooks that the next fork would run, in run order.  What is registered meanwhile is not visited.  The
- * visitor may call everything declared here, as a callback may.
+ * visitor may call every function of the library, as a callback may.
  *
  * visit    called with each hook; a non-zero result ends the walk
  * arg      handed to visit
@@ -239,7 +251,7 @@ ATFORK_API int atfork_foreach(int (*visit)(const struct atfork_info *info, void 
  *          is used up
  * Returns  the token's length in bytes without the terminator, as snprintf(3) does; or -1 and errno:
  *          EINVAL  buf is NULL and size is not 0
- * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_token(char *buf, size_t size);
 
@@ -271,6 +283,9 @@ ATFORK_API const char *atfork_version(void);
 /*
  * What stands behind the calls above, for macros and for the authors of bindings.
  *
+ * The names above that are macros too are not to be written with a scope, as in ::atfork_register(), nor without
+ * arguments: (atfork_register)(&hook) and &atfork_register are the plain symbols.
+ *
  * The _for forms take the shared object that the hook belongs to: the address of its __dso_handle (on Windows: any in
  * the module), or NULL for a hook that stays until it is unregistered.  They give ENOMEM also when the C library cannot
  * note one more object.  Otherwise as the functions they are named after.
@@ -281,7 +296,11 @@ ATFORK_API atfork_id atfork_register_after_fork_for(void (*func)(void *data), vo
 ATFORK_API atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *dso);
 #endif
 
-/* Where this process's mark stands: its generation + 1, or 0 when the library must be asked. */
+/*
+ * Where this process's mark stands: its generation + 1, or 0 when the library must be asked.  It stays there for good,
+ * in children too, and is to be read atomically.
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
+ */
 ATFORK_API const uint64_t *atfork_mark(void);
 
 #ifndef ATFORK_BUILDING
