@@ -31,9 +31,10 @@ module AtFork
   # The version of the library, as "MAJOR.MINOR.MICRO".
   VERSION = Native.version.freeze
   PRIORITIES = (-32_768..32_767)
+  BASES = (-(2**63)..((2**64) - 1))
   # Not another one when this file is loaded again.
   FORKS = Forks.new unless const_defined?(:FORKS, false)
-  private_constant :Native, :PRIORITIES, :FORKS
+  private_constant :Native, :PRIORITIES, :BASES, :FORKS
 
   # What AtFork.hooks lists: any hook of the process, of whatever language.
   Info = Struct.new(:id, :name, :priority, :generation, :prepare, :parent, :child)
@@ -65,10 +66,11 @@ module AtFork
     end
 
     # An integer of 64 bits: distinct for each base and process, and the same from run to run.
-    # @param base [Integer]
+    # @param base [Integer] -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1
     # @return [Integer]
     def seed(base)
       raise TypeError, "base must be an Integer, not #{base.class}" unless base.is_a?(Integer)
+      raise ArgumentError, "base must be in #{BASES}" unless BASES.cover?(base)
 
       Native.seed(base & 0xffff_ffff_ffff_ffff)
     end

@@ -284,6 +284,14 @@ class TestProcess < ForkTest
     end
   end
 
+  def test_seeds_of_64_bits
+    bases = [0, 1, (2**63) - 1, 2**63, (2**64) - 2, (2**64) - 1]
+    assert_equal bases, bases.uniq { |base| AtFork.seed(base) }
+    [-1, -2, -(2**63)].each { |base| assert_equal AtFork.seed(base), AtFork.seed(base + (2**64)) }
+    error = assert_raises(ArgumentError) { AtFork.seed(2**64) }
+    assert_equal "base must be in -9223372036854775808..18446744073709551615", error.message
+  end
+
   def test_version
     assert_match(/\A\d+\.\d+\.\d+\z/, AtFork::VERSION)
   end
@@ -425,6 +433,9 @@ class TestArguments < ForkTest
     [:seed, ["x"], {}, TypeError],
     [:seed, [nil], {}, TypeError],
     [:seed, [1.5], {}, TypeError],
+    [:seed, [2**64], {}, ArgumentError],
+    [:seed, [2**70], {}, ArgumentError],
+    [:seed, [-(2**63) - 1], {}, ArgumentError],
     [:on_error=, [3], {}, TypeError],
     [:per_process, [], {}, ArgumentError],
   ].freeze
