@@ -149,7 +149,10 @@ module AtFork
 
     def check_callback(what, value)
       raise ArgumentError, "no #{what} and no block" if value.nil?
-      return value if value.respond_to?(:call) || Symbol.address(value)
+
+      address = Symbol.address(value)
+      raise ArgumentError, "#{what} is a null pointer" if address&.zero?
+      return value if address || value.respond_to?(:call)
 
       raise TypeError, "#{what} must respond to call, not #{value.class}"
     end

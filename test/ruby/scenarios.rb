@@ -379,6 +379,26 @@ class TestSymbol < ForkTest
     check_counts(Fiddle::Function.new(pointer, [Fiddle::TYPE_VOIDP], Fiddle::TYPE_VOID))
   end
 
+  def function_at(address)
+    Fiddle::Function.new(address, [Fiddle::TYPE_VOIDP], Fiddle::TYPE_VOID)
+  end
+
+  # In any place for a callback, and nothing is registered.
+  def check_refused(function, complaint)
+    before = AtFork.hooks
+    error = assert_raises(ArgumentError) { AtFork.register_after_fork(function) }
+    assert_equal "callable is #{complaint}", error.message
+    %w[prepare parent child].each do |phase|
+      error = assert_raises(ArgumentError) { AtFork.register(child: -> {}, phase.to_sym => function) }
+      assert_equal "#{phase} is #{complaint}", error.message
+    end
+    assert_equal before, AtFork.hooks
+  end
+
+  def test_null
+    [Fiddle::Pointer.new(0), Fiddle::NULL, function_at(0)].each { |null| check_refused(null, "a null pointer") }
+  end
+
   def test_mixed
     ran = 0
     AtFork.register(prepare: -> { ran += 1 }, child: AtFork.symbol(Scenario::LIBRARY, "scenario_count"))
