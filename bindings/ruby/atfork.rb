@@ -151,10 +151,19 @@ module AtFork
       raise ArgumentError, "no #{what} and no block" if value.nil?
 
       address = Symbol.address(value)
-      raise ArgumentError, "#{what} is a null pointer" if address&.zero?
+      check_function(what, address) if address
       return value if address || value.respond_to?(:call)
 
       raise TypeError, "#{what} must respond to call, not #{value.class}"
+    end
+
+    # A closure would run Ruby inside fork(2).
+    def check_function(what, address)
+      raise ArgumentError, "#{what} is a null pointer" if address.zero?
+      return if Native.keep_library(address)
+
+      raise ArgumentError,
+            "#{what} is a function of no library: register Ruby callables as they are, not as C callbacks"
     end
   end
 

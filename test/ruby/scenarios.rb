@@ -399,6 +399,28 @@ class TestSymbol < ForkTest
     [Fiddle::Pointer.new(0), Fiddle::NULL, function_at(0)].each { |null| check_refused(null, "a null pointer") }
   end
 
+  # A closure would run Ruby inside fork(2).
+  def test_a_function_of_no_library
+    closure = Class.new(Fiddle::Closure) { def call(*) end }.new(Fiddle::TYPE_VOID, [Fiddle::TYPE_VOIDP])
+    memory = Fiddle::Pointer.malloc(16, Fiddle::RUBY_FREE)
+    [function_at(closure), Fiddle::Pointer.new(closure.to_i), memory, Fiddle::Pointer.new(-1)].each do |function|
+      check_refused(function, "a function of no library: register Ruby callables as they are, not as C callbacks")
+    end
+  end
+
+  # Whoever has loaded it may let go of it.
+  def test_its_library_stays
+    check = <<~RUBY
+      require "fiddle"
+      library = Fiddle.dlopen(ENV.fetch("SCENARIO_LIBRARY"))
+      AtFork.register_after_fork(Fiddle::Pointer.new(library["scenario_count"]))
+      library.close
+      fork { exit!(0) }
+      exit!(Process.wait2[1] == 0 ? 0 : 1)
+    RUBY
+    in_ruby(check)
+  end
+
   def test_mixed
     ran = 0
     AtFork.register(prepare: -> { ran += 1 }, child: AtFork.symbol(Scenario::LIBRARY, "scenario_count"))

@@ -21,7 +21,7 @@ struct hook {
   int priority;
   atfork_id id;
   VALUE name;
-  VALUE callables[PHASES];  /* nil where there is none.  A C function's object is kept too: it may own the code */
+  VALUE callables[PHASES];  /* nil where there is none.  A C function's object is one too */
   callback symbols[PHASES]; /* the C functions */
   _Atomic bool child_due;   /* see due.h */
   _Atomic int parents_due;

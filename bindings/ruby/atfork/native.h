@@ -54,4 +54,7 @@ VALUE native_hooks(void);
 /* The address of a C function, in a library that stays loaded; nil is the process itself. */
 VALUE native_symbol(VALUE library, VALUE name);
 
+/* Has the library of that address stay loaded; false if it is in none, as a closure is. */
+VALUE native_keep_library(VALUE address);
+
 #endif

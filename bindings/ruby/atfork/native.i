@@ -41,3 +41,4 @@ VALUE native_fork(void);
 VALUE native_lock(VALUE box);
 VALUE native_hooks(void);
 VALUE native_symbol(VALUE library, VALUE name);
+VALUE native_keep_library(VALUE address);

@@ -31,3 +31,12 @@ VALUE native_symbol(VALUE library, VALUE name) {
   RB_GC_GUARD(name);
   return ULL2NUM((uintptr_t)address);
 }
+
+/* A library that Fiddle has loaded is unloaded when its handle is told to close; then not. */
+VALUE native_keep_library(VALUE address) {
+  Dl_info info;
+  if (!dladdr((void *)(uintptr_t)NUM2ULL(address), &info) || info.dli_fname == NULL) return Qfalse;
+  void *handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  if (handle != NULL) dlclose(handle); /* NULL for the program itself, which goes nowhere */
+  return Qtrue;
+}
