@@ -98,6 +98,8 @@ module AtFork
     # @param child [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs after it, in the new one
     # @return [Hook]
     def register(name: "", priority: 0, prepare: nil, parent: nil, child: nil)
+      raise ArgumentError, "register takes no block: give callables as prepare, parent and child" if block_given?
+
       check_name(name)
       check_priority(priority)
       check_callback("prepare", prepare) unless prepare.nil?

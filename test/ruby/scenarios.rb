@@ -491,6 +491,18 @@ class TestArguments < ForkTest
   end
 end
 
+# Blocks where there is no place for one, or none where there is.
+class TestBlocks < ForkTest
+  def test_a_block_for_register
+    before = AtFork.hooks
+    [{ child: -> {} }, {}].each do |callbacks|
+      error = assert_raises(ArgumentError) { AtFork.register(**callbacks) { flunk } }
+      assert_equal "register takes no block: give callables as prepare, parent and child", error.message
+    end
+    assert_equal before, AtFork.hooks
+  end
+end
+
 # Promises 7 and 8: forks that fail, and what is no fork.
 class TestOtherForks < ForkTest
   def test_a_fork_that_fails
