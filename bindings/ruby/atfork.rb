@@ -132,8 +132,6 @@ module AtFork
     # @yieldreturn what becomes the value
     # @return [PerProcess]
     def per_process(&init)
-      raise ArgumentError, "no block" unless init
-
       PerProcess.new(&init)
     end
 

@@ -501,6 +501,12 @@ class TestBlocks < ForkTest
     end
     assert_equal before, AtFork.hooks
   end
+
+  def test_per_process_without_a_block
+    [-> { AtFork::PerProcess.new }, -> { AtFork.per_process }].each do |make|
+      assert_equal "no block", assert_raises(ArgumentError, &make).message
+    end
+  end
 end
 
 # Promises 7 and 8: forks that fail, and what is no fork.

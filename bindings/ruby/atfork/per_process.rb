@@ -7,6 +7,8 @@ module AtFork
   class PerProcess
     # @yieldreturn what becomes the value
     def initialize(&init)
+      raise ArgumentError, "no block" unless init
+
       @init = init
       @made = nil
       @lock = [nil, nil]
