@@ -43,14 +43,14 @@ module AtFork
     # @return [#call, nil] what is called with (error, hook) when a callback raises; nil: a warning with the backtrace on
     #   stderr
     def on_error
-      FORKS.on_error
+      forks.on_error
     end
 
     # @param callable [#call, nil] see {#on_error}
     def on_error=(callable)
       raise TypeError, "on_error must respond to call, or be nil" unless callable.nil? || callable.respond_to?(:call)
 
-      FORKS.on_error = callable
+      forks.on_error = callable
     end
 
     # How many forks deep this process is.
@@ -78,7 +78,7 @@ module AtFork
     # Runs the child callbacks that this process missed, because it was made by a fork that runs no handlers.
     # @return [Integer] how many
     def poll
-      FORKS.poll
+      forks.poll
     end
 
     # Registers a block, or a callable, or a C function, to run in each new process.
@@ -87,7 +87,7 @@ module AtFork
     def register_after_fork(callable = nil, &block)
       raise ArgumentError, "a callable and a block" if callable && block
 
-      FORKS.register("", 0, nil, nil, check_callback("callable", callable || block))
+      forks.register("", 0, nil, nil, check_callback("callable", callable || block))
     end
 
     # Registers up to three callbacks as one hook.  Each is a callable, or a C function.
@@ -107,7 +107,7 @@ module AtFork
       check_callback("child", child) unless child.nil?
       raise ArgumentError, "none of prepare, parent and child is given" if prepare.nil? && parent.nil? && child.nil?
 
-      FORKS.register(name, priority, prepare, parent, child)
+      forks.register(name, priority, prepare, parent, child)
     end
 
     # A C function, <tt>void function(void *data)</tt>, of a shared library, which stays loaded; nil: of the
@@ -136,6 +136,13 @@ module AtFork
     end
 
     private
+
+    # Those of the main Ractor, which in a child is the one that forked.
+    def forks
+      return FORKS if Ractor.current.equal?(Ractor.main)
+
+      raise Ractor::UnsafeError, "hooks are the main Ractor's: in others only generation, lineage and seed may be called"
+    end
 
     def check_name(name)
       raise TypeError, "name must be a String, not #{name.class}" unless name.is_a?(String)

@@ -340,10 +340,19 @@ class TestRactor < ForkTest
 
   def test_hooks_are_the_main_ones
     body = lambda do
-      AtFork.register_after_fork {}
-    rescue Ractor::IsolationError => e
-      e.class
+      calls = [-> { AtFork.register_after_fork {} }, -> { AtFork.register(child: -> {}) }, -> { AtFork.poll },
+               -> { AtFork.on_error }, -> { AtFork.on_error = nil },
+               -> { AtFork.hooks }, -> { AtFork.symbol(nil, "abort") }, -> { AtFork.per_process {}.value }]
+      calls.map do |call|
+        call.call
+      rescue StandardError => e
+        [e.class, e.message]
+      end
     end
-    in_ractor(body, ->(error) { assert_equal Ractor::IsolationError, error })
+    message = "hooks are the main Ractor's: in others only generation, lineage and seed may be called"
+    in_ractor(body, lambda do |errors|
+      assert_equal [Ractor::UnsafeError] * 8, errors.map(&:first)
+      assert_equal [message] * 5, errors.first(5).map(&:last)
+    end)
   end
 end
