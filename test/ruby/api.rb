@@ -18,13 +18,15 @@ class TestSignatures < ForkTest
     File.readlines(File.join(SOURCE, "sig", "atfork.rbs")).each_with_object({}) do |line, found|
       scope.push(Regexp.last_match(1)) if line =~ /^ *(?:module|class|interface) (\w+)/
       scope.pop if line.match?(/^ *end$/)
-      next unless line =~ /^ *(?:def (?:self\.)?(\w+[?=]?): (.*)|attr_(?:reader|accessor) (\w+):)/
+      next unless line =~ /^ *(?:def (?:self\.)?(\w+[?=]?): (.*)|attr_(reader|accessor) (\w+):)/
 
-      (found[scope.last] ||= {})[Regexp.last_match(1) || Regexp.last_match(3)] = Regexp.last_match(2) || "() -> untyped"
+      of_class = found[scope.last] ||= {}
+      of_class[Regexp.last_match(1) || Regexp.last_match(4)] = Regexp.last_match(2) || "() -> untyped"
+      of_class["#{Regexp.last_match(4)}="] = "(untyped) -> untyped" if Regexp.last_match(3) == "accessor"
     end
   end
 
-  # Those of the class that are not only inherited, nor for the binding itself.
+  # Those of the class that are not only inherited, nor for the binding itself.  An Info is frozen: nothing sets its fields.
   def methods_of(scope)
     return AtFork.singleton_methods(false).map(&:to_s) if scope == "AtFork"
 

@@ -206,6 +206,7 @@ class TestOrder < ForkTest
     assert_equal %w[b a], info.map(&:name)
     assert_equal [1, 2], info.map(&:priority)
     assert_equal [true, true, true, 0], info[0].to_a.values_at(4, 5, 6, 3)
+    assert info.all?(&:frozen?)
   end
 end
 
