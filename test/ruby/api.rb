@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# What is written about the API, against the API: RBS signatures, and YARD's comments.
+# What is written about the API, against the API: RBS signatures, the guide, and YARD's comments.
 #
 #   api.rb SOURCE     SOURCE: bindings/ruby
 require "atfork"
@@ -51,6 +51,16 @@ class TestSignatures < ForkTest
 
       assert_equal signature[/\A(?:\[\w+\] )?\(([^)]*)\)/, 1].split(", ").count { |part| !part.start_with?("?") }, required, name
     end
+  end
+end
+
+# doc/ruby.md
+class TestGuide < ForkTest
+  def test_the_files_that_it_names_are_there
+    root = File.expand_path("../..", SOURCE)
+    names = File.read(File.join(root, "doc", "ruby.md")).scan(%r{`((?:[\w.-]+/)+[\w.-]+)`}).flatten
+    refute_empty names
+    assert_empty(names.reject { |name| File.exist?(File.join(root, name)) })
   end
 end
 
