@@ -150,7 +150,7 @@ class Flat(ForkTest):
         function = Scenario.held.scenario_count
 
         def body() -> None:
-            atfork.generation(), atfork.lineage(), atfork.seed(2**70), atfork.poll(), atfork.token(), atfork.hooks()
+            atfork.generation(), atfork.lineage(), atfork.seed(2**63), atfork.poll(), atfork.token(), atfork.hooks()
             value()
             atfork.symbol(None, "abort")
             atfork.register_after_fork(function).unregister()
@@ -169,6 +169,7 @@ class Flat(ForkTest):
         bad: Any = [
             (atfork.register_after_fork, None),
             (atfork.seed, "x"),
+            (atfork.seed, 2**70),
             (atfork.spawned, "x"),
             (lambda name: atfork.register(name=name, child=total_of_nothing), "\udc80"),
             (lambda name: atfork.symbol(None, name), "no_such_symbol_anywhere"),

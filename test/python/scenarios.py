@@ -318,6 +318,24 @@ class Process(ForkTest):
 
         self.in_child(body)
 
+    def test_seeds_of_64_bits(self) -> None:
+        bases = [0, 1, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
+        self.assertEqual(len(bases), len({atfork.seed(base) for base in bases}))
+        for base in (-1, -2, -(2**63)):
+            self.assertEqual(atfork.seed(base), atfork.seed(base + 2**64))
+        with self.assertRaisesRegex(ValueError, "^base must be from -9223372036854775808 to 18446744073709551615$"):
+            atfork.seed(2**64)
+
+    def test_seeds_of_what_is_an_index(self) -> None:
+        class Seven:
+            def __index__(self) -> int:
+                return 7
+
+        self.assertEqual(atfork.seed(7), atfork.seed(Seven()))
+        self.assertEqual(atfork.seed(1), atfork.seed(True))
+        with self.assertRaisesRegex(TypeError, "^base must be int, not float$"):
+            atfork.seed(1.0)  # type: ignore[arg-type]
+
     def test_version(self) -> None:
         self.assertRegex(atfork.version(), r"\A\d+\.\d+\.\d+\Z")
 

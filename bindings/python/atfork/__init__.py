@@ -16,7 +16,7 @@ import operator
 import os
 import sys
 import threading
-from typing import Any, Callable, Generic, NamedTuple, NoReturn, Optional, Tuple, TypeVar, Union
+from typing import Any, Callable, Generic, NamedTuple, NoReturn, Optional, SupportsIndex, Tuple, TypeVar, Union
 
 # Theirs are run before ours in a child: so threads, locks of logging, and `random` are right in callbacks.
 import logging
@@ -49,6 +49,8 @@ T = TypeVar("T")
 
 PRIORITY_MIN = -32768
 PRIORITY_MAX = 32767
+BASE_MIN = -(2**63)
+BASE_MAX = 2**64 - 1
 
 
 class Symbol:
@@ -210,21 +212,24 @@ def _check_name(name: object) -> str:
     return name
 
 
-def _check_priority(priority: object) -> int:
-    if not isinstance(priority, int):
-        try:
-            priority = operator.index(priority)  # type: ignore[arg-type]
-        except TypeError:
-            raise TypeError(f"priority must be int, not {type(priority).__name__}") from None
-    if not PRIORITY_MIN <= priority <= PRIORITY_MAX:
-        raise ValueError(f"priority must be from {PRIORITY_MIN} to {PRIORITY_MAX}")
-    return int(priority)
+def _check_integer(what: str, value: SupportsIndex, least: int, most: int) -> int:
+    try:
+        number = int(operator.index(value))
+    except TypeError:
+        raise TypeError(f"{what} must be int, not {type(value).__name__}") from None
+    if not least <= number <= most:
+        raise ValueError(f"{what} must be from {least} to {most}")
+    return number
+
+
+def _check_base(what: str, value: SupportsIndex) -> int:
+    return _check_integer(what, value, BASE_MIN, BASE_MAX)
 
 
 def register(
     *,
     name: str = "",
-    priority: int = 0,
+    priority: SupportsIndex = 0,
     prepare: Optional[Callback] = None,
     parent: Optional[Callback] = None,
     child: Optional[Callback] = None,
@@ -240,7 +245,7 @@ def register(
     )
     if callbacks == (None, None, None):
         raise TypeError("at least one of prepare, parent and child is required")
-    return Hook(name, _check_priority(priority), callbacks)
+    return Hook(name, _check_integer("priority", priority, PRIORITY_MIN, PRIORITY_MAX), callbacks)
 
 
 def register_after_fork(func: Union[Callable[[], T], Symbol]) -> RegisteredFunction[T]:
@@ -273,9 +278,12 @@ def lineage() -> str:
     return _native.lineage()
 
 
-def seed(base: int) -> int:
-    """An integer of 64 bits: distinct for each base and process, and the same from run to run."""
-    return _native.seed(operator.index(base) & 0xFFFF_FFFF_FFFF_FFFF)
+def seed(base: SupportsIndex) -> int:
+    """An integer of 64 bits: distinct for each base and process, and the same from run to run.
+
+    base: from -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1.
+    """
+    return _native.seed(_check_base("base", base) & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def poll() -> int:

@@ -13,9 +13,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-import operator
 import random
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, SupportsIndex, Tuple
 
 from distributed.diagnostics.plugin import WorkerPlugin as Plugin
 from distributed.protocol import pickle
@@ -53,8 +52,8 @@ class WorkerPlugin(Plugin):
 
     name = "atfork"
 
-    def __init__(self, base_seed: int) -> None:
-        self.base_seed = operator.index(base_seed)
+    def __init__(self, base_seed: SupportsIndex) -> None:
+        self.base_seed = atfork._check_base("base_seed", base_seed)
         self._token = atfork.token()
 
     async def setup(self, worker: Any) -> None:

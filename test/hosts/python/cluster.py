@@ -169,6 +169,14 @@ class Workers(unittest.TestCase):
         return {workers[address]["name"]: pid for address, pid in by_address.items() if address in workers}
 
 
+class Arguments(unittest.TestCase):
+    def test_a_base_of_no_seed(self) -> None:
+        """Told to whoever makes the plugin, not to each worker."""
+        for bad, error in ((2**64, ValueError), (1.5, TypeError)):
+            with self.subTest(bad=bad), self.assertRaisesRegex(error, "^base_seed must be "):
+                atfork.dask.WorkerPlugin(bad)  # type: ignore[arg-type]
+
+
 class Runs(unittest.TestCase):
     def test_the_same_from_run_to_run_and_with_workers_of_this_process(self) -> None:
         """LocalCluster's nannies are threads of the client, whose atfork leaves its workers to Dask."""
