@@ -7,6 +7,7 @@ import errno
 import gc
 import itertools
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -390,6 +391,11 @@ class Errors(ForkTest):
         self.in_child(lambda: self.assertEqual([KeyError], [kind for kind, _, _ in self.unraisable]), "fork")
 
 
+class BytesPath:
+    def __fspath__(self) -> bytes:
+        return os.fsencode(Scenario.path)
+
+
 class Symbols(ForkTest):
     """C-side hooks."""
 
@@ -412,6 +418,11 @@ class Symbols(ForkTest):
     def test_symbol(self) -> None:
         symbol = atfork.symbol(Scenario.path, "scenario_count")
         self.assertIn("scenario_count", repr(symbol))
+        self.check_counts(symbol)
+
+    def test_a_path(self) -> None:
+        symbol = atfork.symbol(pathlib.Path(Scenario.path), "scenario_count")
+        self.assertEqual(Scenario.path, symbol.library)
         self.check_counts(symbol)
 
     def test_ctypes(self) -> None:
@@ -444,12 +455,16 @@ class Symbols(ForkTest):
             (Scenario.path, "scenario_data", ValueError),
             (Scenario.path, None, TypeError),
             (3, "x", TypeError),
+            (b"x", "x", TypeError),
+            (BytesPath(), "x", TypeError),
             ("a\0b", "x", ValueError),
             (None, "a\0b", ValueError),
         ]
         for library, name, error in rows:
-            with self.subTest(library=library, name=name), self.assertRaises(error):
+            with self.subTest(library=library, name=name), self.assertRaises(error) as raised:
                 atfork.symbol(library, name)
+            if error is TypeError:
+                self.assertRegex(str(raised.exception), "^(library|name) must be str")
 
     def test_a_callback_of_python_in_the_clothes_of_c(self) -> None:
         callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda data: None)

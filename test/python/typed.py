@@ -19,8 +19,9 @@ CACHE = tempfile.TemporaryDirectory()
 
 GOOD = """
 import ctypes
+import pathlib
 import subprocess
-from typing import List
+from typing import List, Optional
 import atfork
 
 @atfork.register_after_fork
@@ -34,6 +35,7 @@ with atfork.register(name="log", priority=5, prepare=log.clear, child=lambda: lo
     identity: int = hook.id
     name: str = hook.name
 atfork.register(child=atfork.symbol(None, "abort"), parent=ctypes.CDLL(None).abort)
+library: Optional[str] = atfork.symbol(pathlib.Path("/usr/lib/libfoo.so.1"), "foo_after_fork").library
 
 @atfork.per_process
 def connection() -> "subprocess.Popen[str]":
@@ -61,6 +63,7 @@ def number() -> int: return 3
 word: str = number()  # bad
 atfork.hooks()[0].nmae  # bad
 atfork.spawned(3)  # bad
+atfork.symbol(b"libfoo.so.1", "foo_after_fork")  # bad
 """
 
 

@@ -253,14 +253,14 @@ def register_after_fork(func: Union[Callable[[], T], Symbol]) -> RegisteredFunct
     return RegisteredFunction(func)
 
 
-def symbol(library: Optional[str], name: str) -> Symbol:
+def symbol(library: Union[str, os.PathLike[str], None], name: str) -> Symbol:
     """A C function, `void function(void *data)`, of a shared library, which stays loaded; None: of the process itself.
 
     It runs directly inside fork(2), so it never waits for the interpreter.
     """
-    if library is not None and not isinstance(library, (str, os.PathLike)):
-        raise TypeError(f"library must be str or None, not {type(library).__name__}")
-    path = None if library is None else os.fspath(library)
+    path = os.fspath(library) if isinstance(library, os.PathLike) else library
+    if path is not None and not isinstance(path, str):
+        raise TypeError(f"library must be str, os.PathLike[str] or None, not {type(library).__name__}")
     if not isinstance(name, str):
         raise TypeError(f"name must be str, not {type(name).__name__}")
     if "\0" in name or "\0" in (path or ""):
