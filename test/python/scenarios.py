@@ -245,6 +245,17 @@ class Hooks(ForkTest):
         self.assertEqual(("fields", -7, atfork.hooks()[0].id), (hook.name, hook.priority, hook.id))
         self.assertRegex(repr(hook), "fields.*-7")
 
+    def test_fields_are_read_only(self) -> None:
+        """Another id would be another hook's, to be unregistered in its place."""
+        for hook in (atfork.register(name="fields", child=print), atfork.register_after_fork(print)):
+            before = (hook.id, hook.name, hook.priority)
+            for field in ("id", "name", "priority"):
+                with self.assertRaises(AttributeError):
+                    setattr(hook, field, getattr(hook, field))
+                with self.assertRaises(AttributeError):
+                    delattr(hook, field)
+            self.assertEqual(before, (hook.id, hook.name, hook.priority))
+
     def test_unregister(self) -> None:
         ran: List[int] = []
         hook = atfork.register_after_fork(lambda: ran.append(1))

@@ -64,6 +64,7 @@ word: str = number()  # bad
 atfork.hooks()[0].nmae  # bad
 atfork.spawned(3)  # bad
 atfork.symbol(b"libfoo.so.1", "foo_after_fork")  # bad
+atfork.register(child=print).name = "x"  # bad
 """
 
 

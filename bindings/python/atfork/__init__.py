@@ -73,16 +73,27 @@ Callback = Union[Callable[[], object], Symbol]
 class Hook:
     """What register() returns.  As a context manager it is taken back at the end of the block."""
 
-    __slots__ = ("id", "name", "priority", "__weakref__")
-
-    id: int
-    name: str
-    priority: int
+    __slots__ = ("_id", "_name", "_priority", "__weakref__")
 
     def __init__(self, name: str, priority: int, callbacks: Tuple[Union[Callable[[], object], int, None], ...]) -> None:
-        self.name = name
-        self.priority = priority
-        self.id = _native.register(name, priority, callbacks)
+        self._name = name
+        self._priority = priority
+        self._id = _native.register(name, priority, callbacks)
+
+    @property
+    def id(self) -> int:
+        """As hooks() lists it; never given again to another hook."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self._name
+
+    @property
+    def priority(self) -> int:
+        """From -32768 to 32767."""
+        return self._priority
 
     def unregister(self) -> bool:
         """Takes the hook back: True, or False if that was done before.
@@ -90,7 +101,7 @@ class Hook:
         Afterwards none of its callbacks is running or will run: it waits for forks under way in other threads.  Inside
         a callback it does not wait, and the hook still gets the rest of the fork that is under way.
         """
-        return _native.unregister(self.id)
+        return _native.unregister(self._id)
 
     def __enter__(self) -> Hook:
         return self
