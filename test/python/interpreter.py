@@ -109,6 +109,30 @@ class Flat(ForkTest):
         self.check(body)
         self.assertEqual(count, sys.getrefcount(body))
 
+    def test_a_function_and_its_hook(self) -> None:
+        def function() -> None:
+            pass
+
+        def body() -> None:
+            hook = atfork.register_after_fork(function)
+            hook()
+            hook.unregister()
+            hook()
+
+        count = sys.getrefcount(function)
+        self.check(body)
+        self.assertEqual(count, sys.getrefcount(function))
+
+    def test_decorated_functions(self) -> None:
+        def body() -> None:
+            @atfork.register_after_fork
+            def function() -> None:
+                pass
+
+            function.unregister()
+
+        self.check(body)
+
     def test_in_step(self) -> None:
         """All that a fork does, but for the fork."""
         callback = lambda: None  # noqa: E731

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import gc
+import inspect
 import itertools
 import os
 import pathlib
@@ -277,14 +279,45 @@ class Hooks(ForkTest):
         ran: List[int] = []
 
         @atfork.register_after_fork
-        def reseed() -> int:
+        def reseed(base: int = 7) -> int:
             """Reseeds."""
-            ran.append(1)
-            return 7
+            ran.append(base)
+            return base
 
-        self.assertEqual((7, "Reseeds."), (reseed(), reseed.__doc__))
-        self.in_child(lambda: self.assertEqual([1, 1], ran))
+        self.assertEqual((7, 8, 9), (reseed(), reseed(8), reseed(base=9)))
+        self.in_child(lambda: self.assertEqual([7, 8, 9, 7], ran))
         self.assertTrue(reseed.unregister())
+        self.assertEqual(7, reseed())
+        self.in_child(lambda: self.assertEqual([7, 8, 9, 7], ran))
+        with self.assertRaises(TypeError):
+            reseed(1, 2)
+
+    def test_a_decorated_function_shows_as_itself(self) -> None:
+        def reseed(base: int = 7) -> int:
+            """Reseeds."""
+            return base
+
+        hook = atfork.register_after_fork(reseed)
+        for attribute in ("__name__", "__qualname__", "__doc__", "__module__", "__annotations__"):
+            self.assertEqual(getattr(reseed, attribute), getattr(hook, attribute), attribute)
+        self.assertIs(reseed, hook.__wrapped__)
+        self.assertEqual(inspect.signature(reseed), inspect.signature(hook))
+
+    def test_decorated_callables_without_a_name(self) -> None:
+        hook = atfork.register_after_fork(functools.partial(int, "3"))
+        self.assertEqual(3, hook())
+        self.assertFalse(hasattr(hook, "__name__"))
+        with self.assertRaisesRegex(TypeError, "^a C function that Python cannot call$"):
+            atfork.register_after_fork(atfork.symbol(None, "abort"))()
+
+    def test_attributes_of_the_function_hide_none_of_the_hook(self) -> None:
+        def reseed() -> None:
+            pass
+
+        reseed.unregister = reseed.id = None  # type: ignore[attr-defined]
+        hook = atfork.register_after_fork(reseed)
+        self.assertGreater(hook.id, 0)
+        self.assertTrue(hook.unregister())
 
     def test_callables_are_kept_and_let_go(self) -> None:
         def make() -> Any:
@@ -294,7 +327,11 @@ class Hooks(ForkTest):
 
             return Callable()
 
-        for register in (atfork.register_after_fork, lambda function: atfork.register(child=function)):
+        rows: List[Any] = [
+            (lambda function: atfork.register(child=function), False),
+            (atfork.register_after_fork, True),  # by the hook itself, which can be called as the function
+        ]
+        for register, kept_by_hook in rows:
             callable_ = make()
             weak = weakref.ref(callable_)
             hook = register(callable_)
@@ -303,7 +340,8 @@ class Hooks(ForkTest):
             self.assertIsNotNone(weak())
             self.in_child(lambda: None)
             self.assertTrue(hook.unregister())
-            gc.collect()
+            self.assertEqual(kept_by_hook, weak() is not None)
+            del hook
             self.assertIsNone(weak())
 
     def test_a_hook_stays_without_its_object(self) -> None:

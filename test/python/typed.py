@@ -25,10 +25,11 @@ from typing import List, Optional
 import atfork
 
 @atfork.register_after_fork
-def reseed() -> int:
-    return atfork.seed(42)
+def reseed(base: int = 42) -> int:
+    return atfork.seed(base)
 
-number: int = reseed()
+number: int = reseed() + reseed(43) + reseed.__wrapped__()
+shown: str = reseed.__name__ + reseed.__qualname__ + reseed.__module__
 gone: bool = reseed.unregister()
 log: List[str] = []
 with atfork.register(name="log", priority=5, prepare=log.clear, child=lambda: log.append(atfork.lineage())) as hook:

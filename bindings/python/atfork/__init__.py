@@ -12,6 +12,7 @@ order, `prepare` in the reverse.  An error in a callback goes to sys.unraisableh
 from __future__ import annotations
 
 import atexit
+import functools
 import operator
 import os
 import sys
@@ -114,29 +115,28 @@ class Hook:
 
 
 class RegisteredFunction(Hook, Generic[T]):
-    """What register_after_fork() returns: a hook that can be called as the function, so that it can decorate one."""
+    """What register_after_fork() returns: a hook that can be called as the function, so that it can decorate one.
 
-    __slots__ = ("__wrapped__", "__dict__")
+    It holds the function itself: what is decorated can be called after unregister(), too.
+    """
 
-    __wrapped__: Optional[Callable[[], T]]
+    __slots__ = ("__dict__",)
+
+    __name__: str
+    __qualname__: str
+    __wrapped__: Callable[..., T]
 
     def __init__(self, function: Union[Callable[[], T], Symbol]) -> None:
         target = _callback("func", function)
-        self.__wrapped__ = None if isinstance(target, int) else function if callable(function) else None
-        for attribute in ("__module__", "__qualname__", "__doc__"):
-            if hasattr(function, attribute):
-                setattr(self, attribute, getattr(function, attribute))
+        if callable(function):
+            # Its name and the like; attributes of its own could hide the hook's.
+            functools.update_wrapper(self, function, updated=())
         super().__init__("", 0, (None, None, target))
 
-    def __call__(self) -> T:
-        if self.__wrapped__ is None:
-            raise ReferenceError("this function is C's, or was let go by unregister()")
-        return self.__wrapped__()
-
-    def unregister(self) -> bool:
-        removed = super().unregister()
-        self.__wrapped__ = None
-        return removed
+    def __call__(self, *args: Any, **kwargs: Any) -> T:
+        if "__wrapped__" not in self.__dict__:
+            raise TypeError("a C function that Python cannot call")
+        return self.__wrapped__(*args, **kwargs)
 
     def __reduce__(self) -> str:
         """By name, as a function is pickled."""
