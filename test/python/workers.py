@@ -244,15 +244,24 @@ class Subprocess(ForkTest):
         self.assertRegex(run_python(code, atfork.token()).stdout, r"^0\.\d+\n$")
 
     def test_what_is_no_token(self) -> None:
-        code = "import atfork\ntry: atfork.spawned()\nexcept ValueError: print(atfork.generation())"
+        code = "import atfork\ntry: atfork.spawned()\nexcept ValueError as error: print(error, atfork.generation())"
         for value in ("", "x", atfork.token()[:-1], atfork.token() + "0"):
-            self.assertEqual("0\n", run_python(code, env={**os.environ, "ATFORK_TOKEN": value}).stdout, value)
+            run = run_python(code, env={**os.environ, "ATFORK_TOKEN": value})
+            self.assertEqual("the token is not one of atfork's 0\n", run.stdout, value)
+            with self.assertRaisesRegex(ValueError, "^the token is not one of atfork's$"):
+                atfork.spawned(value)
+        with self.assertRaisesRegex(ValueError, "^the token is not one of atfork's$"):
+            atfork.spawned(atfork.token() + "\0")
+
+    def test_no_token(self) -> None:
+        with self.assertRaisesRegex(ValueError, "^there is no token: ATFORK_TOKEN is not set$"):
+            atfork.spawned()
 
     def test_a_forked_process_has_its_place(self) -> None:
         token = atfork.token()
 
         def body() -> None:
-            with self.assertRaises(RuntimeError):
+            with self.assertRaisesRegex(RuntimeError, "is known: it was forked, or has done this before$"):
                 atfork.spawned(token)
 
         self.in_child(body)

@@ -332,26 +332,28 @@ def environment() -> dict[str, str]:
 def spawned(token: Optional[str] = None) -> None:
     """In a worker that was spawned: takes its place in the tree, and runs the child callbacks registered so far.
 
-    token: None takes it from the environment.  ValueError: there is none, or it is not one.  RuntimeError: the place of
-    this process is known, as it was forked, or has done this before.
+    token: None takes it from the environment.  ValueError: there is none, or it is not one of atfork's.  RuntimeError:
+    the place of this process is known, as it was forked, or has done this before.
     """
     if token is not None and not isinstance(token, str):
         raise TypeError(f"token must be str or None, not {type(token).__name__}")
     if token is not None and "\0" in token:
-        raise ValueError("no token of atfork's")
+        raise ValueError("the token is not one of atfork's")
     error = _native.spawned(token)
     if error != 0:
-        _raise_spawned(error)
+        _raise_spawned(error, token is None and "ATFORK_TOKEN" not in os.environ)
     if token is None:
         os.environ.pop("ATFORK_TOKEN", None)
 
 
-def _raise_spawned(error: int) -> NoReturn:
+def _raise_spawned(error: int, missing: bool) -> NoReturn:
     import errno
 
     if error == errno.EALREADY:
-        raise RuntimeError("the place of this process is known")
-    raise ValueError("no token, or none of atfork's")
+        raise RuntimeError("the place of this process is known: it was forked, or has done this before")
+    if missing:
+        raise ValueError("there is no token: ATFORK_TOKEN is not set")
+    raise ValueError("the token is not one of atfork's")
 
 
 if _native.open():
