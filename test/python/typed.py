@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import pathlib
 import re
@@ -116,6 +117,16 @@ class Documented(unittest.TestCase):
     def test_each_name_has_a_docstring(self) -> None:
         without = [name for name in atfork.__all__ if not getattr(atfork, name).__doc__]
         self.assertEqual([], without)
+
+    def test_the_guide_has_each_signature(self) -> None:
+        guide = (pathlib.Path(PACKAGE) / "../../doc/python.md").read_text()
+        rows = dict(re.findall(r"^\| `atfork\.(\w+)(\(.*?\))` \|", guide, re.MULTILINE))
+        self.assertGreater(len(rows), 10)
+        for name, shown in rows.items():
+            signature = inspect.signature(getattr(atfork, name))
+            bare = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+            expected = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+            self.assertEqual(expected, shown.replace('"', "'"), name)
 
     def test_is_marked_as_typed(self) -> None:
         self.assertTrue(pathlib.Path(atfork.__file__).with_name("py.typed").exists())
