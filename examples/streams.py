@@ -6,6 +6,7 @@ streams.py atfork METHOD    the cure: three lines, marked below
 
 METHOD is fork, spawn or forkserver.
 """
+import argparse
 import multiprocessing
 import sys
 
@@ -36,7 +37,10 @@ def draw(_):
 
 
 def main():
-    context = multiprocessing.get_context(sys.argv[2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode", choices=("plain", "atfork"))
+    parser.add_argument("method", choices=("fork", "spawn", "forkserver"))
+    context = multiprocessing.get_context(parser.parse_args().method)
     with context.Pool(WORKERS, meet, (context.Barrier(WORKERS),)) as pool:
         for lineage, numbers in sorted(pool.map(draw, range(WORKERS), chunksize=1)):
             print("  worker", lineage, "draws", *(f"{number:5}" for number in numbers))

@@ -29,6 +29,12 @@ class Streams(unittest.TestCase):
         self.assertEqual((3, 3), (len(cured), len(set(cured))), cured)
         self.assertEqual(cured, draws("atfork", method))
 
+    def test_usage(self) -> None:
+        for arguments in ([], ["atfork"], ["plain", "vfork"], ["both", "fork"], ["plain", "fork", "more"]):
+            run = subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, timeout=60)
+            self.assertEqual((2, ""), (run.returncode, run.stdout), arguments)
+            self.assertRegex(run.stderr, r"\Ausage: streams.py ")
+
     def test_fork(self) -> None:
         self.check("fork")
 
