@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import pickle
 import subprocess
@@ -288,4 +289,4 @@ class Command(ForkTest):
 
 
 if __name__ == "__main__":
-    run_tests()
+    run_tests(multiprocessing.util._exit_function)
