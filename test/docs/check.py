@@ -38,6 +38,7 @@ def main(arguments):
     cc, files = arguments[2:split], arguments[split + 1 :]
     number = failed = 0
     with tempfile.TemporaryDirectory() as work:
+        environment = {**os.environ, "TMPDIR": work}
         for file in map(pathlib.Path, files):
             for index, (language, text) in enumerate(FENCE.findall(file.read_text()), 1):
                 path = pathlib.Path(work) / f"{file.stem}{index}.{ {'ruby': 'rb', 'python': 'py'}.get(language, language) }"
@@ -47,7 +48,7 @@ def main(arguments):
                     continue
                 number += 1
                 for command in commands:
-                    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+                    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
                     # A child's failure shows on stderr only.
                     if run.returncode != 0 or run.stderr:
                         failed += 1
