@@ -256,6 +256,8 @@ void registry_adopt(void) {
   uint64_t count;
   struct table *table;
   undo_uncommitted();
+  /* Another thread may have been about to lower it. */
+  if (!registry_has_retired()) atomic_store(&registry()->deferred, 0);
   if (!registry_has_retired()) return;
   do {
     table = registry_table();

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #include "forks.h"
-#include "state.h" /* the library's own, as are those that follow */
+#include "registry.h" /* the library's own, as are those that follow */
+#include "state.h"
 #include "steps.h"
 #include "table.h"
 #include "thread.h"
@@ -503,6 +504,8 @@ static void end_a_walk(void) {
   atfork_foreach(visit_nothing, NULL);
 }
 
+static uint64_t sequence_before;
+
 static int retire_and_end_a_walk(const struct atfork_info *info, void *unused) {
   (void)info;
   (void)unused;
@@ -515,6 +518,46 @@ static void bury_later(void) {
   id = add();
   child_check_int(atfork_foreach(retire_and_end_a_walk, NULL), ==, 1);
   child_check_int(destroyed, ==, 1);
+}
+
+/* Another thread forks when this one has buried a hook that was left to it, and is about to count it.  The fork itself
+ * ends only after that. */
+static bool is_buried(const ucontext_t *context) {
+  (void)context;
+  const struct table *table = registry_table();
+  return atfork_thread.updating && atfork_state.registry.deferred == 1 && table->retired == 0 && table->live > 0 &&
+         atfork_state.sequence > sequence_before;
+}
+
+static void none_is_left(void) {
+  gate_open(&entered);
+  child_check_int(atfork_state.registry.deferred, ==, 0);
+}
+
+static void *fork_there(void *unused) {
+  in_child(fork, none_is_left);
+  return unused;
+}
+
+static void have_other_fork(void) {
+  start_other(fork_there);
+  gate_wait(&entered);
+}
+
+static int come_and_go_in_visit(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  id = add();
+  sequence_before = atfork_state.sequence;
+  child_check(interrupt(unregister, is_buried, have_other_fork));
+  join_other();
+  return 1;
+}
+
+static void fork_at_burial(void) {
+  atfork_poll(); /* so that the fork has none to run before it begins */
+  add();
+  child_check_int(atfork_foreach(come_and_go_in_visit, NULL), ==, 1);
 }
 
 /* A handler polls while its own thread is about to: the hooks run once. */
@@ -677,6 +720,7 @@ static const struct test_case {
     {"/overtaken/tables", outgrow_while_collecting},
     {"/overtaken/adoption", adopt},
     {"/overtaken/burial", bury_later},
+    {"/overtaken/fork-at-burial", fork_at_burial},
     {"/overtaken/early-poll", poll_too_early},
     {"/overtaken/poll", poll_twice},
     {"/overtaken/worker", spawn_workers},
