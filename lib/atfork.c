@@ -46,10 +46,15 @@ int atfork_token(char *buf, size_t size) {
 int atfork_spawned(const char *token) {
   static const char variable[] = "ATFORK_TOKEN";
   int before = errno;
-  int error = fork_spawned(token != NULL ? token : os_environment(variable));
-  errno = error != 0 ? error : before;
-  if (error != 0) return -1;
+  int error = fork_take_place(token != NULL ? token : os_environment(variable));
+  if (error != 0) {
+    errno = error;
+    return -1;
+  }
+  /* Before the hooks run, as what they spawn must not find it. */
   if (token == NULL) os_forget(variable);
+  fork_spawned();
+  errno = before;
   return 0;
 }
 

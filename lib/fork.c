@@ -244,9 +244,13 @@ static void on_child(void) {
 
 enum handling { UNHANDLED, BEING_HANDLED, HANDLED };
 
+static bool is_handled(void) {
+  return atomic_load_explicit(&forks()->handled, memory_order_acquire) == HANDLED;
+}
+
 static void handle_forks(void) {
   bool nested = lock_enter();
-  if (!nested && !fork_is_handled()) {
+  if (!nested && !is_handled()) {
     /* Another thread of the parent was in the middle of this: perhaps it was done. */
     if (atomic_load(&forks()->handled) == BEING_HANDLED) atomic_store(&forks()->doubtful, true);
     atomic_store(&forks()->handled, BEING_HANDLED);
@@ -256,13 +260,14 @@ static void handle_forks(void) {
   lock_leave(nested);
 }
 
+/* After fork_enter() that it is being seen to tells a handler that has interrupted this very thread in the middle. */
 bool fork_is_handled(void) {
-  return atomic_load_explicit(&forks()->handled, memory_order_acquire) == HANDLED;
+  return atomic_load_explicit(&forks()->handled, memory_order_acquire) != UNHANDLED;
 }
 
 uint64_t fork_enter(void) {
   uint64_t mark = look_around();
-  if (!fork_is_handled()) handle_forks();
+  if (!is_handled()) handle_forks();
   return mark;
 }
 
@@ -288,16 +293,17 @@ int fork_catch_up(void) {
  * the middle of it sees one that was bypassed: so in the root, which has missed nothing, that is settled first, and the
  * hooks that are due are noted.
  */
-int fork_spawned(const char *token) {
+int fork_take_place(const char *token) {
   if (fork_enter() == 1) {
     fork_catch_up();
     atomic_store(&forks()->birth, sequence_now());
   }
-  int error = process_spawned(token);
-  if (error != 0) return error;
+  return process_spawned(token);
+}
+
+void fork_spawned(void) {
   uint64_t mark = process_mark();
   struct frame *frame = frame_begin();
   if (claim_child_phase(frame, mark)) run_child(frame, frame_sequence(frame), mark);
   fork_end(frame);
-  return 0;
 }

@@ -29,7 +29,8 @@ void fork_wait(uint64_t added, uint64_t retired);
 /* Runs the child hooks that a bypassing fork missed; how many. */
 int fork_catch_up(void);
 
-/* Takes the place in the tree that a token names, and runs the child hooks; 0, EINVAL or EALREADY. */
-int fork_spawned(const char *token);
+/* Takes the place in the tree that a token names; 0, EINVAL or EALREADY.  And then runs the child hooks. */
+int fork_take_place(const char *token);
+void fork_spawned(void);
 
 #endif

@@ -137,6 +137,21 @@ static void ask_here(void) {
   ask(NULL);
 }
 
+static int registered_ran;
+
+static void note_run(void *unused) {
+  (void)unused;
+  registered_ran++;
+}
+
+static void expect_run(void) {
+  child_check_int(registered_ran, ==, 1);
+}
+
+static void register_here(void) {
+  child_check_int(atfork_register_after_fork(note_run, NULL), !=, 0);
+}
+
 static void (*meanwhile)(void);
 
 static void use_hooks_meanwhile(void) {
@@ -158,6 +173,16 @@ static void test_other_thread_waits(void) {
 
 static void test_handler_asks(void) {
   check_meanwhile(ask_here);
+}
+
+static void register_meanwhile(void) {
+  use_hooks_meanwhile();
+  in_child(fork, expect_run);
+}
+
+static void test_handler_registers(void) {
+  meanwhile = register_here;
+  in_child(fork, register_meanwhile);
 }
 
 /* Two that map the page that is wiped at fork: one of them is given back. */
@@ -182,6 +207,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/doubtful/after-it-is-done", test_after);
   g_test_add_func("/doubtful/other-thread-waits", test_other_thread_waits);
   g_test_add_func("/doubtful/handler-asks", test_handler_asks);
+  g_test_add_func("/doubtful/handler-registers", test_handler_registers);
   g_test_add_func("/doubtful/page-is-mapped-twice", test_page_is_mapped_twice);
   return g_test_run();
 }

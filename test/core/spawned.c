@@ -225,10 +225,16 @@ static void many(void) {
   for (int i = 0; i < MANY; i++) g_assert_cmpint(numbers[i], ==, i % 3 == 0 ? 0 : 1);
 }
 
+static void expect_no_token(void *unused) {
+  (void)unused;
+  g_assert_true(g_getenv("ATFORK_TOKEN") == NULL);
+}
+
 static void in_environment(void) {
   g_assert_true(g_getenv("ATFORK_TOKEN") != NULL);
   token = NULL;
   add("a", 0);
+  atfork_register_after_fork(expect_no_token, NULL);
   be_spawned();
   g_assert_cmpstr(ran, ==, "a");
   g_assert_true(g_getenv("ATFORK_TOKEN") == NULL);
