@@ -37,8 +37,9 @@ static struct identity *identity(void) {
   return identity_of(version_now());
 }
 
-/* A process that was forked before its first call of the library must not take itself for the root. */
-__attribute__((constructor)) static void note_load(void) {
+/* A process that was forked before its first call of the library must not take itself for the root.  Before all
+ * constructors of a program that has the library in it, as these may call it. */
+__attribute__((constructor(101))) static void note_load(void) {
   process()->loaded_by = os_process();
   process()->identity[0].process = process()->loaded_by;
 }
@@ -178,6 +179,32 @@ static bool is_new(uint32_t version) {
   return atomic_load(&process()->looked) || process()->loaded_by != os_process();
 }
 
+/*
+ * Under the lock; the mark.  Again when the page is found wiped: a signal handler has forked in the middle, and this is
+ * its child, which must not take what was found out for its own.
+ */
+static uint64_t look(void) {
+  struct transient *t = transient();
+  for (;;) {
+    lock_inherit();
+    atomic_store_explicit(&t->looking, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    uint32_t version = atomic_load(&process()->version);
+    bool is_child = is_new(version);
+    if (!atomic_load_explicit(&t->looking, memory_order_relaxed)) continue;
+    if (is_child)
+      become_child(version);
+    else
+      note_own(version);
+    atomic_store(&process()->looked, true);
+    uint64_t mark = set_mark();
+    atomic_signal_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&t->looking, memory_order_relaxed)) return mark;
+    atomic_store(&t->version, 0);
+    atomic_store(&t->mark, 0);
+  }
+}
+
 uint64_t process_look(void) {
   map_transient();
   if (!atomic_load(&process()->wiped)) {
@@ -186,13 +213,7 @@ uint64_t process_look(void) {
   }
   lock_inherit();
   bool nested = lock_enter();
-  uint32_t version = atomic_load(&process()->version);
-  if (is_new(version))
-    become_child(version);
-  else
-    note_own(version);
-  atomic_store(&process()->looked, true);
-  uint64_t mark = set_mark();
+  uint64_t mark = look();
   lock_leave(nested);
   return mark;
 }
@@ -205,12 +226,14 @@ const uint64_t *process_mark_address(void) {
 /* Noted before the version is compared: in a child that a handler makes before, this does it again, and one that is
  * made after finds it among those taken. */
 void process_number_child(uint64_t *number) {
+  uint64_t mark;
   uint32_t version;
   do {
+    mark = process_mark();
     version = version_now();
     *number = give_number(version);
     atomic_signal_fence(memory_order_seq_cst);
-  } while (version_now() != version);
+  } while (process_mark() != mark || version_now() != version);
 }
 
 /* As snprintf() does. */
@@ -247,6 +270,7 @@ uint64_t process_seed(uint64_t base) {
 size_t process_token(char *buf, size_t size) {
   for (;;) {
     char lineage[LINEAGE_MAX], token[TOKEN_MAX];
+    uint64_t mark = process_mark();
     uint32_t version = version_now();
     struct identity *in_force = identity_of(version);
     uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
@@ -258,7 +282,7 @@ size_t process_token(char *buf, size_t size) {
                                                  memory_order_relaxed, memory_order_relaxed))
       continue;
     /* Afterwards: until then it may be another process's number. */
-    if (version_now() == version) return show(buf, size, token, length);
+    if (process_mark() == mark && version_now() == version) return show(buf, size, token, length);
   }
 }
 

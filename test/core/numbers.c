@@ -73,6 +73,32 @@ static void test_by_a_handler(void) {
   expect_unique(by_a_handler);
 }
 
+/* ---- In a callback: its process makes a child that no handler sees, which goes on with the fork, too ---- */
+
+static void bypass_and_return(void) {
+  pid_t pid = fork_by_syscall();
+  if (pid > 0) expect_passed(pid);
+  child_check_int(pid, >=, 0);
+}
+
+static void prepare(void *is_done) {
+  if (*(bool *)is_done) return;
+  *(bool *)is_done = true;
+  bypass_and_return();
+}
+
+static void by_a_callback(void) {
+  bool is_done = false;
+  atfork_id id = atfork_register(&(struct atfork_hook){.prepare = prepare, .data = &is_done});
+  child_check_int(id, !=, 0);
+  make_children(fork_once);
+  child_check_int(atfork_unregister(id), ==, 0);
+}
+
+static void test_by_a_callback(void) {
+  expect_unique(by_a_callback);
+}
+
 /* ---- In a signal handler ---- */
 
 static bool (*is_there)(const ucontext_t *context);
@@ -133,6 +159,7 @@ static void look(void) {
 }
 
 static bool *has_interrupted; /* shared */
+static int births;            /* how many are to be told of */
 
 /* From one instruction to the next that is interrupted.  What counts coverage, or addresses, is many more of them. */
 static int stride = 3;
@@ -152,28 +179,57 @@ static void interrupt_everywhere(void (*make)(void)) {
     instructions = count;
     make();
     if (!*has_interrupted) break;
-    child_check_int(born->count, ==, 3);
-    for (int i = 0; i < 3; i++) {
-      if (strcmp(born->lineage[i], born->lineage[(i + 1) % 3]) != 0) continue;
+    child_check_int(born->count, ==, births);
+    for (int i = 0; i < births; i++) {
+      if (strcmp(born->lineage[i], born->lineage[(i + 1) % births]) != 0) continue;
       g_printerr("after %d instructions: ", count);
       child_fails(__FILE__, __LINE__, born->lineage[i]);
     }
   }
 }
 
+static void (*be_interrupted)(void);
+
 static void make_by_a_bypassing_fork(void) {
-  in_child(fork_by_syscall, look_interrupted);
+  in_child(fork_by_syscall, be_interrupted);
 }
 
 static void of_a_parent_that_looked(void) {
+  be_interrupted = look_interrupted;
+  births = 3;
   generation = (int)atfork_generation() + 1;
   interrupt_everywhere(make_by_a_bypassing_fork);
 }
 
 /* These processes are those of a bypassing fork to the library, which is not told of forks before its first call. */
 static void of_a_parent_that_never_looked(void) {
+  be_interrupted = look_interrupted;
+  births = 3;
   generation = 1;
   interrupt_everywhere(make_by_a_bypassing_fork);
+}
+
+/* The handler makes a child that no handler sees, and that goes on with the call. */
+static void just_look(void) {
+  atfork_generation();
+}
+
+static void look_and_return(void) {
+  pid_t here = getpid();
+  bool there = interrupt(just_look, is_counted_down, bypass_and_return);
+  is_born();
+  if (getpid() != here) child_passes();
+  *has_interrupted = there;
+}
+
+static void by_a_child_that_returns(void) {
+  be_interrupted = look_and_return;
+  births = 2;
+  interrupt_everywhere(make_by_a_bypassing_fork);
+}
+
+static void test_by_a_child_that_returns(void) {
+  in_child(fork_by_syscall, by_a_child_that_returns);
 }
 
 static void test_of_a_parent_that_never_looked(void) {
@@ -191,6 +247,8 @@ int main(int argc, char **argv) {
   /* First, as it needs a process that has not called the library. */
   g_test_add_func("/numbers/of-a-parent-that-never-looked", test_of_a_parent_that_never_looked);
   g_test_add_func("/numbers/of-a-parent-that-looked", test_of_a_parent_that_looked);
+  if (pages_are_wiped) g_test_add_func("/numbers/by-a-child-that-returns", test_by_a_child_that_returns);
+  g_test_add_func("/numbers/by-a-callback", test_by_a_callback);
   g_test_add_func("/numbers/by-a-handler", test_by_a_handler);
   g_test_add_func("/numbers/by-a-signal-handler", test_by_a_signal_handler);
   return g_test_run();

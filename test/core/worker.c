@@ -20,6 +20,11 @@ const char *__asan_default_options(void) {
 }
 #endif
 
+/* Also where the library is part of the program. */
+__attribute__((constructor)) static void look_early(void) {
+  (void)atfork_generation();
+}
+
 static char ran[8];
 
 static void run(void *letter) {
