@@ -65,7 +65,11 @@ static void on_unload(void *dso) {
   }
   for (atfork_id id = 0; (id = registry_retire_owned(dso, id + 1)) != 0;) continue;
   fork_wait(0, sequence_now());
-  for (atfork_id id = 0; (id = registry_find_owned(dso, id + 1)) != 0;) end_hook(id);
+  for (atfork_id id = 0; (id = registry_find_owned(dso, id + 1)) != 0;) {
+    /* In a callback: the walk that this is in the middle of has looked at what is retired already. */
+    if (frame_innermost() != NULL) registry_silence(id);
+    end_hook(id);
+  }
   registry_collect();
 }
 

@@ -246,6 +246,15 @@ atfork_id registry_find_owned(const void *dso, atfork_id from) {
   return id;
 }
 
+void registry_silence(atfork_id id) {
+  bool nested = lock_enter();
+  struct slot slot;
+  if (table_find(registry_table(), id, &slot)) slot_silence(slot);
+  for (struct table *table = atomic_load(&registry()->outgrown); table != NULL; table = table->older)
+    if (table_find(table, id, &slot)) slot_silence(slot);
+  lock_leave(nested);
+}
+
 static bool is_retired(struct slot slot, const void *argument) {
   (void)argument;
   return retirement(slot) != 0;

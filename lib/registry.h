@@ -53,6 +53,9 @@ atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t gener
  */
 uint64_t registry_retire(atfork_id id, bool inside, struct grave *grave);
 
+/* Has walks, those of this thread in tables that are outgrown too, call nothing of a hook any more: its code goes. */
+void registry_silence(atfork_id id);
+
 /* Retires the first hook of a shared object that is not retired yet; its id, or 0.  Begins at `from`. */
 atfork_id registry_retire_owned(const void *dso, atfork_id from);
 

@@ -75,6 +75,13 @@ void slot_read(struct slot slot, struct contents *contents) {
   contents->detail = at.records->detail;
 }
 
+void slot_silence(struct slot slot) {
+  struct arrays at = chunk_arrays(slot.chunk, slot.index);
+  for (enum phase phase = 0; phase < PHASES; phase++)
+    if (read_callback(slot.chunk, phase, at.callbacks[phase]) != NULL)
+      atomic_store_explicit(at.callbacks[phase], NULL, memory_order_relaxed);
+}
+
 void slot_bury(struct slot slot) {
   /* Only the lock's holder writes it, and a signal handler inside an update works on a copy. */
   word *dead = &chunk_dead(slot.chunk)[slot.index / 64];

@@ -4,6 +4,7 @@
 
 void plugin_ran(void);
 void plug_in(void);
+void plug_in_all(void);
 
 static void child(void *unused) {
   (void)unused;
@@ -12,4 +13,8 @@ static void child(void *unused) {
 
 void plug_in(void) {
   atfork_register(&(struct atfork_hook){.name = "plugin", .child = child});
+}
+
+void plug_in_all(void) {
+  atfork_register(&(struct atfork_hook){.name = "plugin", .prepare = child, .parent = child, .child = child});
 }

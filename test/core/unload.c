@@ -51,11 +51,15 @@ static void test_dlclose(void) {
 
 static void *loaded;
 
-static void load(int hooks) {
+static void load_by(const char *function, int hooks) {
   loaded = dlopen(PLUGIN, RTLD_NOW);
   g_assert_true(loaded != NULL);
-  void (*plug_in)(void) = (void (*)(void))(uintptr_t)dlsym(loaded, "plug_in");
+  void (*plug_in)(void) = (void (*)(void))(uintptr_t)dlsym(loaded, function);
   for (int i = 0; i < hooks; i++) plug_in();
+}
+
+static void load(int hooks) {
+  load_by("plug_in", hooks);
 }
 
 static void unload(void *unused) {
@@ -92,6 +96,42 @@ static void test_dlclose_in_a_callback(void) {
     in_child(fork, unloaders[i].parent == NULL ? ran_nowhere : child_passes);
     g_assert_cmpint(atfork_unregister(id), ==, 0);
     unload(NULL);
+  }
+}
+
+static void nothing(void *unused) {
+  (void)unused;
+}
+
+/* The walk goes on in a table that is no more in force. */
+static void renew_and_unload(void *unused) {
+  atfork_id ids[200];
+  int counter = 0;
+  if (loaded == NULL) return;
+  for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) ids[i] = atfork_register_after_fork(nothing, NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) atfork_unregister(ids[i]);
+  atfork_foreach(count, &counter);
+  unload(unused);
+}
+
+/* What is to go lies beside the hook that has it go, and has its turn next. */
+static void unload_beside(const struct atfork_hook *unloader) {
+  atfork_id id = 0;
+  if (unloader->prepare == NULL) id = atfork_register(unloader);
+  load_by("plug_in_all", 2);
+  if (unloader->prepare != NULL) id = atfork_register(unloader); /* prepared first, as it is the last */
+  in_child(fork, child_passes);
+  g_assert_cmpint(atfork_unregister(id), ==, 0);
+  unload(NULL);
+  ran = 0;
+}
+
+static void test_dlclose_in_a_callback_beside(void) {
+  static void (*const unloaders[])(void *) = {unload, renew_and_unload};
+  for (size_t i = 0; i < G_N_ELEMENTS(unloaders); i++) {
+    unload_beside(&(struct atfork_hook){.prepare = unloaders[i]});
+    unload_beside(&(struct atfork_hook){.parent = unloaders[i]});
+    unload_beside(&(struct atfork_hook){.child = unloaders[i]});
   }
 }
 
@@ -207,6 +247,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/unload/dlclose", test_dlclose);
   g_test_add_func("/unload/dlclose-in-a-callback", test_dlclose_in_a_callback);
+  g_test_add_func("/unload/dlclose-in-a-callback-beside", test_dlclose_in_a_callback_beside);
   g_test_add_func("/unload/dlclose-in-a-visitor", test_dlclose_in_a_visitor);
   g_test_add_func("/unload/dlclose-waits", test_dlclose_waits);
   add_race("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
