@@ -27,8 +27,8 @@
  *
  * Async-signal-safe "after the first call": that one, of whatever function, tells the C library of our fork handlers by
  * pthread_atfork(3), and the first registration from a shared object of what to do when it goes, by __cxa_atexit.  Both
- * take a lock of the C library: a signal handler that makes the first call while its own thread is inside one of them
- * waits for ever.  What a process has called its children have called too.
+ * take locks of the C library, malloc(3)'s among them: a signal handler that makes the first call while its own thread
+ * is inside such a function may wait for ever.  What a process has called its children have called too.
  *
  * On Windows, where nothing forks, `child` hooks run in atfork_spawned(), and `prepare` and `parent` never do.  There
  * is no atfork_register_mutex().  A module (program or DLL) that registers a hook stays loaded until the process ends,
@@ -78,7 +78,7 @@ struct atfork_hook {
  *
  * When a `try_prepare` returns non-zero ("not now": a lock is taken, say), the hooks prepared so far
  * get their `parent`, the library backs off for 1 ms at most, and begins the prepare phase again with the same
- * hooks.  A hook has `prepare` or `try_prepare`, not both.
+ * hooks, less those that were unregistered meanwhile.  A hook has `prepare` or `try_prepare`, not both.
  *
  * A hook that is registered while a fork is under way, by a callback or by another thread, first
  * takes part in the next fork.
@@ -118,7 +118,8 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  *
  * It is taken with pthread_mutex_trylock(3); while it is busy the fork is "not now" (atfork_register()),
  * so mutexes that other threads lock in another order cannot deadlock a fork.  A thread that forks
- * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock.  Not on Windows.
+ * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock; if it is a recursive one,
+ * the child has it free.  Not on Windows.
  *
  * The hook belongs to the caller's shared object, as atfork_register()'s does.
  *

@@ -48,9 +48,10 @@ static void run_parents(const struct walk *walk, size_t i) {
   }
 }
 
-static void run_parent(uint64_t sequence) {
+static void run_parent(const struct frame *frame) {
   struct walk walk;
-  walk_begin(&walk, sequence, PARENT);
+  walk_begin(&walk, frame_sequence(frame), PARENT);
+  walk_only(&walk, frame->added);
   while (walk_forward(&walk)) run_parents(&walk, 0);
 }
 
@@ -60,10 +61,13 @@ static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
   return atomic_load_explicit(at, memory_order_relaxed) != mark && process_mark() != mark;
 }
 
-/* Up to which sequence the hooks that were retired have no part in this process's own child phase, past or to come. */
-static uint64_t passed_over(void) {
-  bool has_begun = atomic_load(&forks()->dispatched) == process_mark();
-  return has_begun ? atomic_load(&forks()->passed) : sequence_now();
+/* Of a process of no mark: a child phase that is another's altogether. */
+static const uint64_t nobodys = UINT64_MAX;
+
+/* Whether the child phases of this process, and of those that it was made in the middle of this walk through, all
+ * passed over the hook, or will. */
+static bool is_left(const struct walk *walk, size_t i, const struct frame *frame) {
+  return walk_was_retired(walk, i, frame->passed != 0 ? frame->passed : sequence_now());
 }
 
 /*
@@ -73,7 +77,7 @@ static uint64_t passed_over(void) {
  * it comes back here, this one is over, as each callback runs once in a process: but for what had been unregistered by
  * then, which that phase passed over, and which is prepared still.
  */
-static size_t run_children(const struct walk *walk, uint64_t mark) {
+static size_t run_children(const struct walk *walk, const struct frame *frame, uint64_t mark) {
   const _Atomic uint64_t *const at = &transient()->mark;
   const _Atomic(callback) *const callbacks = walk->callbacks;
   void *const *const data = walk->data;
@@ -83,7 +87,7 @@ static size_t run_children(const struct walk *walk, uint64_t mark) {
   for (size_t i = 0; i < end; i++) {
     callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
     if (call == NULL || (sparse && !walk_takes_part(walk, i))) continue;
-    if (is_over(at, mark) && !walk_is_retired(walk, i, passed_over())) continue;
+    if (is_over(at, mark) && !is_left(walk, i, frame)) continue;
     call(data[i]);
     count++;
   }
@@ -96,7 +100,7 @@ static int run_child(const struct frame *frame, uint64_t added, uint64_t mark) {
   size_t count = 0;
   walk_begin(&walk, frame_sequence(frame), CHILD);
   walk_only(&walk, added);
-  while (walk_forward(&walk)) count += run_children(&walk, mark);
+  while (walk_forward(&walk)) count += run_children(&walk, frame, mark);
   return count > INT_MAX ? INT_MAX : (int)count;
 }
 
@@ -104,10 +108,13 @@ static int run_child(const struct frame *frame, uint64_t added, uint64_t mark) {
  * Claims the child phase of this process for a walk; false when it has been.  Marks grow from process to process, so
  * one that is larger is that of a child, in which a handler that interrupted this has run it.
  */
-static bool claim_child_phase(const struct frame *frame, uint64_t mark) {
+static bool claim_child_phase(struct frame *frame, uint64_t mark) {
   uint64_t dispatched = atomic_load(&forks()->dispatched);
+  uint64_t sequence = frame_sequence(frame);
   if (dispatched >= mark) return false;
-  atomic_store(&forks()->passed, frame_sequence(frame));
+  frame->passed = 0;
+  for (struct frame *outer = frame->outer; outer != NULL; outer = outer->outer)
+    if (outer->passed == 0 || sequence < outer->passed) outer->passed = sequence;
   return atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark);
 }
 
@@ -143,9 +150,10 @@ static size_t run_prepares(const struct walk *walk) {
   return walk->end;
 }
 
-static bool try_to_prepare(uint64_t sequence) {
+static bool try_to_prepare(const struct frame *frame) {
   struct walk walk;
-  walk_end(&walk, sequence, PREPARE);
+  walk_end(&walk, frame_sequence(frame), PREPARE);
+  walk_only(&walk, frame->added);
   while (walk_backward(&walk)) {
     size_t refused = run_prepares(&walk);
     if (refused == walk.end) continue;
@@ -206,7 +214,12 @@ static void on_prepare(void) {
   if (atomic_load(&forks()->doubtful) && prepared() != NULL) return;
   fork_catch_up();
   struct frame *frame = frame_begin();
-  for (unsigned attempt = 0; !try_to_prepare(frame_sequence(frame)); attempt++) os_back_off(attempt);
+  for (unsigned attempt = 0; !try_to_prepare(frame); attempt++) {
+    os_back_off(attempt);
+    /* Nothing is prepared, so what is being unregistered need not wait: perhaps who does that has the lock that this
+     * fork wants. */
+    frame_begin_anew(frame);
+  }
   frame->errno_at = &errno;
   process_number_child(&frame->number);
   errno = error;
@@ -218,7 +231,7 @@ static void on_parent(void) {
   int *errno_at = frame->errno_at;
   int error = *errno_at;
   frame->number = 0;
-  run_parent(frame_sequence(frame));
+  run_parent(frame);
   fork_end(frame);
   *errno_at = error;
 }
@@ -235,7 +248,8 @@ static void on_child(void) {
   atomic_signal_fence(memory_order_seq_cst); /* a handler finds it prepared or due */
   frame->number = 0;
   settle(false);
-  if (claim_child_phase(frame, mark)) run_child(frame, frame_sequence(frame), mark);
+  /* A process that another library's handler has forked before this has had a child phase of its own. */
+  run_child(frame, frame->added, claim_child_phase(frame, mark) ? mark : nobodys);
   fork_end(frame);
   *errno_at = error;
 }
@@ -304,6 +318,6 @@ int fork_take_place(const char *token) {
 void fork_spawned(void) {
   uint64_t mark = process_mark();
   struct frame *frame = frame_begin();
-  if (claim_child_phase(frame, mark)) run_child(frame, frame_sequence(frame), mark);
+  if (claim_child_phase(frame, mark)) run_child(frame, frame->added, mark);
   fork_end(frame);
 }

@@ -59,9 +59,18 @@ struct frame *frame_begin(void) {
   frame->outer = atfork_thread.frame;
   frame->number = 0;
   frame->due = 0;
-  atomic_store(&frame->began, sequence_now() + 1);
+  frame->passed = 0;
+  frame->added = sequence_now();
+  atomic_store(&frame->began, frame->added + 1);
   atfork_thread.frame = frame;
   return frame;
+}
+
+/* As in the beginning, the sequence is read before it is written: who retires a hook in between waits in vain for this
+ * walk, but not for ever, as it is told. */
+void frame_begin_anew(struct frame *frame) {
+  atomic_store(&frame->began, sequence_now() + 1);
+  event_happened(&transient()->walk_ended);
 }
 
 uint64_t frame_sequence(const struct frame *frame) {
@@ -75,6 +84,7 @@ static void frame_free(struct frame *frame) {
 }
 
 void frame_end(struct frame *frame) {
+  if (frame_innermost() == NULL) return;
   assert(atfork_thread.frame == frame);
   atfork_thread.frame = frame->outer;
   atomic_fetch_sub(&frames()->count, 1);
@@ -84,8 +94,15 @@ void frame_end(struct frame *frame) {
 
 /* ---- Looking around ---- */
 
+/*
+ * In a new process another thread, started by another library's handler, may have been the first to look, and have
+ * taken this one's walks for those of threads that are gone.
+ */
 struct frame *frame_innermost(void) {
-  return atfork_thread.frame;
+  struct frame *frame = atfork_thread.frame;
+  if (frame != NULL && atomic_load_explicit(&frame->thread, memory_order_relaxed) != self())
+    atfork_thread.frame = frame = NULL;
+  return frame;
 }
 
 /* Whether nobody walks. */

@@ -27,6 +27,9 @@ struct frame *frame_begin(void);
 uint64_t frame_sequence(const struct frame *frame);
 void frame_end(struct frame *frame);
 
+/* Has a walk that stands nowhere begin again, without what has been retired meanwhile. */
+void frame_begin_anew(struct frame *frame);
+
 /* The innermost walk of this thread, or NULL. */
 struct frame *frame_innermost(void);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The one lock: whoever changes the registry holds it, for the length of one update and never across a
- * callback.  A fork takes it only at its end, when a hook is left to be buried, and in the child.
+ * callback.  A fork takes it only at its end, when a hook is left to be buried or a table to be given back, and in the
+ * child; and before it begins where it has the hooks to run that a bypassing one has missed.
  *
  * A signal handler that interrupts its own thread's update finds the lock its own ("nested").  It then has
  * the state to itself, as all other threads are kept out and the interrupted update waits for it to return;

@@ -59,6 +59,9 @@ static inline bool walk_takes_part(const struct walk *walk, size_t i) {
   return !walk->has_retired || !walk_is_retired(walk, i, walk->sequence);
 }
 
+/* The same; also where that was after the walk's table had been replaced. */
+bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
+
 bool walk_refuses(const struct walk *walk, size_t i);
 
 /* Of one that takes part. */

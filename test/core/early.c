@@ -61,6 +61,19 @@ static void forks_and_returns(void) {
   if (pid > 0) expect_passed(pid);
 }
 
+/* What it had unregistered before is prepared still, and passed over in that child's own phase. */
+static atfork_id dropped;
+static int dropped_ran;
+
+static void unregisters_and_forks(void) {
+  child_check_int(atfork_unregister(dropped), ==, 0);
+  forks_and_returns();
+}
+
+static void dropped_has_run(void) {
+  child_check_int(dropped_ran, ==, 1);
+}
+
 /* ---- And then all is as ever ---- */
 
 static void ran_once_more(void) {
@@ -112,6 +125,14 @@ static void test_forks_and_returns(void) {
   check(forks_and_returns);
 }
 
+static void test_unregisters_and_forks(void) {
+  dropped = atfork_register(&(struct atfork_hook){.parent = nothing, .child = count, .data = &dropped_ran});
+  early_action = unregisters_and_forks;
+  in_child(fork, dropped_has_run);
+  early_action = NULL;
+  g_assert_cmpint(atfork_unregister(dropped), ==, 0);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   /* Child handlers run in the order in which they were added. */
@@ -125,7 +146,9 @@ int main(int argc, char **argv) {
 #ifdef __GLIBC__
   g_test_add_func("/early/forks", test_forks);
   g_test_add_func("/early/forks-and-returns", test_forks_and_returns);
+  g_test_add_func("/early/unregisters-and-forks", test_unregisters_and_forks);
 #else
+  (void)test_unregisters_and_forks;
   (void)test_forks;
   (void)test_forks_and_returns;
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -239,6 +240,54 @@ static void test_mutex_in_nested_forks_that_return(void) {
   check_nested_returning(&(struct atfork_hook){.prepare = fork_and_return});
 }
 
+/* ---- Who holds the mutex takes the hook back, or ends the process, while another thread's fork waits for it ---- */
+
+static struct gate second_attempt;
+static int attempts;
+
+static void count_attempt(void *unused) {
+  (void)unused;
+  if (++attempts == 2) gate_open(&second_attempt);
+}
+
+static void *fork_there(void *unused) {
+  in_child(fork, child_passes);
+  return unused;
+}
+
+static void have_other_wait(pthread_t *other) {
+  attempts = 0;
+  gate_make(&second_attempt);
+  child_check_int(atfork_register(&(struct atfork_hook){.priority = 1, .prepare = count_attempt}), !=, 0);
+  child_check_int(pthread_mutex_lock(&first), ==, 0);
+  child_check_int(pthread_create(other, NULL, fork_there, NULL), ==, 0);
+  gate_wait(&second_attempt);
+}
+
+static void unregister_with_the_mutex(void) {
+  pthread_t other;
+  atfork_id id = atfork_register_mutex(&first, 0);
+  have_other_wait(&other);
+  child_check_int(atfork_unregister(id), ==, 0);
+  child_check_int(pthread_join(other, NULL), ==, 0);
+  child_check_int(pthread_mutex_unlock(&first), ==, 0);
+}
+
+static void exit_with_the_mutex(void) {
+  pthread_t other;
+  child_check_int(atfork_register_mutex(&first, 0), !=, 0);
+  have_other_wait(&other);
+  exit(CHILD_PASSED);
+}
+
+static void test_unregister_with_the_mutex(void) {
+  in_child(fork, unregister_with_the_mutex);
+}
+
+static void test_exit_with_the_mutex(void) {
+  in_child(fork, exit_with_the_mutex);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/not-now/what-was-prepared-is-taken-back", test_what_was_prepared_is_taken_back);
@@ -250,5 +299,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/not-now/error-checking-mutex", test_error_checking_mutex);
   g_test_add_func("/not-now/mutex-in-nested-forks", test_mutex_in_nested_forks);
   g_test_add_func("/not-now/mutex-in-nested-forks-that-return", test_mutex_in_nested_forks_that_return);
+  g_test_add_func("/not-now/unregister-with-the-mutex", test_unregister_with_the_mutex);
+  g_test_add_func("/not-now/exit-with-the-mutex", test_exit_with_the_mutex);
   return g_test_run();
 }

@@ -560,6 +560,35 @@ static void fork_at_burial(void) {
   child_check_int(atfork_foreach(come_and_go_in_visit, NULL), ==, 1);
 }
 
+/* Another library's child handler starts a thread, which is the first to look. */
+static void (*early_action)(void);
+
+static void on_child(void) {
+  if (early_action != NULL) early_action();
+}
+
+static void *look_there(void *unused) {
+  atfork_generation();
+  return unused;
+}
+
+static void have_other_look(void) {
+  start_other(look_there);
+  join_other();
+}
+
+static void none_walks(void) {
+  child_check_int(atfork_state.frames.count, ==, 0);
+  child_check(atfork_thread.frame == NULL);
+  early_action = NULL;
+  in_child(fork, child_passes);
+}
+
+static void look_first(void) {
+  early_action = have_other_look;
+  in_child(fork, none_walks);
+}
+
 /* A handler polls while its own thread is about to: the hooks run once. */
 static int ran, polled;
 
@@ -721,6 +750,7 @@ static const struct test_case {
     {"/overtaken/adoption", adopt},
     {"/overtaken/burial", bury_later},
     {"/overtaken/fork-at-burial", fork_at_burial},
+    {"/overtaken/first-look", look_first},
     {"/overtaken/early-poll", poll_too_early},
     {"/overtaken/poll", poll_twice},
     {"/overtaken/worker", spawn_workers},
@@ -747,6 +777,7 @@ int main(int argc, char **argv) {
     return be_worker(argv[2]);
   }
   g_test_init(&argc, &argv, NULL);
+  if (pthread_atfork(NULL, NULL, on_child) != 0) return 1; /* before the library's */
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
     if (cases[i].run != clear || !pages_are_wiped) g_test_add_data_func(cases[i].path, &cases[i], test_case);
   return g_test_run();

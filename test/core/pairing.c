@@ -354,6 +354,82 @@ static void test_deep_in_child(void) {
   g_assert_cmpint(atfork_unregister(one_id), ==, 0);
 }
 
+/* ---- Three processes deep, all of which come back: a hook runs once in each, whoever unregisters it and when ---- */
+
+static void nothing(void *unused) {
+  (void)unused;
+}
+
+static int visit_nothing(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  return 0;
+}
+
+static struct {
+  atfork_id id;
+  pid_t process;
+  int times;
+} later;
+
+static void run_later(void *unused) {
+  (void)unused;
+  if (later.process != getpid()) later.times = 0;
+  later.process = getpid();
+  later.times++;
+}
+
+static void later_ran_once(void) {
+  child_check_int(later.process, ==, getpid());
+  child_check_int(later.times, ==, 1);
+}
+
+static void fork_and_return(void) {
+  pid_t pid = fork();
+  child_check_int(pid, >=, 0);
+  if (pid > 0) expect_passed(pid);
+}
+
+static void fork_in_first(void *unused) {
+  (void)unused;
+  if (atfork_generation() == 1) fork_and_return();
+}
+
+static void unregister_and_fork_in_second(void *unused) {
+  (void)unused;
+  if (atfork_generation() != 2) return;
+  child_check_int(atfork_unregister(later.id), ==, 0);
+  fork_and_return();
+}
+
+/* In a table that comes in the middle of this walk. */
+static void renew_unregister_and_fork(void *unused) {
+  atfork_id ids[200];
+  if (atfork_generation() != 1) return;
+  for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) ids[i] = atfork_register_after_fork(nothing, unused);
+  for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) child_check_int(atfork_unregister(ids[i]), ==, 0);
+  atfork_foreach(visit_nothing, NULL);
+  child_check_int(atfork_unregister(later.id), ==, 0);
+  fork_and_return();
+}
+
+static void check_later(void) {
+  later.id = atfork_register(&(struct atfork_hook){.parent = nothing, .child = run_later});
+  in_child(fork, later_ran_once);
+  unregister_all();
+}
+
+static void test_unregistered_deeper(void) {
+  atfork_register_after_fork(fork_in_first, NULL);
+  atfork_register_after_fork(unregister_and_fork_in_second, NULL);
+  check_later();
+}
+
+static void test_unregistered_in_a_new_table(void) {
+  atfork_register_after_fork(renew_unregister_and_fork, NULL);
+  check_later();
+}
+
 /* ---- In every phase, by another hook, itself, or another thread, registered and unregistered ---- */
 
 static struct atfork_hook transient_hook;
@@ -409,6 +485,8 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
   g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
   g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);
+  g_test_add_func("/pairing/unregistered-deeper", test_unregistered_deeper);
+  g_test_add_func("/pairing/unregistered-in-a-new-table", test_unregistered_in_a_new_table);
   g_test_add_func("/pairing/deep-in-prepare", test_deep_in_prepare);
   g_test_add_func("/pairing/deep-in-parent", test_deep_in_parent);
   g_test_add_func("/pairing/deep-in-child", test_deep_in_child);
