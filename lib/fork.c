@@ -23,11 +23,16 @@ void fork_wait(uint64_t added, uint64_t retired) {
   while (!frame_wait(added, retired)) fork_enter();
 }
 
+void fork_wait_for_burial(void *dso) {
+  while (!frame_wait_for_burial(dso)) fork_enter();
+}
+
 void fork_end(struct frame *walk) {
   struct grave grave = {0};
-  frame_end(walk);
-  while (registry_has_deferred() && registry_bury_due(grave.id, frame_oldest(), &grave))
+  frame_over(walk);
+  while (registry_has_deferred() && registry_bury_due(grave.id, frame_oldest(), walk, &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
+  frame_end(walk);
   registry_collect();
 }
 

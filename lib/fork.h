@@ -26,6 +26,9 @@ void fork_end(struct frame *walk);
 /* Waits for the walks of other threads that see hooks added at `added` or later, and retired at `retired`. */
 void fork_wait(uint64_t added, uint64_t retired);
 
+/* Waits for the ends of other threads' walks that run the `destroy` of a hook of the shared object. */
+void fork_wait_for_burial(void *dso);
+
 /* Runs the child hooks that a bypassing fork missed; how many. */
 int fork_catch_up(void);
 

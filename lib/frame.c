@@ -60,6 +60,7 @@ struct frame *frame_begin(void) {
   frame->number = 0;
   frame->due = 0;
   frame->passed = 0;
+  atomic_store_explicit(&frame->burying, NULL, memory_order_relaxed);
   frame->added = sequence_now();
   atomic_store(&frame->began, frame->added + 1);
   atfork_thread.frame = frame;
@@ -81,6 +82,12 @@ static void frame_free(struct frame *frame) {
   /* In this order: a free frame is one that is only beginning, as soon as it is claimed. */
   atomic_store(&frame->began, 0);
   atomic_store(&frame->thread, 0);
+}
+
+void frame_over(struct frame *frame) {
+  if (frame_innermost() == NULL) return;
+  atomic_store(&frame->began, FRAME_OVER);
+  event_happened(&transient()->walk_ended);
 }
 
 void frame_end(struct frame *frame) {
@@ -111,10 +118,10 @@ static bool frame_none(void) {
 }
 
 /*
- * Calls `is_it` with the sequence of each walk until it says yes.  A frame that is only beginning may have read any
- * sequence, and counts as one that has read the oldest.
+ * Calls `is_it` with each walk, and the sequence at which it began, until it says yes.  A frame that is only beginning
+ * may have read any sequence, and counts as one that has read the oldest.
  */
-static bool any_walk(bool others, bool (*is_it)(uint64_t began, bool is_beginning, void *argument), void *argument) {
+static bool any_walk(bool others, bool (*is_it)(struct frame *frame, uint64_t began, void *argument), void *argument) {
   if (frame_none()) return false;
   for (struct frame_block *block = &frames()->block; block != NULL;
        block = atomic_load_explicit(&block->next, memory_order_acquire)) {
@@ -122,15 +129,16 @@ static bool any_walk(bool others, bool (*is_it)(uint64_t began, bool is_beginnin
       uintptr_t thread = atomic_load(&block->frames[i].thread);
       if (thread == 0 || (others && thread == self())) continue;
       uint64_t began = atomic_load(&block->frames[i].began);
-      if (is_it(began == 0 ? 0 : began - 1, began == 0, argument)) return true;
+      if (is_it(&block->frames[i], began, argument)) return true;
     }
   }
   return false;
 }
 
-static bool is_older(uint64_t began, bool is_beginning, void *oldest) {
-  (void)is_beginning;
-  if (began < *(uint64_t *)oldest) *(uint64_t *)oldest = began;
+static bool is_older(struct frame *frame, uint64_t began, void *oldest) {
+  (void)frame;
+  uint64_t sequence = began == 0 ? 0 : began - 1;
+  if (sequence < *(uint64_t *)oldest) *(uint64_t *)oldest = sequence;
   return false;
 }
 
@@ -145,8 +153,9 @@ struct span {
   uint64_t added, retired;
 };
 
-static bool is_within(uint64_t began, bool is_beginning, void *span) {
-  return is_beginning || (began >= ((struct span *)span)->added && began < ((struct span *)span)->retired);
+static bool is_within(struct frame *frame, uint64_t began, void *span) {
+  (void)frame;
+  return began == 0 || (began > ((struct span *)span)->added && began <= ((struct span *)span)->retired);
 }
 
 bool frame_needs(uint64_t added, uint64_t retired, bool others) {
@@ -154,10 +163,22 @@ bool frame_needs(uint64_t added, uint64_t retired, bool others) {
   return any_walk(others, is_within, &span);
 }
 
+static bool is_burying(struct frame *frame, uint64_t began, void *dso) {
+  return began == FRAME_OVER && atomic_load(&frame->burying) == dso;
+}
+
 bool frame_wait(uint64_t added, uint64_t retired) {
   struct event *ended = &transient()->walk_ended;
   uint32_t seen = event_look(ended);
   if (!frame_needs(added, retired, true)) return true;
+  event_sleep(ended, seen);
+  return false;
+}
+
+bool frame_wait_for_burial(void *dso) {
+  struct event *ended = &transient()->walk_ended;
+  uint32_t seen = event_look(ended);
+  if (!any_walk(true, is_burying, dso)) return true;
   event_sleep(ended, seen);
   return false;
 }

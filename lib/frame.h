@@ -23,9 +23,14 @@
 
 #include "state.h"
 
+static const uint64_t FRAME_OVER = UINT64_MAX; /* more than any sequence */
+
 struct frame *frame_begin(void);
 uint64_t frame_sequence(const struct frame *frame);
 void frame_end(struct frame *frame);
+
+/* Says that a walk needs no hook any more, though its frame stays while it buries some. */
+void frame_over(struct frame *frame);
 
 /* Has a walk that stands nowhere begin again, without what has been retired meanwhile. */
 void frame_begin_anew(struct frame *frame);
@@ -44,6 +49,9 @@ bool frame_needs(uint64_t added, uint64_t retired, bool others);
  * again, once the caller has looked whether this is still the same process.
  */
 bool frame_wait(uint64_t added, uint64_t retired);
+
+/* The same, for other threads that run the `destroy` of a hook of the shared object in the end of a walk. */
+bool frame_wait_for_burial(void *dso);
 
 /* In a new process: frees those of threads that are gone. */
 void frame_keep_own(void);

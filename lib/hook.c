@@ -70,6 +70,7 @@ static void on_unload(void *dso) {
     if (frame_innermost() != NULL) registry_silence(id);
     end_hook(id);
   }
+  fork_wait_for_burial(dso);
   registry_collect();
 }
 

@@ -223,17 +223,15 @@ const uint64_t *process_mark_address(void) {
   return (const uint64_t *)&transient()->mark;
 }
 
-/* Noted before the version is compared: in a child that a handler makes before, this does it again, and one that is
+/* Noted before the mark is compared: in a child that a handler makes before, this does it again, and one that is
  * made after finds it among those taken. */
 void process_number_child(uint64_t *number) {
   uint64_t mark;
-  uint32_t version;
   do {
     mark = process_mark();
-    version = version_now();
-    *number = give_number(version);
+    *number = give_number(version_now());
     atomic_signal_fence(memory_order_seq_cst);
-  } while (process_mark() != mark || version_now() != version);
+  } while (process_mark() != mark);
 }
 
 /* As snprintf() does. */
@@ -282,7 +280,7 @@ size_t process_token(char *buf, size_t size) {
                                                  memory_order_relaxed, memory_order_relaxed))
       continue;
     /* Afterwards: until then it may be another process's number. */
-    if (process_mark() == mark && version_now() == version) return show(buf, size, token, length);
+    if (process_mark() == mark) return show(buf, size, token, length);
   }
 }
 

@@ -180,11 +180,13 @@ static bool is_due(struct slot slot, const void *oldest) {
   return (retired & 1) != 0 && retired >> 1 <= *(const uint64_t *)oldest;
 }
 
-bool registry_bury_due(atfork_id after, uint64_t oldest, struct grave *grave) {
+bool registry_bury_due(atfork_id after, uint64_t oldest, struct frame *walk, struct grave *grave) {
   bool nested = lock_enter();
   struct slot slot;
   atfork_id id = 0;
   if (!nested) id = table_search(registry_table(), after + 1, is_due, &oldest, &slot);
+  /* With the lock: who unloads the object finds the hook, or that this walk buries it. */
+  if (id != 0) atomic_store(&walk->burying, slot_record(slot)->detail->dso);
   if (id != 0) bury(id, slot, grave);
   lock_leave(nested);
   return id != 0;
@@ -246,12 +248,16 @@ atfork_id registry_find_owned(const void *dso, atfork_id from) {
   return id;
 }
 
+static void silence_in(const struct table *table, atfork_id id) {
+  struct slot slot;
+  if (table_find(table, id, &slot)) slot_silence(slot);
+}
+
 void registry_silence(atfork_id id) {
   bool nested = lock_enter();
-  struct slot slot;
-  if (table_find(registry_table(), id, &slot)) slot_silence(slot);
+  silence_in(registry_table(), id);
   for (struct table *table = atomic_load(&registry()->outgrown); table != NULL; table = table->older)
-    if (table_find(table, id, &slot)) slot_silence(slot);
+    silence_in(table, id);
   lock_leave(nested);
 }
 

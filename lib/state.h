@@ -15,7 +15,7 @@
 
 #include "lineage.h"
 
-enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 28 };
+enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 25 };
 
 struct identity {
   uint64_t generation;
@@ -38,15 +38,17 @@ struct process {
 /* frame.c: a fork under way, or another walk over the hooks */
 struct frame {
   _Atomic uintptr_t thread; /* the address of its struct thread; 0: this frame is free */
-  _Atomic uint64_t began;   /* 0: it is only beginning; else the sequence at which it began, perhaps anew, + 1 */
-  uint64_t added;           /* the sequence at which it first began: hooks that were added later have no part in it */
-  struct frame *outer;      /* the one that this one is nested in */
-  int *errno_at;            /* this thread's errno */
-  uint64_t number;          /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
-  uint64_t due;             /* in that child: its mark, as its hooks are to come; 0 or another's elsewhere */
+  _Atomic uint64_t
+      began;           /* 0: it is only beginning; else the sequence at which it began, perhaps anew, + 1; FRAME_OVER */
+  uint64_t added;      /* the sequence at which it first began: hooks that were added later have no part in it */
+  struct frame *outer; /* the one that this one is nested in */
+  int *errno_at;       /* this thread's errno */
+  uint64_t number;     /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
+  uint64_t due;        /* in that child: its mark, as its hooks are to come; 0 or another's elsewhere */
   /* Where this process was made in the middle of this walk: the lowest sequence at which a child phase began in this
    * process, or in one that it descends from and that was made there too; 0: none has */
   uint64_t passed;
+  void *_Atomic burying; /* the walk is over: the shared object of the hook whose `destroy` runs now, or ran last */
 };
 
 struct frame_block {

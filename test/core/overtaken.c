@@ -584,6 +584,24 @@ static void none_walks(void) {
   in_child(fork, child_passes);
 }
 
+/* In the middle of a walk, which its thread comes back to. */
+static int fork_and_return(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  pid_t pid = fork();
+  if (pid > 0) expect_passed(pid);
+  return 1;
+}
+
+static void look_first_in_a_walk(void) {
+  pid_t here = getpid();
+  id = add();
+  early_action = have_other_look;
+  child_check_int(atfork_foreach(fork_and_return, NULL), ==, 1);
+  if (getpid() != here) none_walks();
+  if (getpid() != here) child_passes();
+}
+
 static void look_first(void) {
   early_action = have_other_look;
   in_child(fork, none_walks);
@@ -751,6 +769,7 @@ static const struct test_case {
     {"/overtaken/burial", bury_later},
     {"/overtaken/fork-at-burial", fork_at_burial},
     {"/overtaken/first-look", look_first},
+    {"/overtaken/first-look-in-a-walk", look_first_in_a_walk},
     {"/overtaken/early-poll", poll_too_early},
     {"/overtaken/poll", poll_twice},
     {"/overtaken/worker", spawn_workers},

@@ -425,6 +425,29 @@ static void test_unregistered_deeper(void) {
   check_later();
 }
 
+/* Between the beginning of a fork and of another one in its preparation, whose child makes the first one, too. */
+static bool is_nested;
+
+static void unregister_and_fork_in_preparation(void *unused) {
+  (void)unused;
+  if (!is_nested) return;
+  is_nested = false;
+  child_check_int(atfork_unregister(later.id), ==, 0);
+  fork_and_return();
+}
+
+static void fork_nested(void *unused) {
+  (void)unused;
+  if (atfork_generation() != 1) return;
+  is_nested = true;
+  fork_and_return();
+}
+
+static void test_unregistered_in_preparation(void) {
+  atfork_register(&(struct atfork_hook){.prepare = unregister_and_fork_in_preparation, .child = fork_nested});
+  check_later();
+}
+
 static void test_unregistered_in_a_new_table(void) {
   atfork_register_after_fork(renew_unregister_and_fork, NULL);
   check_later();
@@ -486,6 +509,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
   g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);
   g_test_add_func("/pairing/unregistered-deeper", test_unregistered_deeper);
+  g_test_add_func("/pairing/unregistered-in-preparation", test_unregistered_in_preparation);
   g_test_add_func("/pairing/unregistered-in-a-new-table", test_unregistered_in_a_new_table);
   g_test_add_func("/pairing/deep-in-prepare", test_deep_in_prepare);
   g_test_add_func("/pairing/deep-in-parent", test_deep_in_parent);

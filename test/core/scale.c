@@ -124,6 +124,10 @@ static void test_in_a_callback(void) {
 
 /* ---- With its shared object, and at exit ---- */
 
+void plugin_destroyed(void);
+void plugin_destroyed(void) {
+}
+
 void plugin_ran(void); /* called by the plugin */
 void plugin_ran(void) {
   ran++;

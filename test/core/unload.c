@@ -114,6 +114,16 @@ static void renew_and_unload(void *unused) {
   unload(unused);
 }
 
+/* And one that the table which the walk began in has never had. */
+static void renew_load_and_unload(void *unused) {
+  if (loaded == NULL) return;
+  unload(unused);
+  load_by("plug_in_all", 1);
+  renew_and_unload(unused);
+  load_by("plug_in_all", 1);
+  unload(unused);
+}
+
 /* What is to go lies beside the hook that has it go, and has its turn next. */
 static void unload_beside(const struct atfork_hook *unloader) {
   atfork_id id = 0;
@@ -127,7 +137,7 @@ static void unload_beside(const struct atfork_hook *unloader) {
 }
 
 static void test_dlclose_in_a_callback_beside(void) {
-  static void (*const unloaders[])(void *) = {unload, renew_and_unload};
+  static void (*const unloaders[])(void *) = {unload, renew_and_unload, renew_load_and_unload};
   for (size_t i = 0; i < G_N_ELEMENTS(unloaders); i++) {
     unload_beside(&(struct atfork_hook){.prepare = unloaders[i]});
     unload_beside(&(struct atfork_hook){.parent = unloaders[i]});
@@ -194,6 +204,52 @@ static void test_dlclose_waits(void) {
   g_assert_cmpint(atfork_unregister(id), ==, 0);
 }
 
+/* ---- dlclose waits for a `destroy` that the end of another thread's walk runs ---- */
+
+static atfork_id to_destroy;
+
+void plugin_destroyed(void); /* called by the plugin */
+void plugin_destroyed(void) {
+  stay(NULL);
+}
+
+static int unregister_in_visit(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  g_assert_cmpint(atfork_unregister(to_destroy), ==, 0);
+  return 1;
+}
+
+static void *visit_and_destroy(void *unused) {
+  g_assert_cmpint(atfork_foreach(unregister_in_visit, NULL), ==, 1);
+  return unused;
+}
+
+static bool is_unloaded;
+
+static void *unload_and_say(void *unused) {
+  unload(unused);
+  __atomic_store_n(&is_unloaded, true, __ATOMIC_SEQ_CST);
+  return unused;
+}
+
+static void test_dlclose_waits_for_destroy(void) {
+  pthread_t visitor, unloader;
+  gate_make(&entered);
+  gate_make(&leave);
+  is_unloaded = false;
+  load(0);
+  to_destroy = ((atfork_id(*)(void))(uintptr_t)dlsym(loaded, "plug_in_to_destroy"))();
+  pthread_create(&visitor, NULL, visit_and_destroy, NULL);
+  gate_wait(&entered);
+  pthread_create(&unloader, NULL, unload_and_say, NULL);
+  for (int i = 0; i < 10000; i++) g_thread_yield();
+  g_assert_false(__atomic_load_n(&is_unloaded, __ATOMIC_SEQ_CST));
+  gate_open(&leave);
+  pthread_join(visitor, NULL);
+  pthread_join(unloader, NULL);
+}
+
 /* ---- dlclose while other threads fork ---- */
 
 static bool stop;
@@ -250,6 +306,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/unload/dlclose-in-a-callback-beside", test_dlclose_in_a_callback_beside);
   g_test_add_func("/unload/dlclose-in-a-visitor", test_dlclose_in_a_visitor);
   g_test_add_func("/unload/dlclose-waits", test_dlclose_waits);
+  g_test_add_func("/unload/dlclose-waits-for-destroy", test_dlclose_waits_for_destroy);
   add_race("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
   g_test_add_func("/unload/exit", test_exit);
   g_test_add_func("/unload/library-stays", test_library_stays);
