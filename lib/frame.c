@@ -137,7 +137,7 @@ static bool any_walk(bool others, bool (*is_it)(struct frame *frame, uint64_t be
 
 static bool is_older(struct frame *frame, uint64_t began, void *oldest) {
   (void)frame;
-  uint64_t sequence = began == 0 ? 0 : began - 1;
+  uint64_t sequence = began - (began != 0);
   if (sequence < *(uint64_t *)oldest) *(uint64_t *)oldest = sequence;
   return false;
 }
@@ -164,7 +164,8 @@ bool frame_needs(uint64_t added, uint64_t retired, bool others) {
 }
 
 static bool is_burying(struct frame *frame, uint64_t began, void *dso) {
-  return began == FRAME_OVER && atomic_load(&frame->burying) == dso;
+  (void)began;
+  return atomic_load(&frame->burying) == dso;
 }
 
 bool frame_wait(uint64_t added, uint64_t retired) {

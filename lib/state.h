@@ -48,7 +48,7 @@ struct frame {
   /* Where this process was made in the middle of this walk: the lowest sequence at which a child phase began in this
    * process, or in one that it descends from and that was made there too; 0: none has */
   uint64_t passed;
-  void *_Atomic burying; /* the walk is over: the shared object of the hook whose `destroy` runs now, or ran last */
+  void *_Atomic burying; /* where the walk is over: the shared object of the hook that it buries, or has buried last */
 };
 
 struct frame_block {

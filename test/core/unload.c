@@ -233,6 +233,20 @@ static void *unload_and_say(void *unused) {
   return unused;
 }
 
+/* But not for that of another object's hook. */
+static void test_dlclose_does_not_wait_for_others(void) {
+  pthread_t visitor;
+  gate_make(&entered);
+  gate_make(&leave);
+  to_destroy = atfork_register(&(struct atfork_hook){.child = nothing, .destroy = stay});
+  pthread_create(&visitor, NULL, visit_and_destroy, NULL);
+  gate_wait(&entered);
+  load(1);
+  unload(NULL);
+  gate_open(&leave);
+  pthread_join(visitor, NULL);
+}
+
 static void test_dlclose_waits_for_destroy(void) {
   pthread_t visitor, unloader;
   gate_make(&entered);
@@ -307,6 +321,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/unload/dlclose-in-a-visitor", test_dlclose_in_a_visitor);
   g_test_add_func("/unload/dlclose-waits", test_dlclose_waits);
   g_test_add_func("/unload/dlclose-waits-for-destroy", test_dlclose_waits_for_destroy);
+  g_test_add_func("/unload/dlclose-does-not-wait-for-others", test_dlclose_does_not_wait_for_others);
   add_race("/unload/dlclose-while-others-fork", test_dlclose_while_others_fork);
   g_test_add_func("/unload/exit", test_exit);
   g_test_add_func("/unload/library-stays", test_library_stays);
