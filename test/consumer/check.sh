@@ -51,6 +51,7 @@ header_alone() {
 exports_only_atfork() {
   nm -D --defined-only "$libdir/libatfork.so" >"$work/symbols"
   grep -q ' T atfork_register$' "$work/symbols"
+  nm --defined-only --extern-only "$libdir/libatfork.a" | sed -n 's/.* [A-Z] //p' >>"$work/symbols"
   ! awk '{ print $NF }' "$work/symbols" | grep -v '^atfork_'
 }
 
