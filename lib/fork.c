@@ -29,8 +29,8 @@ void fork_wait_for_burial(void *dso) {
 
 void fork_end(struct frame *walk) {
   struct grave grave = {0};
-  frame_over(walk);
-  while (registry_has_deferred() && registry_bury_due(grave.id, frame_oldest(), walk, &grave))
+  bool is_here = frame_over(walk);
+  while (is_here && registry_has_deferred() && registry_bury_due(grave.id, frame_oldest(), walk, &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
   frame_end(walk);
   registry_collect();
@@ -72,7 +72,12 @@ static const uint64_t nobodys = UINT64_MAX;
 /* Whether the child phases of this process, and of those that it was made in the middle of this walk through, all
  * passed over the hook, or will. */
 static bool is_left(const struct walk *walk, size_t i, const struct frame *frame) {
-  return walk_was_retired(walk, i, frame->passed != 0 ? frame->passed : sequence_now());
+  uint64_t mark = process_mark();
+  uint64_t passed = frame->passed != 0 ? frame->passed : sequence_now();
+  /* Of this process itself, whichever thread ran it. */
+  if (atomic_load(&forks()->dispatched) == mark && atomic_load(&forks()->passed[mark & 1]) < passed)
+    passed = atomic_load(&forks()->passed[mark & 1]);
+  return walk_was_retired(walk, i, passed);
 }
 
 /*
@@ -117,10 +122,12 @@ static bool claim_child_phase(struct frame *frame, uint64_t mark) {
   uint64_t dispatched = atomic_load(&forks()->dispatched);
   uint64_t sequence = frame_sequence(frame);
   if (dispatched >= mark) return false;
+  atomic_store(&forks()->passed[mark & 1], sequence);
+  if (!atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark)) return false;
   frame->passed = 0;
   for (struct frame *outer = frame->outer; outer != NULL; outer = outer->outer)
     if (outer->passed == 0 || sequence < outer->passed) outer->passed = sequence;
-  return atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark);
+  return true;
 }
 
 /* Tells the hooks that were prepared that it comes to nothing: those after index `i` of where the walk stands. */
@@ -226,6 +233,7 @@ static void on_prepare(void) {
     frame_begin_anew(frame);
   }
   frame->errno_at = &errno;
+  frame->passed = 0; /* what was noted is true of this process, not of the one to come */
   process_number_child(&frame->number);
   errno = error;
 }

@@ -54,9 +54,10 @@ static struct frame *claim(void) {
  * child, which counts the frames anew, a count that is too high by one, never too low.
  */
 struct frame *frame_begin(void) {
+  struct frame *outer = frame_innermost();
   struct frame *frame = claim();
   atomic_fetch_add(&frames()->count, 1);
-  frame->outer = atfork_thread.frame;
+  frame->outer = outer;
   frame->number = 0;
   frame->due = 0;
   frame->passed = 0;
@@ -84,10 +85,11 @@ static void frame_free(struct frame *frame) {
   atomic_store(&frame->thread, 0);
 }
 
-void frame_over(struct frame *frame) {
-  if (frame_innermost() == NULL) return;
+bool frame_over(struct frame *frame) {
+  if (frame_innermost() == NULL) return false;
   atomic_store(&frame->began, FRAME_OVER);
   event_happened(&transient()->walk_ended);
+  return true;
 }
 
 void frame_end(struct frame *frame) {

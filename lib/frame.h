@@ -29,8 +29,9 @@ struct frame *frame_begin(void);
 uint64_t frame_sequence(const struct frame *frame);
 void frame_end(struct frame *frame);
 
-/* Says that a walk needs no hook any more, though its frame stays while it buries some. */
-void frame_over(struct frame *frame);
+/* Says that a walk needs no hook any more, though its frame stays while it buries some; false if it has none any more.
+ */
+bool frame_over(struct frame *frame);
 
 /* Has a walk that stands nowhere begin again, without what has been retired meanwhile. */
 void frame_begin_anew(struct frame *frame);

@@ -109,13 +109,14 @@ static uint64_t numbers_taken(const struct frame *frame) {
   return highest;
 }
 
-/* Makes this process the child of the one that `version` was in force in. */
-static void become_child(uint32_t version) {
+/* Makes this process the child of the one that `version` was in force in: of its fork under way, unless it `bypassed`.
+ */
+static void become_child(uint32_t version, bool bypassed) {
   const struct identity *from = identity_of(version);
   struct identity *to = next_identity(version, from->generation + 1);
   const struct frame *frame = atfork_thread.frame;
   uint64_t number = frame == NULL ? 0 : frame->number;
-  bool bypassed = number == 0;
+  bypassed |= number == 0;
   to->first = frame == NULL ? 0 : numbers_taken(frame->outer);
   to->length =
       (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? os_process() : number);
@@ -185,7 +186,7 @@ static bool is_new(uint32_t version) {
  */
 static uint64_t look(void) {
   struct transient *t = transient();
-  for (;;) {
+  for (bool again = false;; again = true) {
     lock_inherit();
     atomic_store_explicit(&t->looking, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
@@ -193,7 +194,7 @@ static uint64_t look(void) {
     bool is_child = is_new(version);
     if (!atomic_load_explicit(&t->looking, memory_order_relaxed)) continue;
     if (is_child)
-      become_child(version);
+      become_child(version, again);
     else
       note_own(version);
     atomic_store(&process()->looked, true);

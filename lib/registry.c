@@ -271,7 +271,7 @@ void registry_adopt(void) {
   uint64_t count;
   struct table *table;
   undo_uncommitted();
-  /* Another thread may have been about to lower it. */
+  /* Another thread may have been about to lower it.  And asked again, as a handler may have retired one meanwhile. */
   if (!registry_has_retired()) atomic_store(&registry()->deferred, 0);
   if (!registry_has_retired()) return;
   do {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a child inherits, together in one page, as each page that a child writes costs it a fault.  Each
- * member belongs to the file that it is named after; no other touches it, but for process.c, which reads a frame's
- * number.
+ * member belongs to the file that it is named after; no other touches it, but for what a frame says of its fork, which
+ * is fork.c's and process.c's, and of what it buries, which is registry.c's.
  */
 #ifndef ATFORK_STATE_H
 #define ATFORK_STATE_H
@@ -66,6 +66,7 @@ struct forks {
   _Atomic bool doubtful;       /* it may call them twice */
   _Atomic uint64_t birth;      /* the sequence when this process was new, if a bypassing fork made it */
   _Atomic uint64_t dispatched; /* the mark of the latest process whose child hooks have begun to run */
+  _Atomic uint64_t passed[2];  /* the sequence at which that was, by the low bit of the mark */
 };
 
 /* The one word that an update has changed but not yet committed. */

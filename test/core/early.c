@@ -133,6 +133,35 @@ static void test_unregisters_and_forks(void) {
   g_assert_cmpint(atfork_unregister(dropped), ==, 0);
 }
 
+/* The same in the child of a fork that a process makes which was itself forked in the preparation of that. */
+static bool is_first;
+
+static void prepare_deeper(void *unused) {
+  pid_t here = getpid();
+  (void)unused;
+  if (!is_first) return;
+  is_first = false;
+  forks_and_returns();
+  if (getpid() == here) return;
+  child_check_int(atfork_unregister(dropped), ==, 0);
+  dropped_ran = 0;
+  early_action = forks_and_returns;
+}
+
+static void prepare_and_fork(void) {
+  pid_t here = getpid();
+  dropped = atfork_register(&(struct atfork_hook){.parent = nothing, .child = count, .data = &dropped_ran});
+  child_check_int(atfork_register(&(struct atfork_hook){.prepare = prepare_deeper}), !=, 0);
+  dropped_ran = 0;
+  is_first = true;
+  in_child(fork, dropped_has_run);
+  if (getpid() != here) child_passes();
+}
+
+static void test_unregisters_in_preparation_and_forks(void) {
+  in_child(fork, prepare_and_fork);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   /* Child handlers run in the order in which they were added. */
@@ -147,7 +176,9 @@ int main(int argc, char **argv) {
   g_test_add_func("/early/forks", test_forks);
   g_test_add_func("/early/forks-and-returns", test_forks_and_returns);
   g_test_add_func("/early/unregisters-and-forks", test_unregisters_and_forks);
+  g_test_add_func("/early/unregisters-in-preparation-and-forks", test_unregisters_in_preparation_and_forks);
 #else
+  (void)test_unregisters_in_preparation_and_forks;
   (void)test_unregisters_and_forks;
   (void)test_forks;
   (void)test_forks_and_returns;

@@ -602,6 +602,46 @@ static void look_first_in_a_walk(void) {
   if (getpid() != here) child_passes();
 }
 
+/* In a `destroy`, at the end of a walk. */
+static void fork_to_destroy(void *unused) {
+  fork_and_return(NULL, unused);
+}
+
+static int retire(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  child_check_int(atfork_unregister(id), ==, 0);
+  return 1;
+}
+
+static void look_first_in_destroy(void) {
+  pid_t here = getpid();
+  id = atfork_register(&(struct atfork_hook){.parent = nothing, .destroy = fork_to_destroy});
+  early_action = have_other_look;
+  child_check_int(atfork_foreach(retire, NULL), ==, 1);
+  if (getpid() != here) none_walks();
+  if (getpid() != here) child_passes();
+}
+
+/* And polls, before this one forks again. */
+static void *poll_there(void *unused) {
+  atfork_poll();
+  return unused;
+}
+
+static void have_other_poll_and_fork(void) {
+  early_action = NULL;
+  start_other(poll_there);
+  join_other();
+  in_child(fork, child_passes);
+}
+
+static void poll_first(void) {
+  add();
+  early_action = have_other_poll_and_fork;
+  in_child(fork, none_walks);
+}
+
 static void look_first(void) {
   early_action = have_other_look;
   in_child(fork, none_walks);
@@ -770,6 +810,8 @@ static const struct test_case {
     {"/overtaken/fork-at-burial", fork_at_burial},
     {"/overtaken/first-look", look_first},
     {"/overtaken/first-look-in-a-walk", look_first_in_a_walk},
+    {"/overtaken/first-look-in-destroy", look_first_in_destroy},
+    {"/overtaken/first-poll", poll_first},
     {"/overtaken/early-poll", poll_too_early},
     {"/overtaken/poll", poll_twice},
     {"/overtaken/worker", spawn_workers},

@@ -448,6 +448,30 @@ static void test_unregistered_in_preparation(void) {
   check_later();
 }
 
+/* In a child that bypassed the handlers, another thread has run its hooks before one is unregistered. */
+static void *poll_there(void *unused) {
+  child_check_int(atfork_poll(), ==, 2);
+  return unused;
+}
+
+static void bypass_and_unregister(void *unused) {
+  pthread_t other;
+  (void)unused;
+  if (atfork_generation() != 1) return;
+  pid_t pid = fork_by_syscall();
+  if (pid > 0) expect_passed(pid);
+  if (pid > 0) return;
+  child_check_int(atfork_generation(), ==, 2);
+  child_check_int(pthread_create(&other, NULL, poll_there, NULL), ==, 0);
+  pthread_join(other, NULL);
+  child_check_int(atfork_unregister(later.id), ==, 0);
+}
+
+static void test_unregistered_after_a_poll(void) {
+  atfork_register_after_fork(bypass_and_unregister, NULL);
+  check_later();
+}
+
 static void test_unregistered_in_a_new_table(void) {
   atfork_register_after_fork(renew_unregister_and_fork, NULL);
   check_later();
@@ -510,6 +534,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);
   g_test_add_func("/pairing/unregistered-deeper", test_unregistered_deeper);
   g_test_add_func("/pairing/unregistered-in-preparation", test_unregistered_in_preparation);
+  g_test_add_func("/pairing/unregistered-after-a-poll", test_unregistered_after_a_poll);
   g_test_add_func("/pairing/unregistered-in-a-new-table", test_unregistered_in_a_new_table);
   g_test_add_func("/pairing/deep-in-prepare", test_deep_in_prepare);
   g_test_add_func("/pairing/deep-in-parent", test_deep_in_parent);
