@@ -19,6 +19,8 @@ from tap import run_tests
 
 PATIENCE = 90  # s
 NAMES = ("d", "b", "c", "a")
+# Without one of its own, or with --no-dashboard, it listens at port 8787 of all addresses.
+DASHBOARD = ("--dashboard-address", "127.0.0.1:0")
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -69,7 +71,7 @@ class Cluster:
         self.log = open(os.path.join(directory, "log"), "w")
         self.programs: List[subprocess.Popen[bytes]] = []
         file = os.path.join(directory, "scheduler.json")
-        self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file)
+        self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *DASHBOARD, "--scheduler-file", file)
         until(lambda: os.path.exists(file))
         self.file = file
 
@@ -82,7 +84,7 @@ class Cluster:
 
     def start_worker(self, name: str) -> None:
         """Under a nanny, which starts it again when it is killed."""
-        options = ("--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard", "--memory-limit", "0")
+        options = ("--nthreads", "1", "--host", "127.0.0.1", *DASHBOARD, "--memory-limit", "0")
         self.start("dask_worker", "--scheduler-file", self.file, "--name", name, *options)
 
     def end(self) -> None:
@@ -182,7 +184,7 @@ class Runs(unittest.TestCase):
         """LocalCluster's nannies are threads of the client, whose atfork leaves its workers to Dask."""
         code = "import atfork.dask, cluster\nfrom distributed import Client, LocalCluster\n"
         code += "if __name__ == '__main__':\n"
-        code += " options = dict(n_workers=4, threads_per_worker=1, dashboard_address=None)\n"
+        code += " options = dict(n_workers=4, threads_per_worker=1, dashboard_address='127.0.0.1:0')\n"
         code += " with LocalCluster(**options) as local, Client(local) as client:\n"
         code += "  client.wait_for_workers(4)\n"
         code += "  client.register_worker_plugin(atfork.dask.WorkerPlugin(base_seed=7))\n"
