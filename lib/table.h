@@ -163,6 +163,12 @@ static inline bool slot_is_dead(struct slot slot) {
           1) != 0;
 }
 
+/* At or before `sequence`. */
+static inline bool slot_is_retired(struct slot slot, uint64_t sequence) {
+  uint64_t retired = atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
+  return retired != 0 && retired >> 1 <= sequence;
+}
+
 /* How many slots of a chunk were added at or before `sequence`: they come first. */
 size_t chunk_count_until(struct chunk *chunk, uint64_t sequence);
 

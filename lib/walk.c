@@ -88,8 +88,7 @@ bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence) {
   struct slot slot = {walk->chunk, walk->first + i};
   /* It is there, as this walk keeps it from being buried, unless its object goes; then it has no callback any more. */
   if (now != walk->table) table_find(now, id_of((unsigned)walk->bucket, slot_record(slot)->sequence), &slot);
-  uint64_t retired = atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
-  return retired != 0 && retired >> 1 <= sequence;
+  return slot_is_retired(slot, sequence);
 }
 
 bool walk_refuses(const struct walk *walk, size_t i) {

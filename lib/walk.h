@@ -47,19 +47,14 @@ void walk_only(struct walk *walk, uint64_t added);
 /* Has it go on from where it stands in another phase. */
 void walk_go_on(struct walk *walk, enum phase phase);
 
-/* The hook at index `i` < walk->end: whether it was retired at or before `sequence`. */
-static inline bool walk_is_retired(const struct walk *walk, size_t i, uint64_t sequence) {
-  uint64_t retired = atomic_load_explicit(&chunk_record(walk->chunk, walk->first + i)->retired, memory_order_relaxed);
-  return retired != 0 && retired >> 1 <= sequence;
-}
-
-/* What is buried was retired before; that it is is seen without its record. */
+/* The hook at index `i` < walk->end.  What is buried was retired before; that it is is seen without its record. */
 static inline bool walk_takes_part(const struct walk *walk, size_t i) {
-  if (slot_is_dead((struct slot){walk->chunk, walk->first + i})) return false;
-  return !walk->has_retired || !walk_is_retired(walk, i, walk->sequence);
+  struct slot slot = {walk->chunk, walk->first + i};
+  if (slot_is_dead(slot)) return false;
+  return !walk->has_retired || !slot_is_retired(slot, walk->sequence);
 }
 
-/* The same; also where that was after the walk's table had been replaced. */
+/* Whether it was retired at or before `sequence`, also where that was after the walk's table had been replaced. */
 bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
 
 bool walk_refuses(const struct walk *walk, size_t i);
