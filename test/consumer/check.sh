@@ -94,6 +94,20 @@ runs_python() {
   PYTHONPATH="$site" LD_LIBRARY_PATH="$libdir" /usr/bin/python3 -m atfork
 }
 
+# Each language with what was built for it, and nothing that is installed.
+in_devenv() {
+  for version in 5.1 5.2 5.3 5.4; do
+    test ! -e "$build/bindings/lua/atfork-$version.so" || devenv "lua$version" -e 'print(require "atfork".version())'
+  done
+  test ! -e "$build/bindings/lua/atfork-jit.so" || devenv luajit -e 'print(require "atfork".version())'
+  test ! -e "$build/bindings/ruby/atfork.rb" || devenv ruby -r atfork -e 'puts AtFork::VERSION'
+  test ! -e "$build/bindings/python/atfork/__init__.py" || devenv /usr/bin/python3 -m atfork
+}
+
+devenv() {
+  env -u LUA_CPATH -u RUBYLIB -u PYTHONPATH -u LD_LIBRARY_PATH meson devenv -C "$build" "$@"
+}
+
 as_subproject() {
   cp -r "$source/test/consumer" "$work/consumer"
   mkdir -p "$work/consumer/subprojects/atfork"
@@ -102,6 +116,16 @@ as_subproject() {
   CC=$cc meson setup "$work/consumer/build" "$work/consumer" --force-fallback-for=atfork
   meson test -C "$work/consumer/build" --print-errorlogs
   test -z "$(find "$work/consumer/build" -name 'test-*')"
+}
+
+# A warning that a new compiler finds in the library is no error to whoever builds it along.
+as_subproject_with_a_warning() {
+  cp -r "$work/consumer" "$work/warned"
+  rm -rf "$work/warned/build"
+  sed -i "s/, 'werror=true'//" "$work/warned/meson.build"
+  echo '#warning "a new one"' >>"$work/warned/subprojects/atfork/lib/state.c"
+  CC=$cc meson setup "$work/warned/build" "$work/warned" --force-fallback-for=atfork
+  ninja -C "$work/warned/build"
 }
 
 version=$(sed -n "s/^ *version: '\(.*\)',$/\1/p" "$source/meson.build" | head -n 1)
@@ -118,5 +142,7 @@ check "exports atfork_* and nothing else" exports_only_atfork
 check "the installed Lua modules load" runs_lua
 check "the installed Ruby module loads" runs_ruby
 check "the installed Python package loads" runs_python
+check "meson devenv finds the bindings" in_devenv
 check "dependency('atfork') as a wrap subproject" as_subproject
+check "dependency('atfork') with a warning in the library" as_subproject_with_a_warning
 all_checked
