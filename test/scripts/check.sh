@@ -1,0 +1,45 @@
+#!/bin/sh
+# The project's scripts: what a user gets who asks for help, or mistypes.  Speaks the Test Anything Protocol.
+#
+# check.sh SOURCE
+set -eu
+
+source=$1
+. "$source/test/lib/tap.sh"
+
+# Whatever a script would install or build with leaves a trace.
+mkdir "$work/bin"
+for tool in apt-get dpkg-query meson mmdebstrap ninja sudo; do
+  printf '#!/bin/sh\necho "$0 $*" >>"%s/trace"\n' "$work" >"$work/bin/$tool"
+  chmod +x "$work/bin/$tool"
+done
+
+run() {
+  status=0
+  PATH="$work/bin:$PATH" "$@" >"$work/out" 2>"$work/err" || status=$?
+  cat "$work/out" "$work/err"
+  test ! -e "$work/trace" || { cat "$work/trace"; exit 1; }
+}
+
+gives_help() {
+  run "$source/script/$1" --help
+  test "$status" -eq 0
+  grep "^script/$1" "$work/out"
+}
+
+names_what_is_wrong() {
+  run "$source/script/$1" "$2"
+  test "$status" -eq 2
+  test ! -s "$work/out"
+  grep -e "$2" "$work/err"
+  grep "^script/$1" "$work/err"
+}
+
+for script in bench bootstrap clean-root demo test; do
+  check "script/$script --help" gives_help $script
+  check "script/$script --nope does nothing else" names_what_is_wrong $script --nope
+done
+for script in bootstrap demo test; do
+  check "script/$script nope does nothing else" names_what_is_wrong $script nope
+done
+all_checked
