@@ -89,6 +89,10 @@ struct atfork_hook {
  * until it is unregistered.  On Windows a DLL that has registered a hook is never unloaded, but for those of the plain
  * symbol.
  *
+ * In C++ the hook may also be given by reference, and so be a temporary: in C++20
+ * `atfork_register({.name = "log", .child = reopen})`.  In C++11 set the fields of an `atfork_hook hook = {}`, and give
+ * `hook` or `&hook`.
+ *
  * hook     what to register; copied
  * Returns  the hook's id; or 0 and errno:
  *          EINVAL  hook is NULL, has no callback, both prepare and try_prepare, or a priority out of range
@@ -206,6 +210,11 @@ struct atfork_once {
     { 0, 0 }             \
   }
 
+/* GCC's -Wshadow objects to a C++ function that has a struct's name. */
+#if defined(__cplusplus) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 /*
  * Calls `init(data)` once in each process: as pthread_once(3), but a new process calls it again.  When it
  * returns, init has returned in this process.
@@ -213,12 +222,15 @@ struct atfork_once {
  * A child that was forked while another thread was inside init runs init itself.  A child that init itself
  * forks is not done either: the next call there runs init again.
  *
- * once     not NULL; ATFORK_ONCE_INIT, or zero
+ * once     not NULL; ATFORK_ONCE_INIT, or zero.  Its type is written `struct atfork_once` in C++ as well
  * init     not NULL; must return, and must not use the same control
  * data     handed to init
  * Thread-safe.  Async-signal-safe: no, it may wait for another thread's init.  Since 0.1.
  */
 ATFORK_API void atfork_once(struct atfork_once *once, void (*init)(void *data), void *data);
+#if defined(__cplusplus) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 /* What atfork_foreach() shows of a hook.  The strings last as long as the visit. */
 struct atfork_info {
@@ -284,12 +296,14 @@ ATFORK_API const char *atfork_version(void);
 /*
  * What stands behind the calls above, for macros and for the authors of bindings.
  *
- * The names above that are macros too are not to be written with a scope, as in ::atfork_register(), nor without
- * arguments: (atfork_register)(&hook) and &atfork_register are the plain symbols.
+ * The registering functions, atfork_generation() and atfork_once() are macros, too.  A name that no parenthesis follows
+ * is no macro, but the plain symbol: `&atfork_register`, `(atfork_register)(&hook)`.  The macros of the latter two call
+ * static functions.  An inline function of C with external linkage may not, and calls the plain symbol.
  *
- * The _for forms take the shared object that the hook belongs to: the address of its __dso_handle (on Windows: any in
- * the module), or NULL for a hook that stays until it is unregistered.  They give ENOMEM also when the C library cannot
- * note one more object.  Otherwise as the functions they are named after.
+ * The _for forms take the shared object that the hook belongs to: ATFORK_MODULE, which is the caller's, or the address
+ * of another's __dso_handle (on Windows: any in the module); or NULL for a hook that stays until it is unregistered.
+ * They give ENOMEM also when the C library cannot note one more object.  Otherwise they are as the functions they are
+ * named after.
  */
 ATFORK_API atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso);
 ATFORK_API atfork_id atfork_register_after_fork_for(void (*func)(void *data), void *data, void *dso);
@@ -306,27 +320,32 @@ ATFORK_API const uint64_t *atfork_mark(void);
 
 #ifndef ATFORK_BUILDING
 
-#ifdef _WIN32
-/* The linker's __ImageBase, under a name of ours: programs declare it too, each with a type of its own. */
+/* The address that stands for a shared object, under a name of ours: programs declare it, too, each with a type of its
+ * own.  Ours has the type that a C++ compiler gives it, as link-time optimisation compares them. */
 #define ATFORK_TEXT_OF(name) #name
 #define ATFORK_SYMBOL(prefix, name) ATFORK_TEXT_OF(prefix) name
-extern char atfork_module __asm__(ATFORK_SYMBOL(__USER_LABEL_PREFIX__, "__ImageBase"));
-#define ATFORK_MODULE ((void *)&atfork_module)
+#ifdef _WIN32
+extern void *atfork_module __asm__(ATFORK_SYMBOL(__USER_LABEL_PREFIX__, "__ImageBase"));
 #else
-extern void *__dso_handle __attribute__((visibility("hidden")));
-#define ATFORK_MODULE ((void *)&__dso_handle)
-#define atfork_register_mutex(mutex, priority) (atfork_register_mutex_for)((mutex), (priority), ATFORK_MODULE)
+extern void *atfork_module __asm__(ATFORK_SYMBOL(__USER_LABEL_PREFIX__, "__dso_handle"))
+    __attribute__((visibility("hidden")));
 #endif
+#define ATFORK_MODULE (&atfork_module)
 
-/* Variadic, as the commas of a compound literal's braces part a macro's arguments. */
-#define atfork_register(...) (atfork_register_for)((__VA_ARGS__), ATFORK_MODULE)
-#define atfork_register_after_fork(func, data) (atfork_register_after_fork_for)((func), (data), ATFORK_MODULE)
+/* Variadic, as a comma inside braces ends a macro's argument.  No parentheses stand around __VA_ARGS__, so that a call
+ * with too many or too few arguments does not compile; and none around the function, so that `::` may stand before it.
+ */
+#define atfork_register(...) atfork_register_for(__VA_ARGS__, ATFORK_MODULE)
+#define atfork_register_after_fork(...) atfork_register_after_fork_for(__VA_ARGS__, ATFORK_MODULE)
+#ifndef _WIN32
+#define atfork_register_mutex(...) atfork_register_mutex_for(__VA_ARGS__, ATFORK_MODULE)
+#endif
 
 /* The mark, read in place: two loads, where a call would cost more than all the rest. */
 static inline uint64_t atfork_mark_inline(void) {
   static const uint64_t *where;
   const uint64_t *mark = __atomic_load_n(&where, __ATOMIC_RELAXED);
-  if (__builtin_expect(mark == NULL, 0)) {
+  if (__builtin_expect(!mark, 0)) {
     mark = atfork_mark();
     __atomic_store_n(&where, mark, __ATOMIC_RELAXED);
   }
@@ -337,7 +356,7 @@ static inline uint64_t atfork_generation_inline(void) {
   uint64_t mark = atfork_mark_inline();
   return __builtin_expect(mark != 0, 1) ? mark - 1 : (atfork_generation)();
 }
-#define atfork_generation() atfork_generation_inline()
+#define atfork_generation(...) atfork_generation_inline(__VA_ARGS__)
 
 /* Pairs with the release store of state[0] that ends an init: its effects are seen here.  That is the complement of the
  * mark, so that neither a control that is zero nor a mark that is, is taken for done. */
@@ -345,11 +364,18 @@ static inline void atfork_once_inline(struct atfork_once *once, void (*init)(voi
   uint64_t mark = atfork_mark_inline();
   if (__builtin_expect(__atomic_load_n(&once->state[0], __ATOMIC_ACQUIRE) != ~mark, 0)) (atfork_once)(once, init, data);
 }
-#define atfork_once(once, init, data) atfork_once_inline((once), (init), (data))
+#define atfork_once(...) atfork_once_inline(__VA_ARGS__)
 
 #endif /* ATFORK_BUILDING */
 
 #ifdef __cplusplus
+}
+
+/* C++ takes no address of a temporary.  The linkage is said, as the header may be included inside extern "C". */
+extern "C++" {
+inline atfork_id atfork_register_for(const atfork_hook &hook, void *dso) {
+  return atfork_register_for(&hook, dso);
+}
 }
 #endif
 

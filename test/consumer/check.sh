@@ -43,9 +43,12 @@ header_alone() {
   # shellcheck disable=SC2046
   $cc -std=c99 -pedantic -Wall -Wextra -Werror "$source/test/core/header.c" -o "$work/c99" $(config --cflags --libs)
   LD_LIBRARY_PATH="$libdir" "$work/c99"
-  # shellcheck disable=SC2046
-  c++ -x c++ -std=c++11 -pedantic -Wall -Wextra -Werror "$source/test/core/header.c" -o "$work/cxx" $(config --cflags --libs)
-  LD_LIBRARY_PATH="$libdir" "$work/cxx"
+  for options in -std=c++11 -std=c++20 '-std=c++20 -O2 -flto'; do
+    # shellcheck disable=SC2046,SC2086
+    c++ -x c++ $options -pedantic -Wall -Wextra -Wno-missing-field-initializers -Werror \
+      "$source/test/core/header.c" -o "$work/cxx" $(config --cflags --libs)
+    LD_LIBRARY_PATH="$libdir" "$work/cxx"
+  done
 }
 
 exports_only_atfork() {
@@ -137,7 +140,7 @@ root=${root%/include/atfork.h}
 check "pkg-config finds version $version" finds_files
 check "a program linked with pkg-config --cflags --libs" links_shared
 check "a program linked with pkg-config --static" links_static
-check "the header as C99 and C++11, pedantic" header_alone
+check "the header as C99, C++11 and C++20, pedantic" header_alone
 check "exports atfork_* and nothing else" exports_only_atfork
 check "the installed Lua modules load" runs_lua
 check "the installed Ruby module loads" runs_ruby
