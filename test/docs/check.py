@@ -23,6 +23,16 @@ def command_for(language, path, library, include, cc):
             cc + flags + [str(path), "-o", str(program), f"-L{library}", f"-Wl,-rpath,{library}", "-latfork"],
             [str(program)],
         ]
+    if language == "cpp":
+        program = path.with_suffix("")
+        flags = ["-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", f"-I{include}"]
+        link = ["-o", str(program), f"-L{library}", f"-Wl,-rpath,{library}", "-latfork"]
+        standards = ["c++20"] if "// C++20\n" in path.read_text() else ["c++11", "c++20"]
+        return [
+            command
+            for standard in standards
+            for command in (["c++", f"-std={standard}", *flags, str(path), *link], [str(program)])
+        ]
     if language == "lua":
         return [["lua5.3", str(path)]]
     if language == "ruby":
