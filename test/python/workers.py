@@ -77,7 +77,11 @@ class Worker(multiprocessing.get_context("spawn").Process):  # type: ignore[name
 
 class Multiprocessing(ForkTest):
     def context(self, method: str) -> Any:
-        return multiprocessing.get_context(method)
+        context = multiprocessing.get_context(method)
+        # No place for the server, which preloads this program since 3.13.8: see below.
+        if method == "forkserver":
+            context.set_forkserver_preload([])
+        return context
 
     def check_goes_on(self, method: str) -> None:
         """Lineages of this process's own next children, distinct seeds; the hook ran once, where it belongs."""
@@ -170,6 +174,31 @@ if __name__ == "__main__":
     print(mine == [lineage], ran == [lineage])
 """
 
+MAIN = """
+import multiprocessing
+import workers
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    for _ in range(3):
+        lineage, generation, seed, ran = workers.spawn_one(context)
+        print(lineage, generation, ran)
+    print(workers.spawn_one(multiprocessing.get_context("spawn"))[0])
+"""
+
+PRELOAD_NOTHING_OF_ATFORK = """
+import multiprocessing, os, sys
+def send(connection):
+    import workers
+    connection.send((workers.report(), [name for name in os.environ if "ATFORK" in name]))
+if __name__ == "__main__":
+    import workers
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["queue"])
+    for _ in range(3):
+        (lineage, generation, seed, ran), names = workers.spawn_one(context, send)
+        print(lineage, generation, names)
+"""
+
 STREAMS = """
 import multiprocessing, sys
 import atfork
@@ -197,12 +226,29 @@ class Programs(ForkTest):
         for number, line in enumerate(lines, 1):
             self.assertRegex(line, rf"^(0\.\d+)\.{number} 2 \['\1\.{number}'\]$")
 
-    def test_what_a_worker_of_such_a_server_imports(self) -> None:
+    def run_file(self, text: str) -> List[str]:
         with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-            file.write(PRELOAD_AND_MORE)
+            file.write(text)
             file.flush()
             run = subprocess.run([sys.executable, file.name], capture_output=True, text=True, timeout=60)
-        self.assertEqual(("True True\n", ""), (run.stdout, run.stderr))
+        self.assertEqual("", run.stderr)
+        return run.stdout.splitlines()
+
+    def test_what_a_worker_of_such_a_server_imports(self) -> None:
+        self.assertEqual(["True True"], self.run_file(PRELOAD_AND_MORE))
+
+    def test_a_fork_server_that_preloads_the_main_module(self) -> None:
+        """As it does by itself since 3.13.8; before, it means to and does not, and its workers are spawned ones."""
+        if sys.version_info >= (3, 13, 8):
+            expected = [f"0.2.{number} 2 ['0.2.{number}']" for number in (1, 2, 3)] + ["0.5"]
+        else:
+            expected = [f"0.{number} 1 ['0.{number}']" for number in (1, 2, 3)] + ["0.4"]
+        self.assertEqual(expected, self.run_file(MAIN))
+
+    def test_a_fork_server_that_preloads_nothing_of_atfork(self) -> None:
+        """The server's token, the second, is no worker's."""
+        expected = [f"0.{number} 1 []" for number in (1, 3, 4)]
+        self.assertEqual(expected, self.run_file(PRELOAD_NOTHING_OF_ATFORK))
 
     def test_no_token_is_left_in_the_environment(self) -> None:
         run = run_python(PRELOAD + "    import os; print([name for name in os.environ if 'ATFORK' in name])\n")

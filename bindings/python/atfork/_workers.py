@@ -15,12 +15,13 @@ import multiprocessing.popen_forkserver
 import multiprocessing.popen_spawn_posix
 import os
 import sys
+from multiprocessing import spawn
 from multiprocessing.process import BaseProcess
 from typing import Any, Callable, Tuple
 
 from . import _native
 
-# One that multiprocessing's fork server takes out of its environment, and nobody else looks at.
+# The pid of the one that launches a fork server, and a token for that, which takes both out of its environment.
 SERVER_TOKEN = "ATFORK_FORKSERVER_TOKEN"
 
 # Dask's workers get theirs from atfork.dask, and it must be theirs again after a restart.
@@ -81,9 +82,11 @@ def will_launch(server: Any) -> bool:
 
 
 def preloads(server: Any) -> bool:
-    """Older versions mean to preload the main module, but never do."""
+    """Python before 3.13.8 means to preload the main module, but never does; later ones do if that is a file."""
     modules = server._preload_modules
-    return bool(modules) and (modules != ["__main__"] or sys.version_info >= (3, 12, 8))
+    if modules != ["__main__"]:
+        return bool(modules)
+    return sys.version_info >= (3, 13, 8) and "init_main_from_path" in spawn.get_preparation_data("ignore")
 
 
 def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -94,7 +97,7 @@ def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None
         if not preloads(server) or not will_launch(server):
             ensure_running(server)
             return
-        os.environ[SERVER_TOKEN] = _native.token()
+        os.environ[SERVER_TOKEN] = f"{os.getpid()} {_native.token()}"
         try:
             ensure_running(server)
         finally:
@@ -103,15 +106,15 @@ def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None
     return ensure_running_with_token
 
 
-def is_server() -> bool:
+def is_server_of(client: str) -> bool:
+    """Its workers have its arguments and environment, but are children of its own."""
     command = getattr(sys, "orig_argv", ["multiprocessing.forkserver"])
-    return any("multiprocessing.forkserver" in argument for argument in command)
+    return client == str(os.getppid()) and any("multiprocessing.forkserver" in argument for argument in command)
 
 
 def install() -> None:
-    token = os.environ.get(SERVER_TOKEN)
-    if token is not None and is_server():
-        del os.environ[SERVER_TOKEN]
+    client, _, token = os.environ.pop(SERVER_TOKEN, "").partition(" ")
+    if is_server_of(client):
         _native.spawned(token)
     for module in (multiprocessing.popen_spawn_posix, multiprocessing.popen_forkserver):
         popen: Any = module.Popen
