@@ -2,6 +2,29 @@
 /* atfork._native: what the package is written on. */
 %module native
 
+%begin %{
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * SWIG 4.2 and 4.3 make types of no module.  Python warns of each, and where warnings are errors there is no type then,
+ * which SWIG does not look at.  Python before 3.11 keeps the name where it is.
+ */
+static PyObject *type_with_module(PyType_Spec *spec) {
+  static char names[8][64];
+  static size_t count;
+  PyType_Spec copy = *spec;
+  if (strchr(spec->name, '.') == NULL && count < sizeof names / sizeof names[0]) {
+    snprintf(names[count], sizeof names[count], "atfork._native.%s", spec->name);
+    copy.name = names[count++];
+  }
+  return PyType_FromSpec(&copy);
+}
+#define PyType_FromSpec type_with_module
+%}
+
 %{
 #include "hooks.h"
 #include "running.h"

@@ -11,9 +11,11 @@ import logging
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
+import unittest
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, List
 
@@ -36,6 +38,16 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 print("".join(trace), os.read(reader, 99).decode())
+"""
+
+CHILD_ONLY_WORKS = sys.version_info < (3, 13)
+CHILD_ONLY = """
+import ctypes, os, sys
+pid = ctypes.PyDLL(sys.argv[2]).scenario_fork(sys.argv[1].encode())
+if pid == 0:
+    ctypes.pythonapi.PyOS_AfterFork_Child()
+    os._exit(0)
+print("atfork" in sys.modules, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
 LOGGING = """
@@ -156,16 +168,19 @@ class WhoeverForks(ForkTest):
 
     def test_c_code_that_tells_python(self) -> None:
         """As the C API asks for: PyOS_BeforeFork(), PyOS_AfterFork_Parent(), PyOS_AfterFork_Child()."""
-        ctypes.pythonapi.PyOS_BeforeFork()
-        pid = Scenario.fork("fork")
-        if pid == 0:
-            with self.finish():
-                ctypes.pythonapi.PyOS_AfterFork_Child()
-                self.assertEqual(["prepare", "child"], self.trace)
-        ctypes.pythonapi.PyOS_AfterFork_Parent()
-        self.passed(pid)
-        self.assertEqual(["prepare", "parent"], self.trace)
+        for way in ("fork", "_Fork"):
+            del self.trace[:]
+            ctypes.pythonapi.PyOS_BeforeFork()
+            pid = Scenario.fork(way)
+            if pid == 0:
+                with self.finish():
+                    ctypes.pythonapi.PyOS_AfterFork_Child()
+                    self.assertEqual(["prepare", "child"], self.trace)
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
+            self.passed(pid)
+            self.assertEqual(["prepare", "parent"], self.trace)
 
+    @unittest.skipUnless(CHILD_ONLY_WORKS, "since 3.13 Python itself ends such a child")
     def test_c_code_that_tells_python_in_the_child_only(self) -> None:
         for way in ("fork", "_Fork"):
             del self.trace[:]
@@ -176,6 +191,16 @@ class WhoeverForks(ForkTest):
                     ctypes.pythonapi.PyOS_AfterFork_Child()
                     self.assertEqual(["child"], self.trace)
             self.passed(pid)
+
+    def test_c_code_that_tells_python_in_the_child_only_without_atfork(self) -> None:
+        """The reason to skip the case above: since 3.13 PyOS_AfterFork_Child() unlocks what PyOS_BeforeFork() locks."""
+        for way in ("fork", "_Fork"):
+            run = run_python(CHILD_ONLY, way, Scenario.path)
+            fatal = "Fatal Python error: PyMutex_Unlock: unlocking mutex that is not locked"
+            if CHILD_ONLY_WORKS:
+                self.assertEqual(("False 0\n", ""), (run.stdout, run.stderr))
+            else:
+                self.assertEqual((f"False {-signal.SIGABRT}\n", fatal), (run.stdout, run.stderr.partition("\n")[0]))
 
     def test_c_code_without_the_gil(self) -> None:
         pid = Scenario.fork("fork", gil=False)
@@ -218,7 +243,7 @@ class WhoeverForks(ForkTest):
             pid = Scenario.fork("_Fork")
             if pid == 0:
                 with self.finish():
-                    ctypes.pythonapi.PyOS_AfterFork_Child()
+                    atfork.poll()
                     atfork.poll()
                     self.assertEqual([], parents)
             statuses.append(Scenario.wait(pid))

@@ -129,6 +129,6 @@ class ForkTest(unittest.TestCase):
 
 def run_python(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """A program of its own, in the interpreter that runs the tests."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=PATIENCE, **options
-    )
+    # Since 3.12 Python warns of each fork of a process that has threads.
+    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)
