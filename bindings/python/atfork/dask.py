@@ -2,7 +2,7 @@
 """A place in the tree of processes for each worker of a Dask cluster.
 
     client.wait_for_workers(4)
-    client.register_worker_plugin(atfork.dask.WorkerPlugin(base_seed=42))
+    client.register_plugin(atfork.dask.WorkerPlugin(base_seed=42))  # register_worker_plugin() before Dask 2023.9.2
 
 The client takes one number for the cluster, "0.1" say; its workers are "0.1.1", "0.1.2", … by their place among the
 sorted names of the workers that the scheduler has when the plugin is registered.  One that joins later gets the next

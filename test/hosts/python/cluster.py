@@ -63,6 +63,12 @@ def identities(client: Client) -> Dict[str, Any]:
     return {str(workers[address]["name"]): value for address, value in by_address.items()}
 
 
+def register(client: Client, base_seed: int) -> None:
+    """Dask before 2023.9.2 has another name for it."""
+    way = getattr(client, "register_plugin", None) or client.register_worker_plugin
+    way(atfork.dask.WorkerPlugin(base_seed=base_seed))
+
+
 class Cluster:
     """A scheduler and its workers, each a program of its own."""
 
@@ -119,7 +125,7 @@ class Workers(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.running = running(NAMES)
         cls.cluster, cls.client = cls.running.__enter__()
-        cls.client.register_worker_plugin(atfork.dask.WorkerPlugin(base_seed=7))
+        register(cls.client, base_seed=7)
         cls.first = identities(cls.client)
         cls.base = cls.first["a"][0].rpartition(".")[0]
 
@@ -187,7 +193,7 @@ class Runs(unittest.TestCase):
         code += " options = dict(n_workers=4, threads_per_worker=1, dashboard_address='127.0.0.1:0')\n"
         code += " with LocalCluster(**options) as local, Client(local) as client:\n"
         code += "  client.wait_for_workers(4)\n"
-        code += "  client.register_worker_plugin(atfork.dask.WorkerPlugin(base_seed=7))\n"
+        code += "  cluster.register(client, base_seed=7)\n"
         code += "  print(sorted(cluster.identities(client).items()))\n"
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "program.py")
