@@ -17,7 +17,8 @@ import operator
 import os
 import sys
 import threading
-from typing import Any, Callable, Generic, NamedTuple, NoReturn, Optional, SupportsIndex, Tuple, TypeVar, Union
+import types
+from typing import Any, Callable, Generic, NamedTuple, NoReturn, Optional, SupportsIndex, Tuple, TypeVar, Union, cast
 
 # Theirs are run before ours in a child: so threads, locks of logging, and `random` are right in callbacks.
 import logging
@@ -63,6 +64,10 @@ class Symbol:
         self.library = library
         self.name = name
         self.address = address
+
+    def __reduce__(self) -> Tuple[Callable[[Optional[str], str], Symbol], Tuple[Optional[str], str]]:
+        """By library and name: the address is this process's own."""
+        return symbol, (self.library, self.name)
 
     def __repr__(self) -> str:
         return f"<atfork.Symbol {self.name} at {self.address:#x}>"
@@ -110,8 +115,19 @@ class Hook:
     def __exit__(self, *error: object) -> None:
         self.unregister()
 
+    def __reduce__(self) -> str:
+        """Its id is another hook's elsewhere, and a second owner here would take the hook back from the first."""
+        raise TypeError(
+            f"cannot pickle or copy {type(self).__name__} objects: a hook is this process's own; register another there"
+        )
+
     def __repr__(self) -> str:
         return f"<atfork.Hook {self.name!r} priority={self.priority} id={self.id:#x}>"
+
+
+def _show_as(wrapper: object, function: Callable[..., object]) -> None:
+    """Gives it the function's name and the like; attributes of the function's own could hide the wrapper's."""
+    functools.update_wrapper(cast("Callable[..., object]", wrapper), function, updated=())
 
 
 class RegisteredFunction(Hook, Generic[T]):
@@ -120,17 +136,16 @@ class RegisteredFunction(Hook, Generic[T]):
     It holds the function itself: what is decorated can be called after unregister(), too.
     """
 
+    # No annotations here: on an instance they would hide the function's.
     __slots__ = ("__dict__",)
 
-    __name__: str
-    __qualname__: str
-    __wrapped__: Callable[..., T]
-
     def __init__(self, function: Union[Callable[[], T], Symbol]) -> None:
+        self.__name__: str
+        self.__qualname__: str
+        self.__wrapped__: Callable[..., T]
         target = _callback("func", function)
         if callable(function):
-            # Its name and the like; attributes of its own could hide the hook's.
-            functools.update_wrapper(self, function, updated=())
+            _show_as(self, function)
         super().__init__("", 0, (None, None, target))
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
@@ -139,8 +154,8 @@ class RegisteredFunction(Hook, Generic[T]):
         return self.__wrapped__(*args, **kwargs)
 
     def __reduce__(self) -> str:
-        """By name, as a function is pickled."""
-        return str(getattr(self, "__qualname__", type(self).__qualname__))
+        """By name, as a function is pickled; and what has none, as a hook is not."""
+        return self.__qualname__ if "__qualname__" in self.__dict__ else super().__reduce__()
 
 
 class Info(NamedTuple):
@@ -158,10 +173,14 @@ class Info(NamedTuple):
 class PerProcess(Generic[T]):
     """A value that is made once in each process; see per_process()."""
 
-    __slots__ = ("_init", "_made", "_locks")
+    # No annotations here: on an instance they would hide the function's.
+    __slots__ = ("_made", "_locks", "__dict__", "__weakref__")
 
     def __init__(self, init: Callable[[], T]) -> None:
-        self._init = init
+        self.__name__: str
+        self.__qualname__: str
+        self.__wrapped__: Callable[[], T]
+        _show_as(self, init)
         self._made: Optional[Tuple[int, T]] = None
         self._locks: dict[int, threading.RLock] = {}
 
@@ -176,6 +195,17 @@ class PerProcess(Generic[T]):
         """Forgets the value; the next call makes another."""
         self._made = None
 
+    def __reduce__(self) -> str:
+        """By name, as a function is pickled: each process makes a value of its own."""
+        if "__qualname__" in self.__dict__:
+            return self.__qualname__
+        kind = type(self.__wrapped__).__name__
+        raise TypeError(f"cannot pickle or copy a PerProcess of a {kind}, which has no name: decorate a function")
+
+    def __repr__(self) -> str:
+        """Without the value, which may be a secret."""
+        return f"<atfork.PerProcess {self.__dict__.get('__qualname__', type(self.__wrapped__).__name__)}>"
+
     def _make(self) -> T:
         """Under a lock of this process's own: one that a thread of the parent held is never let go of."""
         now = _native.generation()
@@ -185,7 +215,7 @@ class PerProcess(Generic[T]):
             if made is not None and made[0] == now:
                 return made[1]
             self._locks = {now: lock}
-            value = self._init()
+            value = self.__wrapped__()
             self._made = (now, value)
             return value
 
@@ -235,6 +265,19 @@ def _check_integer(what: str, value: SupportsIndex, least: int, most: int) -> in
 
 def _check_base(what: str, value: SupportsIndex) -> int:
     return _check_integer(what, value, BASE_MIN, BASE_MAX)
+
+
+def _check_needs_nothing(init: Callable[..., object]) -> None:
+    """Told where it is made, rather than at the first call; of what is no plain function the call itself tells."""
+    if not isinstance(init, types.FunctionType):
+        return
+    needed = init.__code__.co_varnames[: init.__code__.co_argcount - len(init.__defaults__ or ())]
+    if not needed:
+        return
+    hint = ""
+    if needed[0] in ("self", "cls"):
+        hint = f"; for a value of each object: self.value = atfork.per_process(self.{init.__name__}), in __init__()"
+    raise TypeError(f"init must need no arguments, but {init.__qualname__}() needs {', '.join(needed)}{hint}")
 
 
 def register(
@@ -308,9 +351,13 @@ def hooks() -> list[Info]:
 
 
 def per_process(init: Callable[[], T]) -> PerProcess[T]:
-    """A callable that returns what `init()` returned when it was first called in this process; also a decorator."""
+    """A callable that returns what `init()` returned when it was first called in this process; also a decorator.
+
+    Of a module's functions, not of methods: a value for each object is made in its __init__(), of a bound method.
+    """
     if not callable(init):
         raise TypeError(f"init must be callable, not {type(init).__name__}")
+    _check_needs_nothing(init)
     return PerProcess(init)
 
 
