@@ -120,8 +120,22 @@ class TestCallbacks < ForkTest
     queue = Thread::Queue.new
     AtFork.register(prepare: -> { queue.pop })
     AtFork.register(prepare: -> { trace << :prepare }, parent: -> { trace << :parent })
-    assert_raises(Timeout::Error) { Timeout.timeout(0.01) { fork { Scenario.exit(1) } } }
+    assert_raises(Timeout::Error) { Timeout.timeout(0.3) { fork { Scenario.exit(1) } } }
     assert_equal %i[prepare parent], trace
+  end
+
+  # There callbacks run as a job of Ruby's, which would lose it.
+  def test_a_timeout_in_a_callback_after_a_fork_by_c
+    skip "this Timeout throws, which a job loses" unless defined?(Timeout::ExitException)
+    AtFork.register(parent: -> { Thread::Queue.new.pop })
+    pid = nil
+    forks = proc do
+      pid = Scenario.fork_with_gvl("fork")
+      Scenario.exit(PASSED) if pid.zero?
+      sleep 30 # less, if the timeout is not lost
+    end
+    assert_raises(Timeout::Error) { Timeout.timeout(0.3, &forks) }
+    passed(pid)
   end
 end
 

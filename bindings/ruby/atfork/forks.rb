@@ -98,7 +98,7 @@ module AtFork
     # As a job of Ruby's.  What a job raises is lost; what another thread raises here comes when the job is over.
     def run_job
       run_due
-    rescue SystemExit, SignalException, NoMemoryError => e
+    rescue *Phase.leaving => e
       thread = Thread.current
       Thread.new { thread.raise(e) }
     end

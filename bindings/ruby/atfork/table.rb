@@ -8,6 +8,12 @@ module AtFork
   class Phase
     attr_reader :callables
 
+    # Exceptions that are no error of a callback's.  Timeout's own is one: until timeout 0.4 (Ruby 3.3) it threw instead.
+    def self.leaving
+      timeout = defined?(::Timeout::ExitException) ? [::Timeout::ExitException] : []
+      [SystemExit, SignalException, NoMemoryError, *timeout]
+    end
+
     # index:: the phase's number, as native code has it
     def initialize(name, hooks, index)
       @name = name
@@ -27,7 +33,7 @@ module AtFork
         from += 1
         begin
           callable.call
-        rescue SystemExit, SignalException, NoMemoryError => e
+        rescue *Phase.leaving => e
           leave = e
         rescue Exception => e # rubocop:disable Lint/RescueException
           forks.report(e, @hooks[from - 1], @name)
