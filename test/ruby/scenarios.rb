@@ -79,7 +79,7 @@ class TestOnce < ForkTest
     assert_match(/\A0\.\d+\z/, text)
   end
 
-  # Two forks, and the last process has run them once.
+  # One fork, or two before Ruby 3.3, and the last process has run the hook once.
   def test_daemon
     reader, writer = IO.pipe
     pid = fork do
@@ -91,7 +91,7 @@ class TestOnce < ForkTest
       Scenario.exit(0)
     end
     writer.close
-    assert_equal "1 3", reader.read
+    assert_equal RUBY_VERSION < "3.3" ? "1 3" : "1 2", reader.read
     Process.wait(pid)
   end
 

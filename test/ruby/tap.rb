@@ -132,17 +132,25 @@ class ForkTest < Minitest::Test
   end
 end
 
-# A bounded wait for what no pipe tells of.
+# A bounded wait for what no pipe tells of.  Not by Timeout: since Ruby 3.2 its thread stays, and wakes up for each
+# call.  It may then have the GVL when C code forks without it, and the child would wait for that thread for ever.
 def wait_until
-  Timeout.timeout(30) { Thread.pass until yield }
+  deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 30
+  until yield
+    raise "waited in vain" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+    Thread.pass
+  end
 end
 
 # Minitest.autorun would run at exit, in each child too.
 def run_tests
-  options = ARGV.empty? ? {} : { filter: ARGV[0] } # a name, or /a part of it/
+  # A name, or /a part of it/; Minitest 6 calls the option `include`, and the method `run_suite`.
+  options = ARGV.empty? ? {} : { filter: ARGV[0], include: ARGV[0] }
+  run = Minitest::Runnable.respond_to?(:run_suite) ? :run_suite : :run
   Minitest.seed = 1
   reporter = TapReporter.new($stdout)
-  Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }.each { |suite| suite.run(reporter, options) }
+  Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }.each { |suite| suite.public_send(run, reporter, options) }
   reporter.report
   $stdout.flush
   Scenario.exit(reporter.passed? ? 0 : 1)

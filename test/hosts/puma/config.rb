@@ -12,5 +12,6 @@ threads 1, 2
 raise_exception_on_sigterm false
 case ENV.fetch("WORKLOAD_MODE")
 when "preload_app" then preload_app!
+when "phased_restart" then preload_app! false # since Puma 7, true is the default of a cluster
 when "fork_worker" then fork_worker
 end
