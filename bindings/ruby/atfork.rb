@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: MIT
 
 require "atfork/native"
+require "atfork/local"
 require "atfork/symbol"
 require "atfork/hook"
 require "atfork/table"

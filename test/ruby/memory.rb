@@ -32,6 +32,17 @@ class TestMemory < ForkTest
     assert_raises(TypeError) { AtFork.module_eval("Native", __FILE__, __LINE__).unregister(Object.new) }
   end
 
+  # An address in another process is that of something else.
+  def test_neither_is_handed_to_another_process
+    require "psych"
+    [hook, AtFork.symbol(nil, "abort"), AtFork.per_process {}].each do |object|
+      [Marshal, Psych].each do |format|
+        error = assert_raises(TypeError) { format.dump([object]) }
+        assert_equal "#{object.class} belongs to its process and cannot be dumped", error.message
+      end
+    end
+  end
+
   def test_size_is_known
     assert_operator ObjectSpace.memsize_of(hook), :>, ObjectSpace.memsize_of(Object.new)
   end

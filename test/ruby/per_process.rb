@@ -176,4 +176,98 @@ class TestPerProcess < ForkTest
   ensure
     trap("USR1", before)
   end
+
+  SECRET = "postgres://admin:secret@db"
+  HINT = "#<AtFork::PerProcess made in this process: call .value>"
+
+  # With its value made, and a secret among what the block knows, too.
+  def secret
+    password = SECRET.dup
+    AtFork.per_process { password }.tap(&:value)
+  end
+
+  def test_inspect_says_to_call_value
+    value = secret
+    assert_equal HINT, value.inspect
+    not_made = "#<AtFork::PerProcess not made in this process: call .value>"
+    WAYS.each { |way| in_child(way) { assert_equal not_made, value.inspect } }
+    assert_equal not_made, value.reset.inspect
+    # Before Ruby 3.4 messages show no longer one.
+    assert_operator not_made.size, :<=, 65
+  end
+
+  def message_of(error, &block)
+    assert_raises(error, &block).full_message(highlight: false)
+  end
+
+  SHOWN = {
+    p: ->(value) { p value },
+    puts: ->(value) { puts value },
+    print: ->(value) { print value },
+    pp: ->(value) { pp value },
+    interpolation: ->(value) { puts "database: #{value}" },
+    format: ->(value) { puts format("%s %p", value, value) },
+    array: ->(value) { p [value, { key: value }] },
+    struct: ->(value) { pp Struct.new(:database).new(value) },
+    instance: ->(value) { p Object.new.tap { |object| object.instance_variable_set(:@database, value) } },
+    method: ->(value) { p value.method(:reset) },
+  }.freeze
+
+  SHOWN.each do |name, show|
+    define_method("test_not_shown_by_#{name}") do
+      text, = capture_io { show.call(secret) }
+      assert_includes text, name == :method ? "PerProcess" : HINT
+      refute_includes text, "secret"
+    end
+  end
+
+  def test_an_unknown_method_says_to_call_value
+    error = assert_raises(NoMethodError) { secret.execute("SELECT") }
+    assert_equal :execute, error.name
+    assert_equal ["SELECT"], error.args
+    assert_includes error.message, "undefined method 'execute' for #{HINT}"
+    assert_equal [false, true], [secret.respond_to?(:execute), secret.respond_to?(:value)]
+  end
+
+  MISTAKES = {
+    unknown: [NoMethodError, ->(value) { value.execute }],
+    private: [NoMethodError, ->(value) { value.make }],
+    operator: [NoMethodError, ->(value) { value + 1 }],
+    index: [NoMethodError, ->(value) { value[:key] }],
+    arguments: [ArgumentError, ->(value) { value.reset(1) }],
+    integer: [TypeError, ->(value) { Integer(value) }],
+    frozen: [FrozenError, ->(value) { value.freeze.reset }],
+    key: [KeyError, ->(value) { {}.fetch(value) }],
+    throw: [UncaughtThrowError, ->(value) { throw value }],
+    raise: [TypeError, ->(value) { raise value }],
+    pattern: [NoMatchingPatternError, ->(value) { case value; in Integer then nil; end }], # rubocop:disable Style/Semicolon
+    marshal: [TypeError, ->(value) { Marshal.dump(value) }],
+    yaml: [TypeError, ->(value) { Psych.dump([value]) }],
+  }.freeze
+
+  MISTAKES.each do |name, (error, mistake)|
+    define_method("test_not_shown_by_the_error_of_#{name}") do
+      require "psych"
+      value = secret
+      refute_includes message_of(error) { mistake.call(value) }, "secret"
+    end
+  end
+
+  def test_not_shown_in_json
+    code = <<~RUBY
+      require "json"
+      value = AtFork.per_process { "secret" }.tap(&:value)
+      puts JSON.generate([value])
+      begin
+        require "active_support"
+        require "active_support/core_ext/object/json"
+        puts [value].to_json, ActiveSupport::JSON.encode(value)
+      rescue LoadError
+        nil
+      end
+    RUBY
+    text = in_ruby(code)
+    assert_includes text, HINT.delete("#<>")
+    refute_includes text, "secret"
+  end
 end

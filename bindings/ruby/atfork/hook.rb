@@ -7,6 +7,8 @@ module AtFork
   #
   # Its callables are kept as long as it is registered, or kept itself.
   class Hook
+    include Local
+
     # Takes the hook back.  When it returns, none of its callbacks is running or will run in this process: it
     # waits for the forks of other threads that the hook takes part in.  Inside a callback it does not wait: there the hook
     # gets the rest of the forks under way.

@@ -4,7 +4,11 @@
 
 module AtFork
   # A value that is made once in each process; see AtFork.per_process.
+  #
+  # The value may be secret: nothing shows it but +value+.
   class PerProcess
+    include Local
+
     # @yieldreturn what becomes the value
     def initialize(&init)
       raise ArgumentError, "no block" unless init
@@ -34,7 +38,34 @@ module AtFork
       self
     end
 
+    # Neither the value nor what its block knows.  At most 65 characters: Ruby 3.3 leaves out more in messages.
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{made? ? "" : "not "}made in this process: call .value>"
+    end
+    alias to_s inspect
+
+    # For ActiveSupport, which would take the instance variables.
+    # @return [String]
+    def as_json(*)
+      inspect
+    end
+
     private
+
+    # For who forgets +value+.  Ruby 3.4 has no +inspect+ in its own message.
+    def method_missing(name, *arguments)
+      raise NoMethodError.new("undefined method '#{name}' for #{inspect}", name, arguments, receiver: self)
+    end
+
+    def respond_to_missing?(*)
+      false
+    end
+
+    def made?
+      made = @made
+      made && made[0] == Native.generation
+    end
 
     # A thread is not interrupted between the lock and what lets go of it, but by what the block allows.
     def make

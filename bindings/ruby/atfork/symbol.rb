@@ -5,6 +5,8 @@
 module AtFork
   # A C function that may stand wherever a callable may; see AtFork.symbol.
   class Symbol
+    include Local
+
     # @return [String, nil] the library; nil is the process itself
     attr_reader :library
     # @return [String]
