@@ -1,7 +1,13 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# script/gem builds it, with SWIG's wrapper inside, so that whoever installs it needs no SWIG.
+# script/gem builds it, with SWIG's wrapper inside, so that whoever installs it needs no SWIG.  Bundler takes the
+# repository as it is, and extconf.rb then runs SWIG.
+made = ["LICENSE", "atfork/native_wrap.c"]
+if defined?(Gem::Commands::BuildCommand) && !made.all? { |name| File.exist?(File.join(__dir__, name)) }
+  abort "atfork.gemspec: gem build cannot make #{made.join(" and ")}; build the gem by script/gem"
+end
+
 Gem::Specification.new do |spec|
   spec.name = "atfork"
   spec.version = File.read(File.join(__dir__, "../../meson.build"))[/^ *version: '([^']+)'/, 1]
@@ -14,7 +20,7 @@ Gem::Specification.new do |spec|
   spec.author = "The authors of libatfork"
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
-  spec.files = Dir.chdir(__dir__) { Dir["atfork.rb", "atfork/*.{rb,c,h}", "sig/*.rbs", "LICENSE"] }
+  spec.files = Dir.chdir(__dir__) { Dir["atfork.rb", "atfork/*.{rb,c,h}", "sig/*.rbs"] | made }
   spec.extensions = ["atfork/extconf.rb"]
   spec.require_paths = ["."]
   spec.metadata = { "rubygems_mfa_required" => "true" }
