@@ -9,8 +9,8 @@
 #include <string.h>
 
 /*
- * SWIG 4.2 and 4.3 make types of no module.  Python warns of each, and where warnings are errors there is no type then,
- * which SWIG does not look at.  Python before 3.11 keeps the name where it is.
+ * The types that SWIG 4.3 makes have no module.  Python warns of each; where warnings are errors the type is NULL, and
+ * SWIG does not check.  The names are static, as Python before 3.11 does not copy them.
  */
 static PyObject *type_with_module(PyType_Spec *spec) {
   static char names[8][64];

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is pickled, or copied: what is a process's own does not leave it, and the rest is found again by its name."""
+"""Pickling and copying: a hook is refused; functions, values and symbols are found again by their names."""
 from __future__ import annotations
 
 import copy

@@ -116,7 +116,7 @@ class Hook:
         self.unregister()
 
     def __reduce__(self) -> str:
-        """Its id is another hook's elsewhere, and a second owner here would take the hook back from the first."""
+        """Refuses: in another process the id names another hook, and here a copy could take this hook back."""
         raise TypeError(
             f"cannot pickle or copy {type(self).__name__} objects: a hook is this process's own; register another there"
         )
@@ -154,7 +154,7 @@ class RegisteredFunction(Hook, Generic[T]):
         return self.__wrapped__(*args, **kwargs)
 
     def __reduce__(self) -> str:
-        """By name, as a function is pickled; and what has none, as a hook is not."""
+        """By name, as a function is pickled.  A function without a name makes a hook that cannot be."""
         return self.__qualname__ if "__qualname__" in self.__dict__ else super().__reduce__()
 
 
@@ -268,7 +268,7 @@ def _check_base(what: str, value: SupportsIndex) -> int:
 
 
 def _check_needs_nothing(init: Callable[..., object]) -> None:
-    """Told where it is made, rather than at the first call; of what is no plain function the call itself tells."""
+    """Raises where the value is made, not at its first call.  Only a plain function says for sure what it needs."""
     if not isinstance(init, types.FunctionType):
         return
     needed = init.__code__.co_varnames[: init.__code__.co_argcount - len(init.__defaults__ or ())]
@@ -353,7 +353,7 @@ def hooks() -> list[Info]:
 def per_process(init: Callable[[], T]) -> PerProcess[T]:
     """A callable that returns what `init()` returned when it was first called in this process; also a decorator.
 
-    Of a module's functions, not of methods: a value for each object is made in its __init__(), of a bound method.
+    It decorates functions, not methods: for a value of each object, pass a bound method to it in __init__().
     """
     if not callable(init):
         raise TypeError(f"init must be callable, not {type(init).__name__}")

@@ -21,7 +21,8 @@ from typing import Any, Callable, Tuple
 
 from . import _native
 
-# The pid of the one that launches a fork server, and a token for that, which takes both out of its environment.
+# "PID TOKEN": the process that launches a fork server, and the server's token.  Whoever imports atfork there takes it
+# out of the environment.
 SERVER_TOKEN = "ATFORK_FORKSERVER_TOKEN"
 
 # Dask's workers get theirs from atfork.dask, and it must be theirs again after a restart.
@@ -94,7 +95,7 @@ def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None
 
     @functools.wraps(ensure_running)
     def ensure_running_with_token(server: Any) -> None:
-        if not preloads(server) or not will_launch(server):
+        if not will_launch(server) or not preloads(server):
             ensure_running(server)
             return
         os.environ[SERVER_TOKEN] = f"{os.getpid()} {_native.token()}"
@@ -107,7 +108,7 @@ def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None
 
 
 def is_server_of(client: str) -> bool:
-    """Its workers have its arguments and environment, but are children of its own."""
+    """A worker has its server's arguments and environment, too, but its parent is the server, not the client."""
     command = getattr(sys, "orig_argv", ["multiprocessing.forkserver"])
     return client == str(os.getppid()) and any("multiprocessing.forkserver" in argument for argument in command)
 
