@@ -156,6 +156,25 @@ class TestNeighbours < ForkTest
     end
   end
 
+  # Without one, what is due after a fork by C would never run.
+  def test_no_room_for_a_postponed_job
+    skip "Ruby #{RUBY_VERSION} has room for any" if RUBY_VERSION < "3.3"
+    code = <<~RUBY
+      require "fiddle"
+      preregister = Fiddle::Function.new(Fiddle.dlopen(nil)["rb_postponed_job_preregister"],
+                                         [Fiddle::TYPE_INT, Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP], Fiddle::TYPE_INT)
+      (1..).find { |i| preregister.call(0, i, nil) == -1 }
+      begin
+        require "atfork"
+      rescue LoadError => e
+        puts e.message
+      end
+    RUBY
+    text, status = Open3.capture2e("ruby", "-e", code)
+    assert_predicate status, :success?, text
+    assert_equal "atfork needs a postponed job, and other extensions have taken all that Ruby has room for\n", text
+  end
+
   def test_process_warmup
     skip "Ruby #{RUBY_VERSION} has no Process.warmup" unless Process.respond_to?(:warmup)
     ran = 0

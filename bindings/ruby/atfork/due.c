@@ -33,6 +33,8 @@ static rb_postponed_job_handle_t job;
 
 static void make_job(void) {
   job = rb_postponed_job_preregister(0, run_job, NULL);
+  if (job == POSTPONED_JOB_HANDLE_INVALID)
+    rb_raise(rb_eLoadError, "atfork needs a postponed job, and other extensions have taken all that Ruby has room for");
 }
 
 static void post_job(void) {
@@ -80,9 +82,9 @@ static void on_vm_end(ruby_vm_t *vm) {
 }
 
 void due_init(void) {
+  make_job(); /* first, as it may raise */
   rb_gc_register_address(&on_due);
   ruby_vm_at_exit(on_vm_end);
-  make_job();
 }
 
 VALUE native_when_due(VALUE callable) {
