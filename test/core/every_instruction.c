@@ -363,7 +363,7 @@ static void call_poll(void) {
   atfork_poll();
   result = 0;
 }
-static void call_once(void) {
+static void call_atfork_once(void) {
   (atfork_once)(&once, nothing, NULL);
 }
 static void arrange_once(void) {
@@ -392,7 +392,7 @@ static const struct call {
     {"token", no_arrangement, call_token, expect_length},
     {"seed", no_arrangement, call_seed, expect_zero},
     {"poll", no_arrangement, call_poll, expect_zero},
-    {"once", arrange_once, call_once, no_arrangement},
+    {"once", arrange_once, call_atfork_once, no_arrangement},
     {"foreach", no_arrangement, call_foreach, expect_zero},
 };
 

@@ -351,7 +351,7 @@ static void *once_and_stay(void *unused) {
   return unused;
 }
 
-static void call_once(void) {
+static void call_atfork_once(void) {
   (atfork_once)(&control, init, NULL);
 }
 
@@ -375,13 +375,13 @@ static bool is_to_wait_for_init(const ucontext_t *context) {
 
 /* All of it has been done when this thread is about to. */
 static void find_init_done(void) {
-  child_check(interrupt(call_once, is_to_claim_init, have_other_init));
+  child_check(interrupt(call_atfork_once, is_to_claim_init, have_other_init));
   child_check_int(inits, ==, 1);
 }
 
 /* Another thread is in it when this one is about to. */
 static void find_init_begun(void) {
-  child_check(interrupt(call_once, is_to_claim_init, have_other_begin_init));
+  child_check(interrupt(call_atfork_once, is_to_claim_init, have_other_begin_init));
   child_check_int(inits, ==, 1);
   join_other();
   child_check_int(sleeps, >=, 1);
@@ -392,7 +392,7 @@ static void find_init_begun(void) {
 static void find_init_ended(void) {
   start_other(once_and_stay);
   gate_wait(&entered);
-  child_check(interrupt(call_once, is_to_wait_for_init, have_other_leave));
+  child_check(interrupt(call_atfork_once, is_to_wait_for_init, have_other_leave));
   child_check_int(inits, ==, 1);
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "forks.h"
 
@@ -44,9 +45,40 @@ static _Thread_local struct {
   bool has_acted;
 } plan;
 
+static bool is_to_change_mask(const ucontext_t *context) {
+  const greg_t *registers = context->uc_mcontext.gregs;
+  const unsigned char *at = (const unsigned char *)registers[REG_RIP];
+  bool is_syscall = at[0] == 0x0f && at[1] == 0x05;
+  return is_syscall && registers[REG_RAX] == SYS_rt_sigprocmask && registers[REG_RSI] != 0;
+}
+
+/* Of what the kernel calls a set: 64 bits, of which a handler's context has no more. */
+static uint64_t changed(uint64_t mask, int how, uint64_t set) {
+  if (how == SIG_BLOCK) return mask | set;
+  if (how == SIG_UNBLOCK) return mask & ~set;
+  return set;
+}
+
+/*
+ * A step while SIGTRAP is blocked ends the process, and glibc's fork() blocks all signals since 2.41.  So the handler
+ * does this system call's work, without SIGTRAP, and has the thread go on behind it.
+ */
+static void change_mask(ucontext_t *context) {
+  greg_t *registers = context->uc_mcontext.gregs;
+  uint64_t mask, set;
+  memcpy(&mask, &context->uc_sigmask, sizeof mask);
+  memcpy(&set, (const void *)registers[REG_RSI], sizeof set);
+  if (registers[REG_RDX] != 0) memcpy((void *)registers[REG_RDX], &mask, sizeof mask);
+  mask = changed(mask, (int)registers[REG_RDI], set) & ~(UINT64_C(1) << (SIGTRAP - 1));
+  memcpy(&context->uc_sigmask, &mask, sizeof mask);
+  registers[REG_RAX] = 0;
+  registers[REG_RIP] += 2;
+}
+
 static void on_step(int signal, siginfo_t *info, void *context) {
   (void)signal;
   (void)info;
+  if (is_to_change_mask(context)) change_mask(context);
   if (plan.has_acted || !plan.is_there(context)) return;
   int error = errno;
   plan.has_acted = true;
