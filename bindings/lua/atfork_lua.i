@@ -12,6 +12,7 @@
 /* SWIG's own would go through a double. */
 %typemap(in) uint64_t "$1 = number_to_uint64(L, $input, \"$symname\");"
 %typemap(out) uint64_t "number_push_uint64(L, $1); SWIG_arg++;"
+%typemap(out) int "lua_pushinteger(L, $1); SWIG_arg++;"
 
 /* A lineage is shorter than that, however deep the process. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"

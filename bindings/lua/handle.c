@@ -51,7 +51,11 @@ static void hook_gone(lua_State *L, struct state *state, const struct handle *ha
 }
 
 static int handle_unregister(lua_State *L) {
-  struct handle *handle = luaL_checkudata(L, 1, handle_type);
+  const struct handle *handle = luaL_testudata(L, 1, handle_type);
+  if (handle == NULL)
+    return luaL_error(L,
+                      "bad argument #1 to 'unregister' (a hook expected, got %s: call hook:unregister() with a colon)",
+                      luaL_typename(L, 1));
   struct state *state = state_enter(L);
   int result = atfork_unregister(handle->id);
   if (result != 0 && errno != ENOENT) return luaL_error(L, "cannot unregister: %s", strerror(errno));

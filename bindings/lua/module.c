@@ -10,9 +10,9 @@
 #include "compat.h"
 #include "handle.h"
 #include "register.h"
-#include "report.h"
 #include "state.h"
 #include "symbol.h"
+#include "table.h"
 
 void module_enter(lua_State *L) {
   state_enter(L);
@@ -119,6 +119,7 @@ static const char per_process_source[] =
 
 /* per_process(fn), with the function of that source as upvalue. */
 static int per_process(lua_State *L) {
+  table_check_dot(L, "per_process");
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
@@ -149,10 +150,8 @@ void module_open(lua_State *L) {
   state_open(L);
   luaL_setfuncs(L, functions, 0);
   add_per_process(L);
-  /* SWIG's table refuses new fields, on_error among them; and its two global functions are of no use here. */
-  lua_pushnil(L);
-  lua_setmetatable(L, -2);
-  report_open(L);
+  /* In place of SWIG's metatable, which refuses on_error; and its two global functions are of no use here. */
+  table_open(L);
   lua_pushnil(L);
   lua_setglobal(L, "swig_type");
   lua_pushnil(L);

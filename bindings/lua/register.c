@@ -10,6 +10,7 @@
 #include "run.h"
 #include "state.h"
 #include "symbol.h"
+#include "table.h"
 
 /* What a script asks for, once it is found to be right.  The stack holds, from `first` on, what each phase has: a
  * function, what stands for a C function, or nil. */
@@ -63,6 +64,7 @@ static const char *name_field(lua_State *L) {
 }
 
 static int priority_field(lua_State *L) {
+  const int least = ATFORK_PRIORITY_MIN, most = ATFORK_PRIORITY_MAX;
   lua_getfield(L, 1, "priority");
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -71,9 +73,8 @@ static int priority_field(lua_State *L) {
   if (lua_type(L, -1) != LUA_TNUMBER)
     luaL_error(L, "bad argument #1 to 'register' (field 'priority': integer expected, got %s)", luaL_typename(L, -1));
   lua_Number priority = lua_tonumber(L, -1);
-  if (!(priority >= ATFORK_PRIORITY_MIN && priority <= ATFORK_PRIORITY_MAX) || priority != (lua_Number)(int)priority)
-    luaL_error(L, "bad argument #1 to 'register' (field 'priority': an integer from %d to %d expected)",
-               ATFORK_PRIORITY_MIN, ATFORK_PRIORITY_MAX);
+  if (!(priority >= least && priority <= most) || priority != (lua_Number)(int)priority)
+    luaL_error(L, "bad argument #1 to 'register' (field 'priority': an integer from %d to %d expected)", least, most);
   lua_pop(L, 1);
   return (int)priority;
 }
@@ -119,6 +120,7 @@ static int make_hook(lua_State *L, struct state *state, const struct request *re
 }
 
 int register_after_fork(lua_State *L) {
+  table_check_dot(L, "register_after_fork");
   struct request request = {.name = "", .first = 1 - CHILD};
   lua_settop(L, 1);
   struct state *state = state_enter_open(L);
@@ -128,6 +130,7 @@ int register_after_fork(lua_State *L) {
 }
 
 int register_hook(lua_State *L) {
+  table_check_dot(L, "register");
   struct request request = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);

@@ -5,13 +5,7 @@
 
 #include "compat.h"
 #include "handle.h"
-
-static const char module_key;
-
-void report_open(lua_State *L) {
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
-}
+#include "table.h"
 
 int report_handler(lua_State *L) {
   lua_settop(L, 1);
@@ -41,7 +35,7 @@ static void warn(lua_State *L, const struct hook *hook, const char *where, const
 
 /* With (error, traceback) at `at`: true if on_error had a say. */
 static bool ask_on_error(lua_State *L, const struct hook *hook, int at) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key);
+  table_push(L);
   lua_getfield(L, -1, "on_error");
   if (lua_isnil(L, -1)) return false;
   lua_pushvalue(L, at);

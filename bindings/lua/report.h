@@ -9,9 +9,6 @@
 
 #include "hook.h"
 
-/* Keeps the module's table, on top of the stack, to look for on_error there. */
-void report_open(lua_State *L);
-
 /* The error handler of callbacks: turns an error into {error, traceback}. */
 int report_handler(lua_State *L);
 

@@ -8,6 +8,7 @@
 
 #include "compat.h"
 #include "report.h"
+#include "table.h"
 
 static const char symbol_type[] = "atfork.symbol";
 
@@ -33,6 +34,7 @@ static const char *check_text(lua_State *L, int arg) {
 
 /* The library stays for good: a hook's code must not go while a fork may still call it. */
 int symbol_new(lua_State *L) {
+  table_check_dot(L, "symbol");
   const char *library = lua_isnoneornil(L, 1) ? NULL : check_text(L, 1);
   const char *name = check_text(L, 2);
   void *handle = dlopen(library, RTLD_NOW | RTLD_NODELETE);

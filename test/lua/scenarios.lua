@@ -236,6 +236,26 @@ case("process/generation, lineage and seed", function()
   end)
 end)
 
+-- 0.0 is shown as such, and is no index into a string: so each number is an integer, where Lua knows the difference.
+case("process/numbers are integers", function()
+  local function check(what, number)
+    if math.type then equal(math.type(number), "integer", what) end
+  end
+  local hook = atfork.register { priority = 3.0, child = function() end }
+  with(hook, function()
+    local info = atfork.hooks()[1]
+    check("generation()", atfork.generation())
+    check("seed()", atfork.seed(1))
+    check("poll()", atfork.poll())
+    check("hook.id", hook.id)
+    check("hook.priority", hook.priority)
+    check("the id in hooks()", info.id)
+    check("the priority in hooks()", info.priority)
+    check("the generation in hooks()", info.generation)
+    in_child("syscall", function() check("poll() in a child", atfork.poll()) end)
+  end)
+end)
+
 case("process/version", function()
   assert(atfork.version():match "^%d+%.%d+%.%d+$", atfork.version())
 end)
@@ -284,8 +304,22 @@ case("errors/an error in on_error", function()
 end)
 
 case("errors/an on_error that cannot be called", function()
+  local function set(value) atfork.on_error = value end
+  set(print)
+  for _, bad in ipairs { 5, "print", true, {}, setmetatable({}, {}) } do
+    local ok, message = pcall(set, bad)
+    equal(ok, false, type(bad))
+    local expected = "bad value for 'on_error' (function or nil expected, got " .. type(bad) .. ")"
+    assert(message:find(expected, 1, true) and message:find("scenarios.lua", 1, true), message)
+    equal(atfork.on_error, print, "what was set before")
+  end
+  set(nil)
+  equal(atfork.on_error, nil)
+end)
+
+case("errors/an on_error that cannot be called, set past the check", function()
   local text = tap.stderr_of(function()
-    atfork.on_error = 5
+    rawset(atfork, "on_error", 5)
     atfork.register_after_fork(function() error "bad" end)
     in_child("fork", function() end)
   end)
@@ -410,6 +444,36 @@ case("arguments/of every wrong type", function()
   equal(pcall(hook.unregister, io.stdout), false, "a file")
   hook:unregister()
   equal(#atfork.hooks(), before, "hooks")
+end)
+
+case("arguments/a colon for a dot, and a dot for a colon", function()
+  local before = #atfork.hooks()
+  local function fails(part, call, ...)
+    local ok, message = pcall(call, ...)
+    equal(ok, false, part)
+    assert(message:find(part, 1, true), message)
+  end
+  local function run() end
+  fails("call atfork.register with a dot", function() atfork:register { child = run } end)
+  fails("call atfork.register_after_fork with a dot", function() atfork:register_after_fork(run) end)
+  fails("call atfork.symbol with a dot", function() atfork:symbol(LIBRARY, "scenario_count") end)
+  fails("call atfork.per_process with a dot", function() atfork:per_process(run) end)
+  fails("call atfork.seed with a dot", function() atfork:seed(42) end)
+  local hook = atfork.register_after_fork(run)
+  with(hook, function()
+    for _, bad in ipairs { 3, "x", {}, atfork, io.stdout } do
+      fails("got " .. type(bad) .. ": call hook:unregister() with a colon", hook.unregister, bad)
+    end
+    fails("got no value: call hook:unregister() with a colon", hook.unregister)
+  end)
+  equal(#atfork.hooks(), before, "hooks")
+end)
+
+case("module/takes other fields", function()
+  atfork.of_a_script = 3
+  equal(rawget(atfork, "of_a_script"), 3)
+  atfork.of_a_script = nil
+  equal(atfork.of_a_script, nil)
 end)
 
 case("failure/a fork that fails", function()

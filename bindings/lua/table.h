@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table that require gives a script: where on_error is set, and what a call with a colon passes.
+ */
+#ifndef ATFORK_LUA_TABLE_H
+#define ATFORK_LUA_TABLE_H
+
+#include <lua.h>
+
+/* Keeps the table on top of the stack, and checks from then on what is set as its on_error. */
+void table_open(lua_State *L);
+
+void table_push(lua_State *L);
+
+/* Raises an error that says so when argument 1 of `function` is the table: the script has written a colon for a dot. */
+void table_check_dot(lua_State *L, const char *function);
+
+#endif
