@@ -19,7 +19,8 @@ size_t os_page_size(void);
 /* The size, at least `size`, that os_map() makes the best of. */
 size_t os_map_size(size_t size);
 
-/* Has the kernel zero these pages in every new process, however it is made; false when it cannot. */
+/* Has the kernel zero these pages in every new process, however it is made; false when it cannot, or that is in doubt.
+ * Leaves errno alone. */
 bool os_wipe_on_fork(void *pages, size_t size);
 
 /* Has fork() call these; 0, or -1 and errno ENOMEM. */

@@ -14,6 +14,8 @@
 /* As in <linux/futex.h>, which a C library other than the system's own does not bring along. */
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 
+enum { NO_ADVICE = -1 };
+
 enum { HUGE_PAGE = 2 << 20, PLAIN_YIELDS = 16, LONGEST_NAP = 1000000 /* ns */, LONGEST_SLEEP = 50000000 /* ns */ };
 
 static void *map(size_t size) {
@@ -52,8 +54,15 @@ size_t os_map_size(size_t size) {
   return (size + unit - 1) / unit * unit;
 }
 
+/*
+ * A kernel refuses an advice that it does not know.  qemu-user takes each for a mere hint, answers 0 and does nothing:
+ * of whoever takes NO_ADVICE, an answer to MADV_WIPEONFORK says nothing either.
+ */
 bool os_wipe_on_fork(void *pages, size_t size) {
-  return madvise(pages, size, MADV_WIPEONFORK) == 0;
+  int error = errno;
+  bool wiped = madvise(pages, size, NO_ADVICE) != 0 && madvise(pages, size, MADV_WIPEONFORK) == 0;
+  errno = error;
+  return wiped;
 }
 
 int os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {

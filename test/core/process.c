@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who a process is: generation, lineage, seed, version. */
 #include <atfork.h>
+#include <errno.h>
 #include <glib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,8 +25,11 @@ static void second_level(void) {
   in_child(fork, check_lineage);
 }
 
-/* The first test: numbers begin at 1. */
+/* The first test: nobody has called the library yet, and numbers begin at 1. */
 static void test_lineage(void) {
+  errno = ERANGE;
+  g_assert_true(atfork_generation() == 0);
+  g_assert_cmpint(errno, ==, ERANGE);
   char lineage[8];
   g_assert_cmpint(atfork_lineage(lineage, sizeof lineage), ==, 1);
   g_assert_cmpstr(lineage, ==, "0");
