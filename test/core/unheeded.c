@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Linked into a test: a system that answers 0 to any advice and follows none, as qemu-user does. */
-#include <stdbool.h>
 #include <stddef.h>
-
-#include "forks.h"
-
-const bool pages_are_wiped = false;
 
 int __wrap_madvise(void *pages, size_t size, int advice);
 

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Linked into a test: a kernel that cannot wipe pages at fork, as before Linux 4.14. */
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
-
-#include "forks.h"
-
-const bool pages_are_wiped = false;
 
 int __real_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice);

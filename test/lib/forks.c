@@ -10,20 +10,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "raw_fork.h"
+
 enum { PATIENCE = 60 /* s */ };
 
-__attribute__((weak)) const bool pages_are_wiped = true;
+bool is_emulated, pages_are_wiped;
+
+/* As the library asks: of the kernel, or of the test's own madvise(). */
+__attribute__((constructor)) static void ask_kernel(void) {
+  size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  is_emulated = madvise(page, size, -1) == 0;
+  pages_are_wiped = !is_emulated && madvise(page, size, MADV_WIPEONFORK) == 0;
+  munmap(page, size);
+}
 
 pid_t fork_by_syscall(void) {
-  return (pid_t)syscall(SYS_fork);
+  return raw_fork();
 }
 
 pid_t fork_by_clone(void) {
-  return (pid_t)syscall(SYS_clone, (unsigned long)SIGCHLD, NULL, NULL, NULL, 0UL);
+  return raw_clone();
 }
 
 const struct way ways[] = {

@@ -22,8 +22,12 @@ struct way {
 extern const struct way ways[];
 extern const size_t ways_count;
 
-/* Whether the kernel wipes pages at fork; unwiped.c says that it does not. */
-extern const bool pages_are_wiped;
+/* Whether this is an emulator, such as qemu-user, that takes any advice of madvise() for a hint.  Its own memory is
+ * part of the process, and it has no seccomp. */
+extern bool is_emulated;
+
+/* Whether the kernel wipes pages at fork, and can be believed. */
+extern bool pages_are_wiped;
 
 pid_t fork_by_syscall(void);
 pid_t fork_by_clone(void);

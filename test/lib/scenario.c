@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "raw_fork.h"
+
 enum { PATIENCE = 60 /* s */ };
 
 static int count;
@@ -29,9 +31,9 @@ int scenario_fork(const char *way) {
   else if (strcmp(way, "_Fork") == 0)
     pid = _Fork();
   else if (strcmp(way, "syscall") == 0)
-    pid = (pid_t)syscall(SYS_fork);
+    pid = raw_fork();
   else if (strcmp(way, "clone") == 0)
-    pid = (pid_t)syscall(SYS_clone, (unsigned long)SIGCHLD, NULL, NULL, NULL, 0UL);
+    pid = raw_clone();
   else
     pid = -2;
   if (pid == 0) {
@@ -96,27 +98,31 @@ int scenario_spawn(void) {
 }
 
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(offset))
-#define SKIP_UNLESS(number, count) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, (count))
-#define ANSWER(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)(error))
+#define UNLESS(number, steps) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, (steps))
+#define REFUSE(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)(error))
 
-/* Where a filter finds the lower half of clone()'s flags. */
-enum { CLONE_FLAGS = offsetof(struct seccomp_data, args) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0) };
+/* The filter loads 32 bits: of the flags the lower ones. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+enum { LOW_HALF = 4 };
+#else
+enum { LOW_HALF = 0 };
+#endif
 
-/* Threads may still be made: after a failed fork Ruby 3.3 starts one, and later waits for it without asking whether it
- * did start.  A filter cannot read clone3()'s flags, so that is not there, and the C library uses clone(). */
+/* Threads may still be made: after a failed fork Ruby 3.3 starts one, and later waits for it without asking whether it did
+ * start.  By clone(), as a filter cannot look at the flags of clone3(), which lie in memory. */
 int scenario_forbid_forks(int error) {
   struct sock_filter program[] = {
       LOAD(offsetof(struct seccomp_data, nr)),
-      SKIP_UNLESS(SYS_clone3, 1),
-      ANSWER(ENOSYS),
-#ifdef SYS_fork /* musl's; newer architectures have none */
-      SKIP_UNLESS(SYS_fork, 1),
-      ANSWER(error),
+      UNLESS(SYS_clone3, 1),
+      REFUSE(ENOSYS),
+#ifdef SYS_fork /* musl's */
+      UNLESS(SYS_fork, 1),
+      REFUSE(error),
 #endif
-      SKIP_UNLESS(SYS_clone, 3),
-      LOAD(CLONE_FLAGS),
+      UNLESS(SYS_clone, 3),
+      LOAD(offsetof(struct seccomp_data, args[CLONE_FLAGS_ARGUMENT]) + LOW_HALF),
       BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),
-      ANSWER(error),
+      REFUSE(error),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog filter = {.len = sizeof program / sizeof program[0], .filter = program};
