@@ -33,5 +33,6 @@ build = {
   },
   install_variables = {
     LIBDIR = "$(LIBDIR)",
+    LUADIR = "$(LUADIR)",
   },
 }

@@ -8,11 +8,12 @@ module:
 	mkdir -p $(out)
 	$(SWIG) -lua -I$(here) -o $(out)/atfork_lua_wrap.c $(here)/atfork_lua.i
 	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(LUA_INCDIR) -I$(ATFORK_INCDIR) \
-	  -o $(out)/atfork.so $(out)/atfork_lua_wrap.c $(here)/*.c -L$(ATFORK_LIBDIR) -latfork \
+	  -Dluaopen_atfork=luaopen_atfork_rock -o $(out)/rock.so $(out)/atfork_lua_wrap.c $(here)/*.c -L$(ATFORK_LIBDIR) -latfork \
 	  -Wl,-rpath,$(ATFORK_LIBDIR) -Wl,-z,nodelete -ldl
 
 install:
-	mkdir -p $(LIBDIR)
-	cp $(out)/atfork.so $(LIBDIR)/
+	mkdir -p $(LIBDIR)/atfork $(LUADIR)
+	cp $(out)/rock.so $(LIBDIR)/atfork/
+	cp $(here)/rock.lua $(LUADIR)/atfork.lua
 
 .PHONY: module install

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the rock into a tree of its own, against an installed library, and uses it from there, for each Lua that luarocks
-# knows.  Nothing is downloaded.  Speaks the Test Anything Protocol.
+# Builds the rock against an installed library, into the same tree, and uses it from there, for each Lua that luarocks
+# knows; neither touches what the other has installed.  Nothing is downloaded.  Speaks the Test Anything Protocol.
 #
 # rock.sh SOURCE BUILD VERSION LUA...    VERSION is the project's
 set -eu
@@ -21,35 +21,64 @@ installs() {
 # One for each Lua, in the same checkout.
 makes() {
   cd "$work/source"
-  luarocks --lua-version "$1" --tree "$work/tree" make "bindings/lua/atfork-$version-1.rockspec" \
+  luarocks --lua-version "$1" --tree "$tree" make "bindings/lua/atfork-$version-1.rockspec" \
     ATFORK_INCDIR="$(dirname "$header")" ATFORK_LIBDIR="$(dirname "$library")"
 }
 
+# runs LUA WANTED    where to look comes in the environment; WANTED is the C module that is loaded
 runs() {
   cat >"$work/run.lua" <<'EOF'
 local atfork = require "atfork"
 assert(package.cpath:find(os.getenv "HOME", 1, true) == 1, package.cpath)
+local maps = assert(io.open "/proc/self/maps"):read "*a"
+assert(maps:find(arg[2], 1, true), maps)
 local ran = 0
 local hook = atfork.register_after_fork(function() ran = ran + 1 end)
 assert(#atfork.hooks() == 1 and atfork.hooks()[1].id == hook.id)
 assert(atfork.version() == arg[1], atfork.version())
 assert(hook:unregister())
 EOF
-  LUA_CPATH="$work/tree/lib/lua/$1/?.so" "lua$1" "$work/run.lua" "$version"
+  "lua$1" "$work/run.lua" "$version" "$2"
 }
 
-if ! command -v luarocks >/dev/null 2>&1; then
-  echo "1..0 # SKIP luarocks is not here"
-  exit
-fi
+rock_runs() {
+  export LUA_PATH="$tree/share/lua/$1/?.lua" LUA_CPATH="$tree/lib/lua/$1/?.so"
+  runs "$1" "$tree/lib/lua/$1/atfork/rock.so"
+}
+
+# Without the path to the rock's part in Lua.
+installed_runs() {
+  place=$(dirname "$(find "$work/dest" -path "*/lua/$1/atfork.so")")
+  export LUA_PATH='' LUA_CPATH="$place/?.so" LD_LIBRARY_PATH="${library%/*}"
+  runs "$1" "$place/atfork-$1.so"
+}
+
+removes() {
+  luarocks --lua-version "$1" --tree "$tree" remove atfork
+  if find "$tree" -name 'rock.so' | grep "/$1/"; then return 1; fi
+}
+
+for tool in luarocks make; do
+  if ! command -v "$tool" >/dev/null 2>&1; then
+    echo "1..0 # SKIP $tool is not here"
+    exit
+  fi
+done
 check "meson install with DESTDIR" installs
 header=$(find "$work/dest" -name atfork.h)
 library=$(find "$work/dest" -name libatfork.so)
+tree=$(dirname "$(dirname "$header")")
 # In a copy, as it leaves what it builds where it is called.
 mkdir -p "$work/source/bindings"
 cp -r "$source/bindings/lua" "$source/bindings/atfork.i" "$work/source/bindings/"
 for lua in "$@"; do
   check "luarocks make for Lua $lua" makes "$lua"
-  check "the rock in Lua $lua" runs "$lua"
+  check "the rock in Lua $lua" rock_runs "$lua"
+done
+check "meson install beside the rocks" installs
+for lua in "$@"; do
+  check "the rock in Lua $lua, with what is installed beside it" rock_runs "$lua"
+  check "luarocks remove for Lua $lua" removes "$lua"
+  check "what is installed, in Lua $lua" installed_runs "$lua"
 done
 all_checked
