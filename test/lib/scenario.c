@@ -108,8 +108,8 @@ enum { LOW_HALF = 4 };
 enum { LOW_HALF = 0 };
 #endif
 
-/* Threads may still be made: after a failed fork Ruby 3.3 starts one, and later waits for it without asking whether it did
- * start.  By clone(), as a filter cannot look at the flags of clone3(), which lie in memory. */
+/* Threads may still be made: after a failed fork Ruby 3.3 starts one, and later waits for it without asking whether it
+ * did start.  By clone(), as a filter cannot look at the flags of clone3(), which lie in memory. */
 int scenario_forbid_forks(int error) {
   struct sock_filter program[] = {
       LOAD(offsetof(struct seccomp_data, nr)),
