@@ -30,6 +30,11 @@
  * take locks of the C library, malloc(3)'s among them: a signal handler that makes the first call while its own thread
  * is inside such a function may wait for ever.  What a process has called its children have called too.
  *
+ * A call that waits says nothing of it, unless the environment had ATFORK_DEBUG=1 as the program started: then it
+ * writes a line to stderr after 1 s, after 10 s, and whenever the wait has doubled: which call waits in which thread,
+ * for which hook, and why.  Not in setuid programs.  Without it, a debugger's backtrace has a function that is named for
+ * what is waited for: `gdb -batch -p PID -ex bt` shows atfork_fork_waits_for_hook(), and the hook's name and id.
+ *
  * On Windows, where nothing forks, `child` hooks run in atfork_spawned(), and `prepare` and `parent` never do.  There
  * is no atfork_register_mutex().  A module (program or DLL) that registers a hook stays loaded until the process ends,
  * and what is registered then is not destroyed.  "Async-signal-safe" is of no meaning there.
@@ -122,14 +127,16 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  *
  * It is taken with pthread_mutex_trylock(3); while it is busy the fork is "not now" (atfork_register()),
  * so mutexes that other threads lock in another order cannot deadlock a fork.  A thread that forks
- * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock; if it is a recursive one,
- * the child has it free.  Not on Windows.
+ * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock (ATFORK_DEBUG=1 tells); if
+ * it is a recursive one, the child has it free.  Not on Windows.
+ *
+ * A mutex may be registered more than once: a fork locks it once, for the first of its hooks that it prepares, and
+ * the parent unlocks it when the last of them has run, the child when the first has.
  *
  * The hook belongs to the caller's shared object, as atfork_register()'s does.
  *
  * mutex     of the types normal, recursive or error-checking; private to the process, not robust, and without a
- *           priority protocol.  It stays the caller's, and must outlive the hook.  Registered twice, the second hook
- *           would wait for the first, and the fork for ever
+ *           priority protocol.  It stays the caller's, and must outlive the hook
  * priority  ATFORK_PRIORITY_MIN (-32768) … ATFORK_PRIORITY_MAX (32767)
  * Returns   as atfork_register(); EINVAL also for a NULL mutex
  * Thread-safe.  Async-signal-safe: no.  Since 0.1.
@@ -223,7 +230,8 @@ struct atfork_once {
  * forks is not done either: the next call there runs init again.
  *
  * once     not NULL; ATFORK_ONCE_INIT, or zero.  Its type is written `struct atfork_once` in C++ as well
- * init     not NULL; must return, and must not use the same control
+ * init     not NULL; must return, and must not use the same control: that waits for ever, as with pthread_once(3)
+ *          (ATFORK_DEBUG=1 tells)
  * data     handed to init
  * Thread-safe.  Async-signal-safe: no, it may wait for another thread's init.  Since 0.1.
  */

@@ -9,6 +9,7 @@
 #include "process.h"
 #include "registry.h"
 #include "sequence.h"
+#include "thread.h"
 #include "transient.h"
 #include "walk.h"
 
@@ -18,13 +19,18 @@ static struct forks *forks(void) {
 
 /* ---- Walks ---- */
 
-void fork_wait(uint64_t added, uint64_t retired) {
-  /* A handler may have forked meanwhile, and this be the child, where nobody is waited for. */
-  while (!frame_wait(added, retired)) fork_enter();
+/* A handler may have forked meanwhile, and this be the child, where nobody is waited for. */
+static void wait_on(struct waiting *waiting) {
+  waiting_tell(waiting);
+  fork_enter();
 }
 
-void fork_wait_for_burial(void *dso) {
-  while (!frame_wait_for_burial(dso)) fork_enter();
+void fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting) {
+  while (!frame_wait(added, retired)) wait_on(waiting);
+}
+
+void fork_wait_for_burial(void *dso, struct waiting *waiting) {
+  while (!frame_wait_for_burial(dso)) wait_on(waiting);
 }
 
 void fork_end(struct frame *walk) {
@@ -137,17 +143,20 @@ static void take_back(struct walk walk, size_t i) {
   while (walk_forward(&walk)) run_parents(&walk, 0);
 }
 
-/* The same of one hook, where some have no part in this fork, or a try_prepare; false for "not now". */
-static bool prepare_carefully(const struct walk *walk, size_t i, callback call) {
-  if (walk->sparse && !walk_takes_part(walk, i)) return true;
-  if (walk->refuses && walk_refuses(walk, i)) return ((try_callback)(any_callback)call)(walk->data[i]) == 0;
+/* The same of one hook, where some have no part in this fork, or a try_prepare; 0, or what that says for "not now". */
+static int prepare_carefully(const struct walk *walk, size_t i, callback call) {
+  if (walk->sparse && !walk_takes_part(walk, i)) return 0;
+  if (walk->refuses && walk_refuses(walk, i)) {
+    atfork_thread.locked = NULL;
+    return ((try_callback)(any_callback)call)(walk->data[i]);
+  }
   call(walk->data[i]);
-  return true;
+  return 0;
 }
 
 /* Calls `prepare` or `try_prepare` of the hooks where the walk stands, from the last on; returns the index of the one
- * that says "not now", or the end. */
-static size_t run_prepares(const struct walk *walk) {
+ * that says "not now", with its answer, or the end. */
+static size_t run_prepares(const struct walk *walk, int *answer) {
   const _Atomic(callback) *const callbacks = walk->callbacks;
   void *const *const data = walk->data;
   const bool careful = walk->sparse || walk->refuses;
@@ -156,23 +165,69 @@ static size_t run_prepares(const struct walk *walk) {
     if (call == NULL) continue;
     if (!careful)
       call(data[i]);
-    else if (!prepare_carefully(walk, i, call))
+    else if ((*answer = prepare_carefully(walk, i, call)) != 0)
       return i;
   }
   return walk->end;
 }
 
-static bool try_to_prepare(const struct frame *frame) {
+/* The hook that says "not now"; what it is called lasts as long as the walk. */
+struct refusal {
+  const char *name;
+  atfork_id id;
+  int answer; /* of its try_prepare */
+};
+
+static bool try_to_prepare(const struct frame *frame, struct refusal *refusal) {
   struct walk walk;
   walk_end(&walk, frame_sequence(frame), PREPARE);
   walk_only(&walk, frame->added);
   while (walk_backward(&walk)) {
-    size_t refused = run_prepares(&walk);
+    size_t refused = run_prepares(&walk, &refusal->answer);
     if (refused == walk.end) continue;
+    /* First, as a callback may unload the hook. */
+    walk_name(&walk, refused, &refusal->name, &refusal->id);
     take_back(walk, refused);
     return false;
   }
   return true;
+}
+
+/* What is known of why a hook says "not now". */
+static void explain(struct waiting *waiting, int answer) {
+  if (atfork_thread.locked == NULL) {
+    waiting->why = "its try_prepare says \"not now\", by";
+    waiting->number = (uint64_t)answer;
+    return;
+  }
+  waiting->number = os_mutex_owner(atfork_thread.locked);
+  waiting->why = waiting->number == 0 ? "its mutex is locked" : "its mutex is locked by thread";
+  if (waiting->number != os_thread()) return;
+  waiting->why = "its mutex is locked by this thread itself";
+  waiting->number = 0;
+}
+
+WAITING_NAMED void atfork_fork_waits_for_hook(const char *name, atfork_id id, int answer, unsigned attempt,
+                                              struct waiting *waiting) {
+  os_back_off(attempt);
+  waiting->name = name;
+  waiting->id = id;
+  explain(waiting, answer);
+  waiting_tell(waiting);
+  WAITING_KEEP(name);
+  WAITING_KEEP(id);
+  WAITING_KEEP(answer);
+}
+
+static void prepare_all(struct frame *frame) {
+  struct waiting waiting = {.who = "fork()", .what = "hook"};
+  struct refusal refusal;
+  for (unsigned attempt = 0; !try_to_prepare(frame, &refusal); attempt++) {
+    atfork_fork_waits_for_hook(refusal.name, refusal.id, refusal.answer, attempt, &waiting);
+    /* Nothing is prepared, so what is being unregistered need not wait: perhaps who does that has the lock that this
+     * fork wants. */
+    frame_begin_anew(frame);
+  }
 }
 
 /* ---- A new process ---- */
@@ -226,12 +281,7 @@ static void on_prepare(void) {
   if (atomic_load(&forks()->doubtful) && prepared() != NULL) return;
   fork_catch_up();
   struct frame *frame = frame_begin();
-  for (unsigned attempt = 0; !try_to_prepare(frame); attempt++) {
-    os_back_off(attempt);
-    /* Nothing is prepared, so what is being unregistered need not wait: perhaps who does that has the lock that this
-     * fork wants. */
-    frame_begin_anew(frame);
-  }
+  prepare_all(frame);
   frame->errno_at = &errno;
   frame->passed = 0; /* what was noted is true of this process, not of the one to come */
   process_number_child(&frame->number);

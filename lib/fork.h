@@ -10,6 +10,7 @@
 
 #include "atfork.h"
 #include "frame.h"
+#include "waiting.h"
 
 /*
  * Called first by everything public: sees to it that forks are handled, and that a bypassing fork is noticed.
@@ -24,10 +25,10 @@ bool fork_is_handled(void);
 void fork_end(struct frame *walk);
 
 /* Waits for the walks of other threads that see hooks added at `added` or later, and retired at `retired`. */
-void fork_wait(uint64_t added, uint64_t retired);
+void fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting);
 
 /* Waits for the ends of other threads' walks that run the `destroy` of a hook of the shared object. */
-void fork_wait_for_burial(void *dso);
+void fork_wait_for_burial(void *dso, struct waiting *waiting);
 
 /* Runs the child hooks that a bypassing fork missed; how many. */
 int fork_catch_up(void);

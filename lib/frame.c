@@ -7,6 +7,7 @@
 #include "sequence.h"
 #include "thread.h"
 #include "transient.h"
+#include "waiting.h"
 
 static struct frames *frames(void) {
   return &atfork_state.frames;
@@ -38,14 +39,20 @@ static struct frame_block *next_block(struct frame_block *block) {
   return next;
 }
 
+WAITING_NAMED void atfork_waits_for_memory(unsigned attempt, struct waiting *waiting) {
+  os_back_off(attempt);
+  waiting_tell(waiting);
+}
+
 /* With all frames taken and no memory for more, the fork waits: it cannot be refused. */
 static struct frame *claim(void) {
+  struct waiting waiting = {.who = "fork() or atfork_foreach()", .what = "memory"};
   for (unsigned attempt = 0;; attempt++) {
     for (struct frame_block *block = &frames()->block; block != NULL; block = next_block(block)) {
       struct frame *frame = claim_in(block);
       if (frame != NULL) return frame;
     }
-    os_back_off(attempt);
+    atfork_waits_for_memory(attempt, &waiting);
   }
 }
 

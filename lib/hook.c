@@ -56,6 +56,18 @@ static void end_hook(atfork_id id) {
   run_destroy(&grave);
 }
 
+WAITING_NAMED void atfork_unload_waits_for_forks(void *dso, uint64_t retired) {
+  struct waiting waiting = {.who = "dlclose() or exit()", .what = "other threads' forks, and atfork_foreach()"};
+  fork_wait(0, retired, &waiting);
+  WAITING_KEEP(dso);
+}
+
+WAITING_NAMED void atfork_unload_waits_for_destroy(void *dso) {
+  struct waiting waiting = {.who = "dlclose() or exit()", .what = "another thread, in the destroy of a hook"};
+  fork_wait_for_burial(dso, &waiting);
+  WAITING_KEEP(dso);
+}
+
 /* Ends each hook of a shared object that is about to be unmapped: first for all later forks, then for good. */
 static void on_unload(void *dso) {
   fork_enter();
@@ -64,13 +76,13 @@ static void on_unload(void *dso) {
     atomic_compare_exchange_strong(&owner->dso, &expected, NULL);
   }
   for (atfork_id id = 0; (id = registry_retire_owned(dso, id + 1)) != 0;) continue;
-  fork_wait(0, sequence_now());
+  atfork_unload_waits_for_forks(dso, sequence_now());
   for (atfork_id id = 0; (id = registry_find_owned(dso, id + 1)) != 0;) {
     /* In a callback: the walk that this is in the middle of has looked at what is retired already. */
     if (frame_innermost() != NULL) registry_silence(id);
     end_hook(id);
   }
-  fork_wait_for_burial(dso);
+  atfork_unload_waits_for_destroy(dso);
   registry_collect();
 }
 
@@ -118,6 +130,13 @@ atfork_id atfork_register_after_fork(void (*func)(void *data), void *data) {
 
 /* ---- Unregistering ---- */
 
+WAITING_NAMED void atfork_unregister_waits_for_forks(atfork_id id, uint64_t retired) {
+  struct waiting waiting = {
+      .who = "atfork_unregister()", .what = "other threads' forks, and atfork_foreach(), of hook", .id = id};
+  fork_wait(id_sequence(id), retired, &waiting);
+  WAITING_KEEP(id);
+}
+
 int atfork_unregister(atfork_id id) {
   struct grave grave;
   fork_enter();
@@ -128,7 +147,7 @@ int atfork_unregister(atfork_id id) {
   if (grave.id != 0) {
     run_destroy(&grave);
   } else if (!inside) {
-    fork_wait(id_sequence(id), sequence);
+    atfork_unregister_waits_for_forks(id, sequence);
     end_hook(id);
   }
   if (!inside) registry_collect(); /* else fork_end() sees to it */

@@ -5,23 +5,27 @@
 
 #include "thread.h"
 #include "transient.h"
+#include "waiting.h"
 
 static uintptr_t self(void) {
   return (uintptr_t)&atfork_thread;
 }
 
-static void wait_for_owner(struct transient *t) {
+/* The lock is held for the length of an update: it is waited for long only where a thread is stopped in one. */
+WAITING_NAMED void atfork_waits_for_update(struct transient *t, struct waiting *waiting) {
   uint32_t seen = event_look(&t->lock_free);
   if (atomic_load(&t->owner) != 0) event_sleep(&t->lock_free, seen);
+  waiting_tell(waiting);
 }
 
 bool lock_enter(void) {
   struct transient *t = transient();
   if (atomic_load_explicit(&t->owner, memory_order_relaxed) == self()) return true;
+  struct waiting waiting = {.who = "a call", .what = "another thread's update of the registry"};
   for (;;) {
     uintptr_t nobody = 0;
     if (!atomic_compare_exchange_strong(&t->owner, &nobody, self())) {
-      wait_for_owner(t);
+      atfork_waits_for_update(t, &waiting);
       continue;
     }
     atfork_thread.updating = 1;

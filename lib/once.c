@@ -6,7 +6,9 @@
 #include "atfork.h"
 #include "fork.h"
 #include "process.h"
+#include "thread.h"
 #include "transient.h"
+#include "waiting.h"
 
 typedef _Atomic uint64_t mark;
 
@@ -27,9 +29,24 @@ static bool is_done(struct atfork_once *once, uint64_t here) {
   return atomic_load(done(once)) == ~here;
 }
 
+/* An init that this thread is in, as a list of them: one may call atfork_once() with another control. */
+struct turn {
+  struct turn *outer;
+  const struct atfork_once *once;
+};
+
+static bool is_own_turn(const struct atfork_once *once) {
+  for (const struct turn *turn = atfork_thread.turn; turn != NULL; turn = turn->outer)
+    if (turn->once == once) return true;
+  return false;
+}
+
 /* A child that init forked comes back from it, too; there it is not done, nor is it that one's turn that ends. */
 static void run(struct atfork_once *once, uint64_t here, void (*init)(void *data), void *data) {
+  struct turn turn = {atfork_thread.turn, once};
+  atfork_thread.turn = &turn;
   init(data);
+  atfork_thread.turn = turn.outer;
   if (process_mark() == here) atomic_store(done(once), ~here);
 }
 
@@ -39,20 +56,44 @@ static void end_turn(struct atfork_once *once, uint64_t here) {
   event_happened(&transient()->init_ended);
 }
 
-static void wait_for(struct atfork_once *once, uint64_t here) {
+static void wait_for(struct atfork_once *once, uint64_t here, struct waiting *waiting) {
   struct event *ended = &transient()->init_ended;
   uint32_t seen = event_look(ended);
   if (atomic_load(busy(once)) == here) event_sleep(ended, seen);
+  waiting_tell(waiting);
+}
+
+WAITING_NAMED void atfork_once_waits_for_another_thread(struct atfork_once *once, uint64_t here,
+                                                        struct waiting *waiting) {
+  waiting->what = "another thread's init";
+  wait_for(once, here, waiting);
+  WAITING_KEEP(once);
+}
+
+/* For ever, as pthread_once() does. */
+WAITING_NAMED void atfork_once_waits_for_its_own_init(struct atfork_once *once, uint64_t here,
+                                                      struct waiting *waiting) {
+  waiting->what = "the init that it is called in";
+  wait_for(once, here, waiting);
+  WAITING_KEEP(once);
+}
+
+static void wait_for_turn(struct atfork_once *once, uint64_t here, struct waiting *waiting) {
+  if (is_own_turn(once))
+    atfork_once_waits_for_its_own_init(once, here, waiting);
+  else
+    atfork_once_waits_for_another_thread(once, here, waiting);
 }
 
 /* A thread of a parent that was inside init leaves the parent's mark, which nobody waits for here. */
 void atfork_once(struct atfork_once *once, void (*init)(void *data), void *data) {
+  struct waiting waiting = {.who = "atfork_once()"};
   for (;;) {
     uint64_t here = fork_enter();
     if (is_done(once, here)) return;
     uint64_t claimed = atomic_load(busy(once));
     if (claimed == here) {
-      wait_for(once, here);
+      wait_for_turn(once, here, &waiting);
     } else if (atomic_compare_exchange_strong(busy(once), &claimed, here)) {
       if (!is_done(once, here)) run(once, here, init, data);
       end_turn(once, here);

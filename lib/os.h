@@ -47,4 +47,19 @@ void os_forget(const char *name);
 /* The number of this process, different from that of every process alive that it can see. */
 uint64_t os_process(void);
 
+/* ---- What waiting.c says ---- */
+
+/* Whether the environment has this variable, and not as "" or "0"; as os_environment() looks at it. */
+bool os_is_set(const char *name);
+
+/* A clock that only goes forward, in ms, never 0; and the number of this thread, as the system's tools show it. */
+uint64_t os_clock(void);
+uint64_t os_thread(void);
+
+/* Writes to stderr, in one piece, and leaves errno alone. */
+void os_say(const char *text, size_t length);
+
+/* The number of the thread that has locked a pthread_mutex_t; 0 where that cannot be told, and where none has. */
+uint64_t os_mutex_owner(const void *mutex);
+
 #endif

@@ -95,6 +95,12 @@ bool walk_refuses(const struct walk *walk, size_t i) {
   return chunk_record(walk->chunk, walk->first + i)->detail->refuses;
 }
 
+void walk_name(const struct walk *walk, size_t i, const char **name, atfork_id *id) {
+  const struct record *record = chunk_record(walk->chunk, walk->first + i);
+  *name = record->detail->name;
+  *id = id_of((unsigned)walk->bucket, record->sequence);
+}
+
 void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
   struct contents hook;
   slot_read((struct slot){walk->chunk, walk->first + i}, &hook);

@@ -59,6 +59,9 @@ bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
 
 bool walk_refuses(const struct walk *walk, size_t i);
 
+/* What a hook that is not buried is called. */
+void walk_name(const struct walk *walk, size_t i, const char **name, atfork_id *id);
+
 /* Of one that takes part. */
 void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);
 

@@ -207,6 +207,72 @@ static void test_mutex_in_nested_forks(void) {
   unregister_all();
 }
 
+/* ---- A mutex that is registered twice ---- */
+
+static void first_is_held(void *unused) {
+  (void)unused;
+  child_check_int(pthread_mutex_trylock(&first), ==, EBUSY);
+}
+
+static void expect_first_free(void) {
+  g_assert_cmpint(pthread_mutex_trylock(&first), ==, 0);
+  pthread_mutex_unlock(&first);
+}
+
+/* Held from the first of its hooks to the last; and forks inside count their own. */
+static void test_registered_twice(void) {
+  static const struct atfork_hook watchers[] = {
+      {.priority = -1, .prepare = first_is_held}, {.priority = -1, .parent = first_is_held}, {.parent = first_is_held}};
+  for (size_t i = 0; i < G_N_ELEMENTS(watchers); i++) atfork_register(&watchers[i]);
+  g_assert_cmpuint(atfork_register_mutex(&second, 0), !=, 0); /* another, which it is not taken for */
+  g_assert_cmpuint(atfork_register_mutex(&first, 0), !=, 0);
+  g_assert_cmpuint(atfork_register_mutex(&first, 1), !=, 0);
+  atfork_register(&(struct atfork_hook){.prepare = fork_inside});
+  for (int forks = 0; forks < 3; forks++) {
+    forks_left = forks;
+    in_child(fork, both_are_free);
+    expect_first_free();
+  }
+  unregister_all();
+}
+
+static void unregister_it(void *id) {
+  atfork_unregister(*(atfork_id *)id);
+}
+
+/* In a fork inside, one of them has no part any more. */
+static void test_one_of_two_unregistered_inside(void) {
+  for (int which = 0; which < 2; which++) {
+    atfork_id ids[2] = {atfork_register_mutex(&first, 1), atfork_register_mutex(&first, 2)};
+    atfork_register(&(struct atfork_hook){.prepare = fork_inside});
+    atfork_register(&(struct atfork_hook){.prepare = unregister_it, .data = &ids[which]});
+    forks_left = 1;
+    in_child(fork, first_is_free);
+    expect_first_free();
+    unregister_all();
+  }
+}
+
+/* As dlclose() calls it of an object. */
+void __cxa_finalize(void *object);
+
+static void finalize(void *object) {
+  __cxa_finalize(object);
+}
+
+/* The object of the hook that has locked the mutex is unloaded in the middle, so that nobody unlocks it; the other hook
+ * knows nothing of that. */
+static void test_one_of_two_unloaded_inside(void) {
+  static char object;
+  pthread_mutex_init(&typed, NULL);
+  g_assert_cmpuint(atfork_register_mutex(&typed, 1), !=, 0);
+  g_assert_cmpuint(atfork_register_mutex_for(&typed, 2, &object), !=, 0);
+  atfork_register(&(struct atfork_hook){.prepare = finalize, .data = &object});
+  in_child(fork, child_passes);
+  g_assert_cmpint(pthread_mutex_trylock(&typed), ==, EBUSY);
+  unregister_all();
+}
+
 static pid_t inside;
 
 static void fork_and_return(void *unused) {
@@ -305,6 +371,9 @@ int main(int argc, char **argv) {
   g_test_add_func("/not-now/recursive-mutex", test_recursive_mutex);
   g_test_add_func("/not-now/error-checking-mutex", test_error_checking_mutex);
   g_test_add_func("/not-now/mutex-in-nested-forks", test_mutex_in_nested_forks);
+  g_test_add_func("/not-now/registered-twice", test_registered_twice);
+  g_test_add_func("/not-now/one-of-two-unregistered-inside", test_one_of_two_unregistered_inside);
+  g_test_add_func("/not-now/one-of-two-unloaded-inside", test_one_of_two_unloaded_inside);
   g_test_add_func("/not-now/mutex-in-nested-forks-that-return", test_mutex_in_nested_forks_that_return);
   g_test_add_func("/not-now/unregister-with-the-mutex", test_unregister_with_the_mutex);
 #ifndef __SANITIZE_THREAD__ /* it takes mutexes in children for wrong, and has exit() say so */
