@@ -5,6 +5,7 @@ local tap = require "tap"
 local case, equal = tap.case, tap.equal
 
 local has_posix, posix = pcall(require, "posix")
+local why_not = not has_posix and posix
 if not has_posix then
   local forktest = require "forktest"
   posix = {
@@ -46,8 +47,10 @@ local function stop(worker)
   equal(status, 0)
 end
 
+-- Debian 12 lacks it for 5.4, and later ones for 5.2.  Where it is, it must load.
 case("posix/which module", function()
-  equal(has_posix, _VERSION ~= "Lua 5.4", "luaposix for " .. _VERSION)
+  local may_lack = _VERSION == "Lua 5.2" or _VERSION == "Lua 5.4"
+  assert(has_posix or may_lack and why_not:find("module 'posix' not found", 1, true), why_not)
 end)
 
 case("posix/a pool of workers, each with its own place, seed and connection", function()

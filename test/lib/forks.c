@@ -106,7 +106,7 @@ enum { SANITIZED = 1, FORKS_BY_VFORK = false };
 #endif
 
 int rounds(int many) {
-  return many / (is_under_valgrind() ? 50 : SANITIZED);
+  return many / (is_under_valgrind() || is_emulated ? 50 : SANITIZED);
 }
 
 bool has_vfork(void) {
