@@ -31,12 +31,12 @@ static bool is_to_fail(void) {
   return no_memory;
 }
 
-/* By either name, as the size of off_t has it. */
-#define WRAP_MMAP(mmap)                                                                           \
-  void *__real_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
-  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
-  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
-    return is_to_fail() ? MAP_FAILED : __real_##mmap(at, size, protection, flags, file, offset);  \
+/* By either name, as the size of off_t has it; newer musls have but one. */
+void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
+#define WRAP_MMAP(name)                                                                           \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
+    return is_to_fail() ? MAP_FAILED : __real_mmap(at, size, protection, flags, file, offset);    \
   }
 #undef mmap64
 WRAP_MMAP(mmap)

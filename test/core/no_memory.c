@@ -56,14 +56,14 @@ int __wrap_sched_yield(void) {
   return __real_sched_yield();
 }
 
-/* By either name, as the size of off_t has it. */
-#define WRAP_MMAP(mmap)                                                                           \
-  void *__real_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
-  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
-  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
+/* By either name, as the size of off_t has it; newer musls have but one. */
+void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
+#define WRAP_MMAP(name)                                                                           \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
     do_once(&while_mapping);                                                                      \
     if (is_to_fail()) return MAP_FAILED;                                                          \
-    void *memory = __real_##mmap(at, size + HUGE_PAGE, protection, flags, file, offset);          \
+    void *memory = __real_mmap(at, size + HUGE_PAGE, protection, flags, file, offset);            \
     return align(memory, size);                                                                   \
   }
 #undef mmap64
