@@ -36,13 +36,13 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *at) {
 static void (*while_mapping)(void);
 static bool has_no_memory;
 
-#define WRAP_MMAP(mmap)                                                                           \
-  void *__real_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
-  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
-  void *__wrap_##mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
+void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
+#define WRAP_MMAP(name)                                                                           \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
     if (while_mapping != NULL) while_mapping();                                                   \
     if (has_no_memory) return MAP_FAILED;                                                         \
-    return __real_##mmap(at, size, protection, flags, file, offset);                              \
+    return __real_mmap(at, size, protection, flags, file, offset);                                \
   }
 #undef mmap64
 WRAP_MMAP(mmap)
