@@ -19,7 +19,7 @@ struct load {
 enum value { REGISTER, UNREGISTER };
 
 static void *allocate(long count, size_t size) {
-  void *memory = calloc((uint32_t)count, size);
+  void *memory = count < 0 ? NULL : calloc((size_t)count, size);
   require(memory);
   return memory;
 }
