@@ -60,6 +60,49 @@ static void test_threads_take_different_ones(void) {
   for (int i = 1; i < THREADS * TOKENS; i++) g_assert_cmpint(all[i], ==, all[i - 1] + 1);
 }
 
+/* ---- Seeds and tokens of a base and a lineage are the same for ever ---- */
+
+static void test_vectors(void) {
+  static const struct {
+    const char *lineage;
+    uint64_t seed_0, seed_42;
+    const char *token; /* in generation 3 */
+  } vectors[] = {
+      {"0", UINT64_C(7130702816634162376), UINT64_C(12295202562756260613), "atfork1:3:0:567e276e5a0c22b1"},
+      {"0.1", UINT64_C(11670748719748016110), UINT64_C(9701797397034905281), "atfork1:3:0.1:1c29e690bffbbefb"},
+      {"0.2", UINT64_C(17519214916425597135), UINT64_C(17955109558353259596), "atfork1:3:0.2:fa700d697ba1c4c8"},
+      {"0.1.1", UINT64_C(3134731672533681184), UINT64_C(14526841625729184592), "atfork1:3:0.1.1:604579cb52744d5d"},
+      {"0.10.3", UINT64_C(12458389155005319491), UINT64_C(12681455171130898502), "atfork1:3:0.10.3:321c76da10aad644"},
+      {"0.p4711", UINT64_C(15952197646949029110), UINT64_C(2086093001199906118), "atfork1:3:0.p4711:5ca62425190dc7a0"},
+      {"~89abcdef01234567.3", UINT64_C(9535468671706912571), UINT64_C(6248901963568245588),
+       "atfork1:3:~89abcdef01234567.3:61a2145fc4119da1"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(vectors); i++) {
+    char token[TOKEN_MAX + 1];
+    size_t length = strlen(vectors[i].lineage);
+    g_assert_cmpuint(lineage_hash(0, vectors[i].lineage, length), ==, vectors[i].seed_0);
+    g_assert_cmpuint(lineage_hash(42, vectors[i].lineage, length), ==, vectors[i].seed_42);
+    token[token_write(token, 3, vectors[i].lineage, length)] = '\0';
+    g_assert_cmpstr(token, ==, vectors[i].token);
+  }
+}
+
+/* 600 levels deep, with a digest since the 459th. */
+static void test_vectors_of_the_deep(void) {
+  char lineages[2][LINEAGE_MAX];
+  uint64_t seed[600];
+  size_t length = 1;
+  lineages[0][0] = '0';
+  for (unsigned i = 0; i < 600; i++) {
+    char *child = lineages[(i + 1) % 2];
+    length = lineage_of_child(child, lineages[i % 2], length, false, i % 7 == 3 ? 1234567 : i % 3 + 1);
+    seed[i] = lineage_hash(42, child, length);
+  }
+  g_assert_cmpuint(seed[300], ==, UINT64_C(12183411607293415212));
+  g_assert_cmpuint(seed[458], ==, UINT64_C(10987567908970252077));
+  g_assert_cmpuint(seed[599], ==, UINT64_C(12019863655727053591));
+}
+
 /* ---- Workers ---- */
 
 static void test_by_argument(void) {
@@ -236,6 +279,8 @@ static void test_at_random(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/token/as-snprintf", test_as_snprintf);
+  g_test_add_func("/token/vectors", test_vectors);
+  g_test_add_func("/token/vectors-of-the-deep", test_vectors_of_the_deep);
   g_test_add_func("/token/threads-take-different-ones", test_threads_take_different_ones);
   g_test_add_func("/token/by-argument", test_by_argument);
   g_test_add_func("/token/by-environment", test_by_environment);
