@@ -34,7 +34,12 @@ static void measure_kinds(long mebibytes, long forks, long rounds) {
   commands_interleave(commands, results, KINDS, rounds);
 }
 
-static void print(enum kind ours, enum kind theirs, long mebibytes, const char *time_aim, const char *faults_aim) {
+/* What it aims at: for the time, and the faults of the child and of the parent. */
+struct aims {
+  const char *of[3];
+};
+
+static void print(enum kind ours, enum kind theirs, long mebibytes, struct aims aims) {
   static const char *const what[] = {"fork and wait", "faults of the child", "faults of the parent"};
   static const enum fork_value values[] = {FORK_WHOLE, FORK_CHILD_FAULTS, FORK_PARENT_FAULTS};
   for (int i = 0; i < 3; i++) {
@@ -47,7 +52,7 @@ static void print(enum kind ours, enum kind theirs, long mebibytes, const char *
         .peer = kinds[theirs].name,
         .unit = i == 0 ? "ns" : "faults",
         .measure = i == 0 ? RATIO : DIFFERENCE,
-        .aim = i == 0 ? time_aim : faults_aim,
+        .aim = aims.of[i],
     };
     print_figure(&figure, &results[ours].values[values[i]], &results[theirs].values[values[i]]);
   }
@@ -55,12 +60,13 @@ static void print(enum kind ours, enum kind theirs, long mebibytes, const char *
 
 static void bench_size(long mebibytes, long forks, long rounds) {
   measure_kinds(mebibytes, forks, rounds);
-  print(LINKED, WITHOUT, mebibytes, "1.01", "0");
-  print(LINKED, NOTHING, mebibytes, "1.01", "0");
-  print(IN_USE, WITHOUT, mebibytes, "1.1", "3");
-  print(HOOKS, WITHOUT, mebibytes, NULL, NULL);
-  print(PTHREAD, WITHOUT, mebibytes, NULL, NULL);
-  print(HOOKS, PTHREAD, mebibytes, "1.1", "3");
+  const struct aims linked = {{"1.01", "0", "1"}}, used = {{"1.1", "3", "3"}}, none = {{NULL}};
+  print(LINKED, WITHOUT, mebibytes, linked);
+  print(LINKED, NOTHING, mebibytes, linked);
+  print(IN_USE, WITHOUT, mebibytes, used);
+  print(HOOKS, WITHOUT, mebibytes, none);
+  print(PTHREAD, WITHOUT, mebibytes, none);
+  print(HOOKS, PTHREAD, mebibytes, used);
 }
 
 /* 1 GiB, or the part of it that is free. */

@@ -22,8 +22,10 @@
  * while it runs them; what a callback itself may do in the child of a process with threads, only its
  * author can know (fork(2), "async-signal-safe").
  *
- * Nothing is set up before the first call: of a program that links the library and never calls it, a fork runs
- * nothing here, and the child has no page more to copy.
+ * The library is ready when it is loaded: a child that makes the first call finds its place in the tree, whatever its
+ * parent has called.  In a program that never calls the library a fork numbers its child; the parent has one page more to
+ * copy, and the child none.  Without memory at the load each fork is noticed by its pid, or the children of such a program
+ * are named by theirs.
  *
  * Async-signal-safe "after the first call": that one, of whatever function, tells the C library of our fork handlers by
  * pthread_atfork(3), and the first registration from a shared object of what to do when it goes, by __cxa_atexit.  Both

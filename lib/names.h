@@ -40,9 +40,11 @@
 #define os_environment atfork_os_environment
 #define os_forget atfork_os_forget
 #define os_handle_forks atfork_os_handle_forks
+#define os_is_first_thread atfork_os_is_first_thread
 #define os_is_set atfork_os_is_set
 #define os_map atfork_os_map
 #define os_map_size atfork_os_map_size
+#define os_may_be_child_of atfork_os_may_be_child_of
 #define os_mutex_owner atfork_os_mutex_owner
 #define os_page_size atfork_os_page_size
 #define os_process atfork_os_process

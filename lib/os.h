@@ -47,6 +47,12 @@ void os_forget(const char *name);
 /* The number of this process, different from that of every process alive that it can see. */
 uint64_t os_process(void);
 
+/* False where that process is alive and not this one's parent.  A parent that has ended cannot be told any more. */
+bool os_may_be_child_of(uint64_t process);
+
+/* Whether this is the thread that the process began with. */
+bool os_is_first_thread(void);
+
 /* ---- What waiting.c says ---- */
 
 /* Whether the environment has this variable, and not as "" or "0"; as os_environment() looks at it. */

@@ -3,6 +3,7 @@
 #include "os.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -118,23 +119,42 @@ uint64_t os_process(void) {
   return (uint64_t)getpid();
 }
 
-bool os_is_set(const char *name) {
-  const char *value = os_environment(name);
-  return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
+/* A parent that has ended may be a zombie still, which kill(2) finds alive.  Kernels before 5.3 cannot tell. */
+static bool is_alive(pid_t process) {
+  int file = (int)syscall(SYS_pidfd_open, process, 0);
+  if (file < 0) return false;
+  bool has_ended = poll(&(struct pollfd){.fd = file, .events = POLLIN}, 1, 0) != 0;
+  close(file);
+  return !has_ended;
 }
 
-uint64_t os_clock(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
-}
-
-uint64_t os_thread(void) {
-  return (uint64_t)syscall(SYS_gettid);
-}
-
-void os_say(const char *text, size_t length) {
+bool os_may_be_child_of(uint64_t process) {
   int error = errno;
-  /* Where stderr is closed, or full, nobody reads it. */
-  if (write(STDERR_FILENO, text, length) < 0) errno = error;
+  bool may_be = (uint64_t)getppid() == process || !is_alive((pid_t)process);
+  errno = error;
+  return may_be;
 }
+
+bool os_is_first_thread(void) {
+  return syscall(SYS_gettid) == getpid();
+
+  bool os_is_set(const char *name) {
+    const char *value = os_environment(name);
+    return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
+  }
+
+  uint64_t os_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
+  }
+
+  uint64_t os_thread(void) {
+    return (uint64_t)syscall(SYS_gettid);
+  }
+
+  void os_say(const char *text, size_t length) {
+    int error = errno;
+    /* Where stderr is closed, or full, nobody reads it. */
+    if (write(STDERR_FILENO, text, length) < 0) errno = error;
+  }

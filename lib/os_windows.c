@@ -123,22 +123,31 @@ uint64_t os_process(void) {
   return GetCurrentProcessId();
 }
 
-/* Not by os_environment(), whose value its caller may still be reading.  One that does not fit is something, too. */
-bool os_is_set(const char *name) {
-  char value[2] = "";
-  DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
-  return length > 1 || (length == 1 && value[0] != '0');
+/* Nobody forks, and so nobody asks. */
+bool os_may_be_child_of(uint64_t process) {
+  (void)process;
+  return false;
 }
 
-uint64_t os_clock(void) {
-  return GetTickCount64() + 1;
-}
+bool os_is_first_thread(void) {
+  return false;
 
-uint64_t os_thread(void) {
-  return GetCurrentThreadId();
-}
+  /* Not by os_environment(), whose value its caller may still be reading.  One that does not fit is something, too. */
+  bool os_is_set(const char *name) {
+    char value[2] = "";
+    DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
+    return length > 1 || (length == 1 && value[0] != '0');
+  }
 
-void os_say(const char *text, size_t length) {
-  DWORD written;
-  WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
-}
+  uint64_t os_clock(void) {
+    return GetTickCount64() + 1;
+  }
+
+  uint64_t os_thread(void) {
+    return GetCurrentThreadId();
+  }
+
+  void os_say(const char *text, size_t length) {
+    DWORD written;
+    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
+  }

@@ -15,9 +15,14 @@ _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "callers read the m
 
 _Thread_local struct thread atfork_thread;
 
-/* In use until the page is mapped, and for good if it cannot be: then it is not wiped, and pids are compared. */
+/* In use until the library is ready, and for good if no page can be mapped: then it is not wiped, and pids are
+ * compared. */
 static struct transient unmapped;
 struct transient *_Atomic atfork_transient = &unmapped;
+
+static uintptr_t self(void) {
+  return (uintptr_t)&atfork_thread;
+}
 
 static struct process *process(void) {
   return &atfork_state.process;
@@ -35,13 +40,6 @@ static struct identity *identity_of(uint32_t version) {
 /* The one in force. */
 static struct identity *identity(void) {
   return identity_of(version_now());
-}
-
-/* A process that was forked before its first call of the library must not take itself for the root.  Before all
- * constructors of a program that has the library in it, as these may call it. */
-__attribute__((constructor(101))) static void note_load(void) {
-  process()->loaded_by = os_process();
-  process()->identity[0].process = process()->loaded_by;
 }
 
 /* ---- Numbers of children ---- */
@@ -69,6 +67,73 @@ static uint64_t give_number(uint32_t version) {
   while (!atomic_compare_exchange_weak_explicit(&in_force->children, &children, with_version(count, version),
                                                 memory_order_relaxed, memory_order_relaxed));
   return in_force->first + count;
+}
+
+/* ---- Forks before the first call ---- */
+
+/*
+ * Until then no handlers of fork.c's run, and nothing runs in a child, which so pays for nothing: whoever looks first
+ * there finds the note of its number.  All of it is in the one page that the parent writes anyway.
+ */
+
+/* Whether fork.c numbers the fork of this thread. */
+static bool fork_is_prepared(void) {
+  return atfork_thread.frame != NULL && atfork_thread.frame->number != 0;
+}
+
+/* Exchanges the thread of one note; NULL when there is none with that thread. */
+static struct note *exchange_note(uintptr_t thread, uintptr_t by) {
+  for (unsigned i = 0; i < NOTES; i++) {
+    struct note *note = &process()->notes[i];
+    uintptr_t expected = thread;
+    if (atomic_compare_exchange_strong(&note->thread, &expected, by)) return note;
+  }
+  return NULL;
+}
+
+/* Looks first: this may be the child of a fork inside another library's handler, come back here. */
+static void forget_number(void) {
+  if (fork_is_prepared()) return;
+  process_mark();
+  exchange_note(self(), 0);
+}
+
+static void note_number(void) {
+  if (fork_is_prepared()) return;
+  forget_number();
+  uint32_t version = version_now();
+  uint64_t number = give_number(version);
+  atomic_store_explicit(&identity_of(version)->process, os_process(), memory_order_relaxed);
+  struct note *note = exchange_note(0, self());
+  if (note != NULL) note->number = number;
+}
+
+/* In a new process.  A thread that was started here knows its note where it is the only one; it may have the place of a
+ * thread of the parent's. */
+static const struct note *own_note(void) {
+  const struct note *mine = NULL, *any = NULL;
+  unsigned count = 0;
+  for (unsigned i = 0; i < NOTES; i++) {
+    const struct note *note = &process()->notes[i];
+    uintptr_t thread = atomic_load(&note->thread);
+    if (thread == 0) continue;
+    if (thread == self()) mine = note;
+    any = note;
+    count++;
+  }
+  return count == 0 || os_is_first_thread() ? mine : count == 1 ? any : NULL;
+}
+
+/* The number of this process that the one before `version` has noted; 0: it has not, or a bypassing fork was between
+ * them. */
+static uint64_t number_noted(uint32_t version) {
+  const struct note *note = own_note();
+  uint64_t parent = atomic_load_explicit(&identity_of(version)->process, memory_order_relaxed);
+  return note != NULL && os_may_be_child_of(parent) ? note->number : 0;
+}
+
+static void forget_notes(void) {
+  for (unsigned i = 0; i < NOTES; i++) atomic_store_explicit(&process()->notes[i].thread, 0, memory_order_relaxed);
 }
 
 /* ---- Identities ---- */
@@ -115,11 +180,12 @@ static void become_child(uint32_t version, bool bypassed) {
   const struct identity *from = identity_of(version);
   struct identity *to = next_identity(version, from->generation + 1);
   const struct frame *frame = atfork_thread.frame;
-  uint64_t number = frame == NULL ? 0 : frame->number;
+  uint64_t number = fork_is_prepared() ? frame->number : number_noted(version);
   bypassed |= number == 0;
   to->first = frame == NULL ? 0 : numbers_taken(frame->outer);
   to->length =
       (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? os_process() : number);
+  forget_notes();
   put_in_force(version);
 }
 
@@ -130,20 +196,6 @@ static uint64_t set_mark(void) {
   return mark;
 }
 
-/* Threads that come here at once each map a page; one wins, and the others give theirs back. */
-static void map_transient(void) {
-  if (atomic_load(&process()->mapped)) return;
-  size_t size = os_page_size();
-  struct transient *page = os_map(size);
-  if (page != NULL && os_wipe_on_fork(page, size)) {
-    atomic_store(&process()->wiped, true);
-    struct transient *expected = &unmapped;
-    if (atomic_compare_exchange_strong(&atfork_transient, &expected, page)) page = NULL;
-  }
-  if (page != NULL) os_unmap(page, size);
-  atomic_store(&process()->mapped, true);
-}
-
 /*
  * Without wiping: clears what the parent left.  One thread does, under the complement of its pid, and the
  * others wait for it, but not for ever: it may be this thread, interrupted.  Clearing twice does no harm.
@@ -151,19 +203,19 @@ static void map_transient(void) {
 static void claim_transient(void) {
   enum { PATIENCE = 100 };
   struct transient *t = transient();
-  uint64_t self = os_process();
+  uint64_t here = os_process();
   for (unsigned attempt = 0;; attempt++) {
     uint64_t of = atomic_load(&t->process);
-    if (of == self) return;
-    if (of == ~self && attempt < PATIENCE) {
+    if (of == here) return;
+    if (of == ~here && attempt < PATIENCE) {
       os_back_off(attempt);
       continue;
     }
-    if (!atomic_compare_exchange_strong(&t->process, &of, ~self)) continue;
+    if (!atomic_compare_exchange_strong(&t->process, &of, ~here)) continue;
     atomic_store(&t->owner, 0);
     atomic_store(&t->settled, false);
     atomic_store(&t->adopted, false);
-    atomic_store(&t->process, self);
+    atomic_store(&t->process, here);
     return;
   }
 }
@@ -172,12 +224,6 @@ static void claim_transient(void) {
 static bool is_own(uint32_t version) {
   if (atomic_load(&process()->wiped)) return atomic_load(&transient()->version) == (uint64_t)version + 1;
   return identity_of(version)->process == os_process();
-}
-
-/* Whether it is that of another process.  It is this one's before the first look, if this one loaded the library. */
-static bool is_new(uint32_t version) {
-  if (is_own(version)) return false;
-  return atomic_load(&process()->looked) || process()->loaded_by != os_process();
 }
 
 /*
@@ -191,13 +237,9 @@ static uint64_t look(void) {
     atomic_store_explicit(&t->looking, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     uint32_t version = atomic_load(&process()->version);
-    bool is_child = is_new(version);
+    bool is_child = !is_own(version);
     if (!atomic_load_explicit(&t->looking, memory_order_relaxed)) continue;
-    if (is_child)
-      become_child(version, again);
-    else
-      note_own(version);
-    atomic_store(&process()->looked, true);
+    if (is_child) become_child(version, again);
     uint64_t mark = set_mark();
     atomic_signal_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&t->looking, memory_order_relaxed)) return mark;
@@ -206,10 +248,41 @@ static uint64_t look(void) {
   }
 }
 
-uint64_t process_look(void) {
+/* ---- The load ---- */
+
+static void map_transient(void) {
+  size_t size = os_page_size();
+  struct transient *page = os_map(size);
+  if (page == NULL) return;
+  if (os_wipe_on_fork(page, size)) {
+    atomic_store(&process()->wiped, true);
+    atomic_store_explicit(&atfork_transient, page, memory_order_release);
+  } else {
+    os_unmap(page, size);
+  }
+}
+
+/*
+ * A child that is forked before anybody has called the library finds its place all the same: who the root is stands
+ * there, and forks are numbered.  Before all constructors of a program that has the library in it; one that comes
+ * before this nevertheless, and calls the library, does it, in the program's only thread.
+ *
+ * Without memory the page is not wiped, or the children of such forks are named by their pids.
+ */
+__attribute__((constructor(101))) static void get_ready(void) {
+  if (process()->ready) return;
+  process()->ready = true;
   map_transient();
+  process()->identity[0].process = os_process();
+  note_own(0);
+  set_mark();
+  os_handle_forks(note_number, forget_number, NULL);
+}
+
+uint64_t process_look(void) {
+  get_ready();
   if (!atomic_load(&process()->wiped)) {
-    if (atomic_load(&process()->looked) && identity()->process == os_process()) return identity()->generation + 1;
+    if (identity()->process == os_process()) return identity()->generation + 1;
     claim_transient();
   }
   lock_inherit();

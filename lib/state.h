@@ -15,24 +15,29 @@
 
 #include "lineage.h"
 
-enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 25 };
+enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 25, NOTES = 8 };
 
 struct identity {
   uint64_t generation;
-  uint64_t process;          /* its pid, where the transient page is not wiped */
+  _Atomic uint64_t process;  /* its pid, where the page is not wiped, or forks before the first call were numbered */
   uint64_t first;            /* the numbers of its children, by ordinary forks and tokens, come after this one */
   _Atomic uint64_t children; /* how many are given, and the version that this is true of: an enum in process.c */
   uint32_t length;           /* of the lineage, in bytes */
   char lineage[LINEAGE_MAX]; /* not terminated */
 };
 
+/* process.c: the number of a child, where fork.c is not told of the fork that makes it */
+struct note {
+  _Atomic uintptr_t thread; /* the address of the forking thread's struct thread; 0: this note is free */
+  uint64_t number;
+};
+
 struct process {
   struct identity identity[2]; /* the one that version's low bit names is in force */
   _Atomic uint32_t version;
-  uint64_t loaded_by;  /* the pid of the process that loaded the library */
-  _Atomic bool mapped; /* an attempt to map the transient page has been made */
-  _Atomic bool wiped;  /* and it is wiped at fork */
-  _Atomic bool looked; /* loaded_by has been compared */
+  struct note notes[NOTES];
+  bool ready;         /* the root has its identity, and an attempt to map the transient page has been made */
+  _Atomic bool wiped; /* and it is wiped at fork */
 };
 
 /* frame.c: a fork under way, or another walk over the hooks */

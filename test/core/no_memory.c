@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -266,9 +267,9 @@ static void test_grow(void) {
 /* With an object that was noted, but has no hook, as there was no memory for one. */
 static void exit_without_hooks(void) {
   allocations = 0;
-  fails_at = 5;
+  fails_at = 4;
   child_check_int(call_register(), ==, 0);
-  child_check_int(allocations, ==, 5);
+  child_check_int(allocations, ==, 4);
   exit(CHILD_PASSED);
 }
 
@@ -303,6 +304,55 @@ static void without_memory(void) {
 
 static void test_the_rest(void) {
   in_child(fork, without_memory);
+}
+
+/* ---- At the load: the program runs all the same, as well as it can ---- */
+
+static const char failing[] = "ATFORK_TEST_FAILING_ALLOCATION";
+
+/* In the program itself, and so before the library's. */
+__attribute__((constructor(101))) static void fail_at_load(void) {
+  const char *which = getenv(failing);
+  if (which != NULL) fails_at = atoi(which);
+}
+
+static int number; /* of the child; 0: it has none */
+
+static void knows_its_place(void) {
+  char lineage[64], wanted[64];
+  snprintf(wanted, sizeof wanted, number == 0 ? "0.p%d" : "0.%d", number == 0 ? (int)getpid() : number);
+  atfork_lineage(lineage, sizeof lineage);
+  if (strcmp(lineage, wanted) != 0) child_fails(__FILE__, __LINE__, lineage);
+  child_check_int(atfork_generation(), ==, 1);
+}
+
+static void has_hooks(void) {
+  knows_its_place();
+  child_check_int(ran, ==, 1);
+}
+
+/* The page is the first that it asks for, and then to be told of forks. */
+static int be_loaded_without_memory(void) {
+  child_check_int(allocations, >=, 2);
+  number = fails_at == 1;
+  in_child(fork, knows_its_place);
+  child_check_int(call_register(), !=, 0);
+  number++;
+  in_child(fork, has_hooks);
+  return CHILD_PASSED;
+}
+
+static void test_load(void) {
+  for (int i = 1; i <= 2; i++) {
+    char which[16];
+    snprintf(which, sizeof which, "%d", i);
+    pid_t pid = fork();
+    if (pid == 0) {
+      setenv(failing, which, 1);
+      run_again("--loaded", NULL);
+    }
+    expect_passed(pid);
+  }
 }
 
 /* Collecting what is dead is put off, and the hooks that are left are as they were.  A copy needs memory for their
@@ -447,12 +497,14 @@ static void test_two_map_frames(void) {
 }
 
 int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "--loaded") == 0) return be_loaded_without_memory();
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/no-memory/register", test_register);
   g_test_add_func("/no-memory/register-elsewhere", test_register_elsewhere);
   g_test_add_func("/no-memory/register-mutex", test_register_mutex);
   g_test_add_func("/no-memory/register-for-many-objects", test_register_for_many_objects);
   g_test_add_func("/no-memory/the-rest", test_the_rest);
+  g_test_add_func("/no-memory/load", test_load);
   g_test_add_func("/no-memory/unregister", test_unregister);
   g_test_add_func("/no-memory/none-in-a-fork", test_none_in_a_fork);
   g_test_add_func("/no-memory/nested-deeply", test_nested_deeply);

@@ -20,8 +20,8 @@ const char *__asan_default_options(void) {
 }
 #endif
 
-/* Also where the library is part of the program. */
-__attribute__((constructor)) static void look_early(void) {
+/* Before the library's own constructor, where it is part of the program. */
+__attribute__((constructor(101))) static void look_early(void) {
   (void)atfork_generation();
 }
 

@@ -93,6 +93,15 @@ void expect_passed(pid_t pid) {
   g_assert_cmpint(WEXITSTATUS(status), ==, CHILD_PASSED);
 }
 
+void run_again(const char *option, const char *argument) {
+  char path[4096];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length <= 0) _exit(1);
+  path[length] = '\0';
+  execl(path, path, option, argument, NULL);
+  _exit(1);
+}
+
 static bool is_under_valgrind(void) {
   return g_getenv("ATFORK_TEST_VALGRIND") != NULL;
 }

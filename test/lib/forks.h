@@ -62,6 +62,10 @@ void in_child(pid_t (*fork)(void), void (*body)(void));
 /* Waits for a child, and expects it to have passed. */
 void expect_passed(pid_t pid);
 
+/* In a child: becomes the program again, with these arguments, the second of which may be NULL.  By its path, as
+ * valgrind has its own program at /proc/self/exe. */
+_Noreturn void run_again(const char *option, const char *argument);
+
 /* How often to do something that is done `many` times to meet a race: less often where all is slow. */
 int rounds(int many);
 
