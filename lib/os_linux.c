@@ -137,24 +137,25 @@ bool os_may_be_child_of(uint64_t process) {
 
 bool os_is_first_thread(void) {
   return syscall(SYS_gettid) == getpid();
+}
 
-  bool os_is_set(const char *name) {
-    const char *value = os_environment(name);
-    return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
-  }
+bool os_is_set(const char *name) {
+  const char *value = os_environment(name);
+  return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
+}
 
-  uint64_t os_clock(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
-  }
+uint64_t os_clock(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
+}
 
-  uint64_t os_thread(void) {
-    return (uint64_t)syscall(SYS_gettid);
-  }
+uint64_t os_thread(void) {
+  return (uint64_t)syscall(SYS_gettid);
+}
 
-  void os_say(const char *text, size_t length) {
-    int error = errno;
-    /* Where stderr is closed, or full, nobody reads it. */
-    if (write(STDERR_FILENO, text, length) < 0) errno = error;
-  }
+void os_say(const char *text, size_t length) {
+  int error = errno;
+  /* Where stderr is closed, or full, nobody reads it. */
+  if (write(STDERR_FILENO, text, length) < 0) errno = error;
+}

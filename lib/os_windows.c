@@ -131,23 +131,24 @@ bool os_may_be_child_of(uint64_t process) {
 
 bool os_is_first_thread(void) {
   return false;
+}
 
-  /* Not by os_environment(), whose value its caller may still be reading.  One that does not fit is something, too. */
-  bool os_is_set(const char *name) {
-    char value[2] = "";
-    DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
-    return length > 1 || (length == 1 && value[0] != '0');
-  }
+/* Not by os_environment(), whose value its caller may still be reading.  One that does not fit is something, too. */
+bool os_is_set(const char *name) {
+  char value[2] = "";
+  DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
+  return length > 1 || (length == 1 && value[0] != '0');
+}
 
-  uint64_t os_clock(void) {
-    return GetTickCount64() + 1;
-  }
+uint64_t os_clock(void) {
+  return GetTickCount64() + 1;
+}
 
-  uint64_t os_thread(void) {
-    return GetCurrentThreadId();
-  }
+uint64_t os_thread(void) {
+  return GetCurrentThreadId();
+}
 
-  void os_say(const char *text, size_t length) {
-    DWORD written;
-    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
-  }
+void os_say(const char *text, size_t length) {
+  DWORD written;
+  WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
+}

@@ -20,7 +20,7 @@ _Thread_local struct thread atfork_thread;
 static struct transient unmapped;
 struct transient *_Atomic atfork_transient = &unmapped;
 
-static uintptr_t self(void) {
+static uintptr_t this_thread(void) {
   return (uintptr_t)&atfork_thread;
 }
 
@@ -28,45 +28,62 @@ static struct process *process(void) {
   return &atfork_state.process;
 }
 
-/* Acquire pairs with the release in put_in_force(). */
-static uint32_t version_now(void) {
-  return atomic_load_explicit(&process()->version, memory_order_acquire);
-}
-
-static struct identity *identity_of(uint32_t version) {
-  return &process()->identity[version & 1];
-}
-
-/* The one in force. */
-static struct identity *identity(void) {
-  return identity_of(version_now());
-}
-
-/* ---- Numbers of children ---- */
+/* ---- Identities ---- */
 
 /*
- * How many are given, above that the low bits of a version; with any other version's, none are.  So a new identity
- * needs no 0 to be written here, which might come when a signal handler in the middle has given some already.
+ * `self` says who this process is: 0 in a new one; the address of an identity that is being made, and this bit; and
+ * then the address alone.  Each attempt takes another identity, and ends by an exchange: a child that a signal handler
+ * forks in the middle, and that comes back there, goes on with what its parent was making, to no effect.
  */
-enum { COUNT_BITS = 40 };
+static const uintptr_t being_made = 1;
 
-static uint64_t with_version(uint64_t count, uint32_t version) {
-  return (uint64_t)version << COUNT_BITS | count;
+/* Acquire pairs with the release that ends the making. */
+static uintptr_t self_now(void) {
+  return atomic_load_explicit(&transient()->self, memory_order_acquire);
 }
 
-static uint64_t count_of(uint64_t children, uint32_t version) {
-  uint64_t none = with_version(0, version);
-  return children >> COUNT_BITS == none >> COUNT_BITS ? children - none : 0;
+static bool exchange_self(uintptr_t before, uintptr_t after) {
+  return atomic_compare_exchange_strong(&transient()->self, &before, after);
 }
 
-static uint64_t give_number(uint32_t version) {
-  struct identity *in_force = identity_of(version);
-  uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
-  uint64_t count;
-  do count = count_of(children, version) + 1;
-  while (!atomic_compare_exchange_weak_explicit(&in_force->children, &children, with_version(count, version),
-                                                memory_order_relaxed, memory_order_relaxed));
-  return in_force->first + count;
+/* NULL: this process has not looked.  Where pages are not wiped it may be the parent's. */
+static struct identity *identity_of(uintptr_t self) {
+  struct identity *identity = (self & being_made) != 0 ? NULL : (struct identity *)self;
+  if (identity == NULL || atomic_load(&process()->wiped)) return identity;
+  return atomic_load_explicit(&identity->process, memory_order_relaxed) == os_process() ? identity : NULL;
+}
+
+static struct identity *identity(void) {
+  struct identity *own;
+  while ((own = identity_of(self_now())) == NULL) process_look();
+  return own;
+}
+
+/* Of the process that looked last, of this one and those it descends from. */
+static struct identity *latest(void) {
+  return atomic_load_explicit(&process()->latest, memory_order_acquire);
+}
+
+/* Neither the latest nor one that an interrupted look will go on writing.  If there is none, the last of the latter:
+ * perhaps nobody comes back to it. */
+static struct identity *take_identity(void) {
+  struct identity *taken = NULL;
+  for (unsigned i = 0; i < IDENTITIES; i++) {
+    struct identity *next = &process()->identity[i];
+    /* First, so that a handler's child does not take it, too. */
+    bool was_busy = atomic_exchange(&next->busy, true);
+    if (next == latest()) {
+      atomic_store(&next->busy, false);
+      continue;
+    }
+    taken = next;
+    if (!was_busy) break;
+  }
+  return taken;
+}
+
+static uint64_t give_number(struct identity *parent) {
+  return atomic_fetch_add_explicit(&parent->children, 1, memory_order_relaxed) + 1;
 }
 
 /* ---- Forks before the first call ---- */
@@ -95,16 +112,16 @@ static struct note *exchange_note(uintptr_t thread, uintptr_t by) {
 static void forget_number(void) {
   if (fork_is_prepared()) return;
   process_mark();
-  exchange_note(self(), 0);
+  exchange_note(this_thread(), 0);
 }
 
 static void note_number(void) {
   if (fork_is_prepared()) return;
   forget_number();
-  uint32_t version = version_now();
-  uint64_t number = give_number(version);
-  atomic_store_explicit(&identity_of(version)->process, os_process(), memory_order_relaxed);
-  struct note *note = exchange_note(0, self());
+  struct identity *own = identity();
+  uint64_t number = give_number(own);
+  atomic_store_explicit(&own->process, os_process(), memory_order_relaxed);
+  struct note *note = exchange_note(0, this_thread());
   if (note != NULL) note->number = number;
 }
 
@@ -117,18 +134,17 @@ static const struct note *own_note(void) {
     const struct note *note = &process()->notes[i];
     uintptr_t thread = atomic_load(&note->thread);
     if (thread == 0) continue;
-    if (thread == self()) mine = note;
+    if (thread == this_thread()) mine = note;
     any = note;
     count++;
   }
   return count == 0 || os_is_first_thread() ? mine : count == 1 ? any : NULL;
 }
 
-/* The number of this process that the one before `version` has noted; 0: it has not, or a bypassing fork was between
- * them. */
-static uint64_t number_noted(uint32_t version) {
+/* The number of this process that its parent `from` has noted; 0: it has not, or a bypassing fork was between them. */
+static uint64_t number_noted(const struct identity *from) {
   const struct note *note = own_note();
-  uint64_t parent = atomic_load_explicit(&identity_of(version)->process, memory_order_relaxed);
+  uint64_t parent = atomic_load_explicit(&from->process, memory_order_relaxed);
   return note != NULL && os_may_be_child_of(parent) ? note->number : 0;
 }
 
@@ -136,32 +152,7 @@ static void forget_notes(void) {
   for (unsigned i = 0; i < NOTES; i++) atomic_store_explicit(&process()->notes[i].thread, 0, memory_order_relaxed);
 }
 
-/* ---- Identities ---- */
-
-/* Under the lock or in the child of a fork: the identity that is not in force, to be written and then put there. */
-static struct identity *next_identity(uint32_t version, uint64_t generation) {
-  struct identity *next = identity_of(version + 1);
-  next->generation = generation;
-  next->process = atomic_load(&process()->wiped) ? 0 : os_process();
-  return next;
-}
-
-/* Notes that an identity is this process's.  Before it is in force: a signal handler that looks afterwards, with the
- * mark still 0, must not take it for the parent's. */
-static void note_own(uint32_t version) {
-  atomic_store_explicit(&transient()->version, (uint64_t)version + 1, memory_order_relaxed);
-  atomic_signal_fence(memory_order_seq_cst);
-}
-
-/*
- * By one exchange: a fork or a signal handler before it sees the old identity, begins anew and writes the same
- * bytes; whoever comes second changes nothing.
- */
-static void put_in_force(uint32_t version) {
-  note_own(version + 1);
-  atomic_compare_exchange_strong_explicit(&process()->version, &version, version + 1, memory_order_release,
-                                          memory_order_relaxed);
-}
+/* ---- Becoming one ---- */
 
 /*
  * The highest number that has been taken, in the parent, by this and the outer forks of this thread.  The process that
@@ -174,26 +165,41 @@ static uint64_t numbers_taken(const struct frame *frame) {
   return highest;
 }
 
-/* Makes this process the child of the one that `version` was in force in: of its fork under way, unless it `bypassed`.
- */
-static void become_child(uint32_t version, bool bypassed) {
-  const struct identity *from = identity_of(version);
-  struct identity *to = next_identity(version, from->generation + 1);
+/* The child of `from`: of its fork under way, unless it `bypassed`. */
+static void write_child(struct identity *to, const struct identity *from, bool bypassed) {
   const struct frame *frame = atfork_thread.frame;
-  uint64_t number = fork_is_prepared() ? frame->number : number_noted(version);
+  uint64_t number = fork_is_prepared() ? frame->number : number_noted(from);
   bypassed |= number == 0;
-  to->first = frame == NULL ? 0 : numbers_taken(frame->outer);
-  to->length =
-      (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? os_process() : number);
+  uint64_t here = bypassed || !atomic_load(&process()->wiped) ? os_process() : 0;
+  to->generation = from->generation + 1;
+  atomic_store_explicit(&to->process, here, memory_order_relaxed);
+  atomic_store_explicit(&to->children, frame == NULL ? 0 : numbers_taken(frame->outer), memory_order_relaxed);
+  to->length = (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? here : number);
   forget_notes();
-  put_in_force(version);
 }
 
-/* Release pairs with the acquire in process_mark(). */
-static uint64_t set_mark(void) {
-  uint64_t mark = identity()->generation + 1;
-  if (atomic_load(&process()->wiped)) atomic_store_explicit(&transient()->mark, mark, memory_order_release);
-  return mark;
+/* Makes this process, whose `self` is not an identity yet, the child of the latest one. */
+static void become_child(uintptr_t before, bool bypassed) {
+  struct identity *to = take_identity();
+  if (exchange_self(before, (uintptr_t)to | being_made)) write_child(to, latest(), bypassed);
+  exchange_self((uintptr_t)to | being_made, (uintptr_t)to);
+  atomic_store(&to->busy, false);
+}
+
+/*
+ * Puts this process's identity where its children find it, and sets the mark.  False in a child that a signal handler
+ * has forked in the middle: nothing of that is true there.
+ */
+static bool establish(struct identity *own) {
+  struct identity *before = latest();
+  if (before != own) atomic_compare_exchange_strong(&process()->latest, &before, own);
+  /* Release pairs with the acquire in process_mark(). */
+  if (atomic_load(&process()->wiped))
+    atomic_store_explicit(&transient()->mark, own->generation + 1, memory_order_release);
+  atomic_signal_fence(memory_order_seq_cst);
+  if (identity_of(self_now()) == own) return true;
+  atomic_store(&transient()->mark, 0);
+  return false;
 }
 
 /*
@@ -220,31 +226,17 @@ static void claim_transient(void) {
   }
 }
 
-/* Whether the identity of that version is this process's. */
-static bool is_own(uint32_t version) {
-  if (atomic_load(&process()->wiped)) return atomic_load(&transient()->version) == (uint64_t)version + 1;
-  return identity_of(version)->process == os_process();
-}
-
-/*
- * Under the lock; the mark.  Again when the page is found wiped: a signal handler has forked in the middle, and this is
- * its child, which must not take what was found out for its own.
- */
+/* Under the lock; the mark.  Whoever has to begin again may be a child that a signal handler has forked in the middle,
+ * which must not take what was found out for its own. */
 static uint64_t look(void) {
-  struct transient *t = transient();
   for (bool again = false;; again = true) {
     lock_inherit();
-    atomic_store_explicit(&t->looking, true, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst);
-    uint32_t version = atomic_load(&process()->version);
-    bool is_child = !is_own(version);
-    if (!atomic_load_explicit(&t->looking, memory_order_relaxed)) continue;
-    if (is_child) become_child(version, again);
-    uint64_t mark = set_mark();
-    atomic_signal_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&t->looking, memory_order_relaxed)) return mark;
-    atomic_store(&t->version, 0);
-    atomic_store(&t->mark, 0);
+    uintptr_t self = self_now();
+    struct identity *own = identity_of(self);
+    if (own == NULL)
+      become_child(self, again);
+    else if (establish(own))
+      return own->generation + 1;
   }
 }
 
@@ -273,16 +265,17 @@ __attribute__((constructor(101))) static void get_ready(void) {
   if (process()->ready) return;
   process()->ready = true;
   map_transient();
-  process()->identity[0].process = os_process();
-  note_own(0);
-  set_mark();
+  atomic_store(&latest()->process, os_process());
+  exchange_self(0, (uintptr_t)latest());
+  establish(latest());
   os_handle_forks(note_number, forget_number, NULL);
 }
 
 uint64_t process_look(void) {
   get_ready();
   if (!atomic_load(&process()->wiped)) {
-    if (identity()->process == os_process()) return identity()->generation + 1;
+    const struct identity *own = identity_of(self_now());
+    if (own != NULL) return own->generation + 1;
     claim_transient();
   }
   lock_inherit();
@@ -297,15 +290,15 @@ const uint64_t *process_mark_address(void) {
   return (const uint64_t *)&transient()->mark;
 }
 
-/* Noted before the mark is compared: in a child that a handler makes before, this does it again, and one that is
+/* Noted before the identities are compared: in a child that a handler makes before, this does it again, and one that is
  * made after finds it among those taken. */
 void process_number_child(uint64_t *number) {
-  uint64_t mark;
+  struct identity *own;
   do {
-    mark = process_mark();
-    *number = give_number(version_now());
+    own = identity();
+    *number = give_number(own);
     atomic_signal_fence(memory_order_seq_cst);
-  } while (process_mark() != mark);
+  } while (identity() != own);
 }
 
 /* As snprintf() does. */
@@ -318,65 +311,64 @@ static size_t show(char *buf, size_t size, const char *text, size_t length) {
   return length;
 }
 
-/* A handler that forks in the middle of these leaves its child a new identity, and perhaps in the place of the one that
- * was in force: then once more. */
+/* In a child that a handler has forked in the middle of these: once more, for that. */
 size_t process_lineage(char *buf, size_t size) {
-  for (;;) {
-    uint32_t version = version_now();
-    const struct identity *in_force = identity_of(version);
-    size_t length = show(buf, size, in_force->lineage, in_force->length);
-    if (version_now() == version) return length;
-  }
+  const struct identity *own;
+  size_t length;
+  do {
+    own = identity();
+    length = show(buf, size, own->lineage, own->length);
+  } while (identity() != own);
+  return length;
 }
 
 uint64_t process_seed(uint64_t base) {
-  for (;;) {
-    uint32_t version = version_now();
-    const struct identity *in_force = identity_of(version);
-    uint64_t seed = lineage_hash(base, in_force->lineage, in_force->length);
-    if (version_now() == version) return seed;
-  }
+  const struct identity *own;
+  uint64_t seed;
+  do {
+    own = identity();
+    seed = lineage_hash(base, own->lineage, own->length);
+  } while (identity() != own);
+  return seed;
 }
 
 /* A number is taken only for a token that its caller has got whole. */
 size_t process_token(char *buf, size_t size) {
   for (;;) {
     char lineage[LINEAGE_MAX], token[TOKEN_MAX];
-    uint64_t mark = process_mark();
-    uint32_t version = version_now();
-    struct identity *in_force = identity_of(version);
-    uint64_t children = atomic_load_explicit(&in_force->children, memory_order_relaxed);
-    uint64_t count = count_of(children, version) + 1;
-    size_t length = lineage_of_child(lineage, in_force->lineage, in_force->length, false, in_force->first + count);
-    length = token_write(token, in_force->generation + 1, lineage, length);
-    if (length < size &&
-        !atomic_compare_exchange_strong_explicit(&in_force->children, &children, with_version(count, version),
-                                                 memory_order_relaxed, memory_order_relaxed))
+    struct identity *own = identity();
+    uint64_t children = atomic_load_explicit(&own->children, memory_order_relaxed);
+    size_t length = lineage_of_child(lineage, own->lineage, own->length, false, children + 1);
+    length = token_write(token, own->generation + 1, lineage, length);
+    if (length < size && !atomic_compare_exchange_strong_explicit(&own->children, &children, children + 1,
+                                                                  memory_order_relaxed, memory_order_relaxed))
       continue;
     /* Afterwards: until then it may be another process's number. */
-    if (process_mark() == mark) return show(buf, size, token, length);
+    if (identity() == own) return show(buf, size, token, length);
   }
 }
 
 /* The numbers of children go on where they are, as some may have been given already. */
-static void become_spawned(uint32_t version, const struct token *token) {
-  const struct identity *from = identity_of(version);
-  struct identity *to = next_identity(version, token->generation);
-  to->first = from->first + count_of(atomic_load_explicit(&from->children, memory_order_relaxed), version);
+static void become_spawned(struct identity *from, const struct token *token) {
+  struct identity *to = take_identity();
+  to->generation = token->generation;
+  atomic_store_explicit(&to->process, atomic_load(&from->process), memory_order_relaxed);
+  atomic_store_explicit(&to->children, atomic_load(&from->children), memory_order_relaxed);
   memcpy(to->lineage, token->lineage, token->length);
   to->length = (uint32_t)token->length;
-  put_in_force(version);
+  exchange_self((uintptr_t)from, (uintptr_t)to);
+  atomic_store(&to->busy, false);
 }
 
 int process_spawned(const char *text) {
   struct token token;
   bool is_good = text != NULL && token_read(text, &token);
   bool nested = lock_enter();
-  uint32_t version = atomic_load(&process()->version);
-  bool is_root = identity_of(version)->generation == 0;
+  struct identity *own = identity();
+  bool is_root = own->generation == 0;
   if (is_root && is_good) {
-    become_spawned(version, &token);
-    set_mark();
+    become_spawned(own, &token);
+    look();
   }
   lock_leave(nested);
   return !is_root ? EALREADY : !is_good ? EINVAL : 0;

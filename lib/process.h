@@ -18,7 +18,7 @@ uint64_t process_look(void);
 
 /* The mark of this process, never 0: its generation + 1.  Notices a bypassing fork. */
 static inline uint64_t process_mark(void) {
-  /* Acquire pairs with set_mark(): who reads the mark sees the identity that it is of. */
+  /* Acquire pairs with establish(): who reads the mark sees the identity that it is of. */
   uint64_t mark = atomic_load_explicit(&transient()->mark, memory_order_acquire);
   return mark != 0 ? mark : process_look();
 }

@@ -15,13 +15,13 @@
 
 #include "lineage.h"
 
-enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 25, NOTES = 8 };
+enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 12, NOTES = 8, IDENTITIES = 3 };
 
 struct identity {
   uint64_t generation;
   _Atomic uint64_t process;  /* its pid, where the page is not wiped, or forks before the first call were numbered */
-  uint64_t first;            /* the numbers of its children, by ordinary forks and tokens, come after this one */
-  _Atomic uint64_t children; /* how many are given, and the version that this is true of: an enum in process.c */
+  _Atomic uint64_t children; /* the number of the latest, by an ordinary fork or a token */
+  _Atomic bool busy;         /* it is being written */
   uint32_t length;           /* of the lineage, in bytes */
   char lineage[LINEAGE_MAX]; /* not terminated */
 };
@@ -33,8 +33,8 @@ struct note {
 };
 
 struct process {
-  struct identity identity[2]; /* the one that version's low bit names is in force */
-  _Atomic uint32_t version;
+  struct identity identity[IDENTITIES]; /* used in turn */
+  _Atomic(struct identity *) latest;    /* of the process that looked last, of this one and those it descends from */
   struct note notes[NOTES];
   bool ready;         /* the root has its identity, and an attempt to map the transient page has been made */
   _Atomic bool wiped; /* and it is wiped at fork */

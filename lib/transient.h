@@ -18,10 +18,8 @@ struct transient {
   /* process.c: generation + 1 once this process has looked; stays 0 where the page is not wiped.  First, as
    * callers read it through atfork_mark(). */
   _Atomic uint64_t mark;
-  /* process.c: 1 + the version of the identity that is this process's, in force or about to be; 0: none is */
-  _Atomic uint64_t version;
-  /* process.c: this process, and not the one that it was forked in the middle of, has begun to look */
-  _Atomic bool looking;
+  /* process.c: the address of this process's identity; odd while that is being made; 0: it has none */
+  _Atomic uintptr_t self;
   /* process.c: where the page is not wiped, the process that it is of, or the complement of that while it is being
    * cleared */
   _Atomic uint64_t process;

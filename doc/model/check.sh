@@ -73,6 +73,7 @@ holds signal -DIN_A_FORK
 holds signal -DCOUNTED
 holds update
 holds sleep
+holds look
 
 breaks final final -DBUG_READS_FIRST
 breaks final final -DBUG_SCANS_FIRST
@@ -96,5 +97,10 @@ breaks whole update -DBUG_UNDOES_WITHOUT_MEMORY
 breaks deadlock sleep -DBUG_COUNTS_WAITERS
 breaks deadlock sleep -DBUG_LOOKS_FIRST
 breaks deadlock sleep -DBUG_WAKES_FIRST
+breaks whole look -DBUG_TWO_PLACES
+breaks whole look -DBUG_NOT_BUSY
+breaks whole look -DBUG_STORES
+breaks whole look -DBUG_NOT_COMPARED
+breaks whole look -DBUG_UNTOLD
 echo "1..$number"
 exit "$failed"

@@ -233,8 +233,7 @@ static bool is_to_be_written(const ucontext_t *context) {
   return is_at(context, (void (*)(void))token_write);
 }
 static bool is_to_be_numbered(const ucontext_t *context) {
-  const struct process *process = &atfork_state.process;
-  return is_exchange(context, &process->identity[process->version & 1].children);
+  return is_exchange(context, &atfork_state.process.latest->children);
 }
 static bool is_to_replace_table(const ucontext_t *context) {
   return is_exchange(context, &registry()->table);

@@ -6,7 +6,10 @@
 #include <atfork.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "forks.h"
@@ -105,8 +108,7 @@ static bool (*is_there)(const ucontext_t *context);
 static uint64_t numbers_before;
 
 static uint64_t numbers(void) {
-  const struct process *process = &atfork_state.process;
-  return process->identity[process->version & 1].children;
+  return atfork_state.process.latest->children;
 }
 
 static bool is_counted(const ucontext_t *context) {
@@ -119,8 +121,7 @@ static bool is_noted(const ucontext_t *context) {
 }
 
 static bool is_to_be_given(const ucontext_t *context) {
-  const struct process *process = &atfork_state.process;
-  return is_exchange(context, &process->identity[process->version & 1].children);
+  return is_exchange(context, &atfork_state.process.latest->children);
 }
 
 static void fork_interrupted(void) {
@@ -214,9 +215,27 @@ static void just_look(void) {
   atfork_generation();
 }
 
+/* And so does one that the child makes in its turn, before or after it has looked. */
+static void bypass_twice_and_return(void) {
+  pid_t here = getpid();
+  bypass_and_return();
+  if (getpid() != here) bypass_and_return();
+}
+static void look_everywhere_and_return(void) {
+  pid_t here = getpid();
+  just_look();
+  bypass_and_return();
+  if (getpid() == here) return;
+  just_look();
+  bypass_and_return();
+  just_look();
+}
+
+static void (*act)(void);
+
 static void look_and_return(void) {
   pid_t here = getpid();
-  bool there = interrupt(just_look, is_counted_down, bypass_and_return);
+  bool there = interrupt(just_look, is_counted_down, act);
   is_born();
   if (getpid() != here) child_passes();
   *has_interrupted = there;
@@ -224,12 +243,105 @@ static void look_and_return(void) {
 
 static void by_a_child_that_returns(void) {
   be_interrupted = look_and_return;
+  act = bypass_and_return;
   births = 2;
+  interrupt_everywhere(make_by_a_bypassing_fork);
+}
+
+static void by_a_grandchild_that_returns(void) {
+  be_interrupted = look_and_return;
+  births = 3;
+  act = bypass_twice_and_return;
+  interrupt_everywhere(make_by_a_bypassing_fork);
+  act = look_everywhere_and_return;
   interrupt_everywhere(make_by_a_bypassing_fork);
 }
 
 static void test_by_a_child_that_returns(void) {
   in_child(fork_by_syscall, by_a_child_that_returns);
+}
+
+/* Children that do not come back leave all identities but one busy. */
+static bool is_being_made(const ucontext_t *context) {
+  (void)context;
+  return (atfork_transient->self & 1) != 0;
+}
+
+static int depth;
+
+static void look_and_stay(void) {
+  if (depth-- > 0)
+    child_check(interrupt(just_look, is_being_made, act));
+  else
+    just_look();
+  is_born();
+}
+
+static void bypass_and_stay(void) {
+  in_child(fork_by_syscall, look_and_stay);
+}
+
+static void by_children_that_stay(void) {
+  act = bypass_and_stay;
+  depth = 4;
+  look_and_stay();
+}
+
+static void test_by_children_that_stay(void) {
+  born = share(sizeof *born);
+  in_child(fork_by_syscall, by_children_that_stay);
+  g_assert_cmpint(born->count, ==, 5);
+  for (int i = 0; i < born->count; i++) {
+    for (int j = 0; j < i; j++) g_assert_cmpstr(born->lineage[i], !=, born->lineage[j]);
+  }
+}
+
+static void test_by_a_grandchild_that_returns(void) {
+  in_child(fork_by_syscall, by_a_grandchild_that_returns);
+}
+
+/* ---- In a signal handler, before each instruction of atfork_spawned(): a program for each ---- */
+
+enum { NOT_INTERRUPTED = 43 };
+
+static const char *token;
+static int spawned;
+
+/* Its child may find itself forked. */
+static void be_spawned(void) {
+  spawned = atfork_spawned(token);
+}
+
+static int be_worker(const char *count) {
+  pid_t here = getpid();
+  born = share(sizeof *born);
+  instructions = atoi(count);
+  bool there = interrupt(be_spawned, is_counted_down, bypass_and_return);
+  is_born();
+  if (getpid() != here) child_passes();
+  child_check_int(spawned, ==, 0);
+  if (!there) return NOT_INTERRUPTED;
+  child_check_int(born->count, ==, 2);
+  if (strcmp(born->lineage[0], born->lineage[1]) == 0) child_fails(__FILE__, __LINE__, born->lineage[0]);
+  return CHILD_PASSED;
+}
+
+static int run_worker(int count) {
+  char next[1024], number[16];
+  int status;
+  snprintf(number, sizeof number, "%d", count);
+  atfork_token(next, sizeof next);
+  pid_t pid = fork();
+  if (pid == 0) execl("/proc/self/exe", "worker", "--worker", number, next, NULL);
+  g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+  g_assert_true(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+static void test_by_a_child_of_a_worker(void) {
+  int status = CHILD_PASSED;
+  for (int count = 0; status == CHILD_PASSED; count += stride) status = run_worker(count);
+  g_assert_cmpint(status, ==, NOT_INTERRUPTED);
 }
 
 static void test_of_a_parent_that_never_looked(void) {
@@ -241,13 +353,23 @@ static void test_of_a_parent_that_looked(void) {
 }
 
 int main(int argc, char **argv) {
-  g_test_init(&argc, &argv, NULL);
   if (has_more_instructions()) stride = 61;
+  if (argc == 4 && strcmp(argv[1], "--worker") == 0) {
+    token = argv[3];
+    return be_worker(argv[2]);
+  }
+  g_test_init(&argc, &argv, NULL);
   if (pthread_atfork(on_prepare, NULL, NULL) != 0) return 1;
   /* First, as it needs a process that has not called the library. */
   g_test_add_func("/numbers/of-a-parent-that-never-looked", test_of_a_parent_that_never_looked);
   g_test_add_func("/numbers/of-a-parent-that-looked", test_of_a_parent_that_looked);
   if (pages_are_wiped) g_test_add_func("/numbers/by-a-child-that-returns", test_by_a_child_that_returns);
+  if (pages_are_wiped) g_test_add_func("/numbers/by-children-that-stay", test_by_children_that_stay);
+  /* What these run would be counted wrong. */
+  if (coverage_dump == NULL) {
+    if (pages_are_wiped) g_test_add_func("/numbers/by-a-grandchild-that-returns", test_by_a_grandchild_that_returns);
+    g_test_add_func("/numbers/by-a-child-of-a-worker", test_by_a_child_of_a_worker);
+  }
   g_test_add_func("/numbers/by-a-callback", test_by_a_callback);
   g_test_add_func("/numbers/by-a-handler", test_by_a_handler);
   g_test_add_func("/numbers/by-a-signal-handler", test_by_a_signal_handler);

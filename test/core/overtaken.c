@@ -719,10 +719,10 @@ static void be_spawned(void) {
 
 static bool is_spawned(const ucontext_t *context) {
   (void)context;
-  return atfork_state.process.version == 1 && (!pages_are_wiped || atfork_transient->mark == 3);
+  return atfork_state.process.latest->generation == 2 && (!pages_are_wiped || atfork_transient->mark == 3);
 }
 static bool is_to_be_spawned(const ucontext_t *context) {
-  return is_exchange(context, &atfork_state.process.version);
+  return is_exchange(context, &atfork_transient->self);
 }
 
 static void fork_here(void) {

@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -133,7 +134,7 @@ static void by_a_thread_of_the_child(void) {
   in_child(fork, have_thread_look);
 }
 
-enum { THREADS = 2 };
+enum { NOTES = 8, THREADS = NOTES + 1 };
 
 /* Shared: the lineages of the children. */
 static char (*found)[64];
@@ -155,31 +156,53 @@ static void *fork_there(void *of) {
   return NULL;
 }
 
-static struct gate go_on[THREADS];
+/* Where all forks have been given their numbers, and again before the first of them is over. */
+static pthread_barrier_t all;
 
-/* Where both forks have been given their numbers, and again before the first of them is over. */
 static void meet(void) {
-  gate_open(&go_on[1 - number]);
-  gate_wait(&go_on[number]);
+  pthread_barrier_wait(&all);
 }
 
-static void fork_by_threads(void (*what)(void)) {
-  static int numbers[THREADS] = {0, 1};
-  pthread_t threads[THREADS];
+static void fork_by_threads(unsigned threads, void (*what)(void)) {
+  static int numbers[THREADS];
+  pthread_t thread[THREADS];
   find = what;
   found = share(THREADS * sizeof *found);
-  for (int i = 0; i < THREADS; i++) gate_make(&go_on[i]);
+  pthread_barrier_init(&all, NULL, threads);
   at_early_handler = meet;
-  for (int i = 0; i < THREADS; i++) child_check_int(pthread_create(&threads[i], NULL, fork_there, &numbers[i]), ==, 0);
-  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  for (unsigned i = 0; i < threads; i++) {
+    numbers[i] = (int)i;
+    child_check_int(pthread_create(&thread[i], NULL, fork_there, &numbers[i]), ==, 0);
+  }
+  for (unsigned i = 0; i < threads; i++) pthread_join(thread[i], NULL);
   at_early_handler = NULL;
-  child_check(strcmp(found[0], found[1]) != 0);
+}
+
+/* How many of the children are named by pids; all by different names. */
+static int count_pids(unsigned threads) {
+  int count = 0;
+  for (unsigned i = 0; i < threads; i++) {
+    int its_number = atoi(found[i] + 2);
+    bool is_by_pid = found[i][2] == 'p';
+    child_check(is_by_pid || (its_number >= 1 && its_number <= (int)threads));
+    for (unsigned j = 0; j < i; j++) child_check(strcmp(found[i], found[j]) != 0);
+    count += is_by_pid;
+  }
+  return count;
 }
 
 static void children_of_threads(void) {
-  fork_by_threads(note_here);
-  for (int i = 0; i < THREADS; i++) child_check(strcmp(found[i], "0.1") == 0 || strcmp(found[i], "0.2") == 0);
+  fork_by_threads(2, note_here);
+  child_check_int(count_pids(2), ==, 0);
   wanted = "0.3";
+  in_child(fork, have_thread_look);
+}
+
+/* All notes are taken. */
+static void children_of_many_threads(void) {
+  fork_by_threads(THREADS, note_here);
+  child_check_int(count_pids(THREADS), ==, THREADS - NOTES);
+  wanted = "0.10";
   in_child(fork, have_thread_look);
 }
 
@@ -192,8 +215,8 @@ static void note_there(void) {
 
 /* Which of the two forks it was, a thread of the child cannot know. */
 static void threads_of_children_of_threads(void) {
-  fork_by_threads(note_there);
-  for (int i = 0; i < THREADS; i++) child_check(strncmp(found[i], "0.p", 3) == 0);
+  fork_by_threads(2, note_there);
+  child_check_int(count_pids(2), ==, 2);
   wanted = "0.3";
   in_child(fork, have_thread_look);
 }
@@ -233,28 +256,50 @@ static void by_bypassing_forks(void) {
 
 static struct gate looked;
 
+/* Its child looks when the gate is open. */
+static struct gate open_for_orphan;
+
 static void leave_an_orphan(void) {
   pid_t parent = getpid();
   pid_t pid = fork();
-  if (pid > 0) child_passes();
+  if (pid > 0) return;
+  gate_wait(&open_for_orphan);
   while (getppid() == parent) g_thread_yield();
   expect_lineage("0.1.1");
   gate_open(&looked);
-  _exit(0);
+  child_passes();
 }
 
-static void start_orphan(pid_t *parent) {
-  *parent = fork();
-  if (*parent == 0) leave_an_orphan();
-}
-
-/* The parent stays a zombie until the child has looked. */
+/* It is a zombie while the child looks. */
 static void of_a_parent_that_has_ended(void) {
-  pid_t parent;
   gate_make(&looked);
-  start_orphan(&parent);
+  gate_make(&open_for_orphan);
+  gate_open(&open_for_orphan);
+  pid_t parent = fork();
+  if (parent == 0) {
+    leave_an_orphan();
+    child_passes();
+  }
   gate_wait(&looked);
   expect_passed(parent);
+}
+
+static void of_a_parent_that_is_gone(void) {
+  gate_make(&looked);
+  gate_make(&open_for_orphan);
+  in_child(fork, leave_an_orphan);
+  gate_open(&open_for_orphan);
+  gate_wait(&looked);
+}
+
+/* ---- A child that is none ---- */
+
+static void by_vfork(void) {
+  pid_t pid = vfork();
+  if (pid == 0) _exit((atfork_generation)() == 0 ? CHILD_PASSED : 1);
+  expect_passed(pid);
+  expect_lineage("0");
+  expect_child("0.1");
 }
 
 /* ---- Forks inside handlers ---- */
@@ -380,11 +425,14 @@ static const struct test_case {
     {"/ready/nested", nested, false},
     {"/ready/by-a-thread-of-the-child", by_a_thread_of_the_child, false},
     {"/ready/children-of-threads", children_of_threads, true},
+    {"/ready/children-of-many-threads", children_of_many_threads, true},
 #ifndef __SANITIZE_THREAD__ /* starts none there */
     {"/ready/threads-of-children-of-threads", threads_of_children_of_threads, true},
 #endif
     {"/ready/by-bypassing-forks", by_bypassing_forks, false},
     {"/ready/of-a-parent-that-has-ended", of_a_parent_that_has_ended, false},
+    {"/ready/of-a-parent-that-is-gone", of_a_parent_that_is_gone, false},
+    {"/ready/by-vfork", by_vfork, false},
     {"/ready/in-a-later-prepare", in_a_later_prepare, true},
     {"/ready/in-a-later-child", in_a_later_child, true},
     {"/ready/in-an-earlier-prepare", in_an_earlier_prepare, true},
@@ -408,15 +456,17 @@ static int run_case(const char *path) {
   child_passes();
 }
 
-int main(int argc, char **argv) {
-#ifdef __GLIBC__
-  const bool has_early = true;
-#else
-  const bool has_early = false;
+static bool is_possible(const struct test_case *test) {
+#ifndef __GLIBC__
+  if (test->has_early) return false;
 #endif
+  return test->run != by_vfork || (pages_are_wiped && has_vfork());
+}
+
+int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "--case") == 0) return run_case(argv[2]);
   g_test_init(&argc, &argv, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-    if (has_early || !cases[i].has_early) g_test_add_data_func(cases[i].path, &cases[i], test_case);
+    if (is_possible(&cases[i])) g_test_add_data_func(cases[i].path, &cases[i], test_case);
   return g_test_run();
 }

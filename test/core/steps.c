@@ -145,6 +145,6 @@ bool is_exchange(const ucontext_t *context, const volatile void *address) {
   unsigned rex = 0;
   if (*at++ != 0xf0) return false;
   if ((*at & 0xf0) == 0x40) rex = *at++;
-  if (at[0] != 0x0f || at[1] != 0xb1 || at[2] >> 6 == 3) return false;
+  if (at[0] != 0x0f || (at[1] != 0xb1 && at[1] != 0xc1) || at[2] >> 6 == 3) return false;
   return operand(context, at + 2, rex) == (uintptr_t)address;
 }

@@ -27,7 +27,7 @@ bool is_at(const ucontext_t *context, void (*function)(void));
 /* Whether this build has code beside its own, that counts coverage or checks addresses. */
 bool has_more_instructions(void);
 
-/* Whether the next instruction is a compare and exchange of what lies at `address`. */
+/* Whether the next instruction is an exchange, after a comparison or with a sum, of what lies at `address`. */
 bool is_exchange(const ucontext_t *context, const volatile void *address);
 
 #endif
