@@ -64,20 +64,15 @@ static struct identity *latest(void) {
   return atomic_load_explicit(&process()->latest, memory_order_acquire);
 }
 
-/* Neither the latest nor one that an interrupted look will go on writing.  If there is none, the last of the latter:
- * perhaps nobody comes back to it. */
+/* Neither the latest nor one that an interrupted look will go on writing.  If there is none, one of these: perhaps
+ * nobody comes back to it. */
 static struct identity *take_identity(void) {
+  struct identity *const all = process()->identity;
+  size_t before = (size_t)(latest() - all);
   struct identity *taken = NULL;
-  for (unsigned i = 0; i < IDENTITIES; i++) {
-    struct identity *next = &process()->identity[i];
-    /* First, so that a handler's child does not take it, too. */
-    bool was_busy = atomic_exchange(&next->busy, true);
-    if (next == latest()) {
-      atomic_store(&next->busy, false);
-      continue;
-    }
-    taken = next;
-    if (!was_busy) break;
+  for (unsigned i = 1; i < IDENTITIES; i++) {
+    taken = &all[(before + i) % IDENTITIES];
+    if (!atomic_exchange(&taken->busy, true)) break;
   }
   return taken;
 }
@@ -290,15 +285,15 @@ const uint64_t *process_mark_address(void) {
   return (const uint64_t *)&transient()->mark;
 }
 
-/* Noted before the identities are compared: in a child that a handler makes before, this does it again, and one that is
- * made after finds it among those taken. */
+/* Noted before the marks are compared: in a child that a handler makes before, this does it again, and one that is made
+ * after finds it among those taken. */
 void process_number_child(uint64_t *number) {
-  struct identity *own;
+  uint64_t mark;
   do {
-    own = identity();
-    *number = give_number(own);
+    mark = process_mark();
+    *number = give_number(identity());
     atomic_signal_fence(memory_order_seq_cst);
-  } while (identity() != own);
+  } while (process_mark() != mark);
 }
 
 /* As snprintf() does. */
@@ -311,24 +306,26 @@ static size_t show(char *buf, size_t size, const char *text, size_t length) {
   return length;
 }
 
-/* In a child that a handler has forked in the middle of these: once more, for that. */
+/* In a child that a handler has forked in the middle of these: once more, for that.  Marks are compared, as they are
+ * never the same again, while identities are used again. */
 size_t process_lineage(char *buf, size_t size) {
-  const struct identity *own;
+  uint64_t mark;
   size_t length;
   do {
-    own = identity();
+    mark = process_mark();
+    const struct identity *own = identity();
     length = show(buf, size, own->lineage, own->length);
-  } while (identity() != own);
+  } while (process_mark() != mark);
   return length;
 }
 
 uint64_t process_seed(uint64_t base) {
-  const struct identity *own;
-  uint64_t seed;
+  uint64_t mark, seed;
   do {
-    own = identity();
+    mark = process_mark();
+    const struct identity *own = identity();
     seed = lineage_hash(base, own->lineage, own->length);
-  } while (identity() != own);
+  } while (process_mark() != mark);
   return seed;
 }
 
@@ -336,6 +333,7 @@ uint64_t process_seed(uint64_t base) {
 size_t process_token(char *buf, size_t size) {
   for (;;) {
     char lineage[LINEAGE_MAX], token[TOKEN_MAX];
+    uint64_t mark = process_mark();
     struct identity *own = identity();
     uint64_t children = atomic_load_explicit(&own->children, memory_order_relaxed);
     size_t length = lineage_of_child(lineage, own->lineage, own->length, false, children + 1);
@@ -344,32 +342,32 @@ size_t process_token(char *buf, size_t size) {
                                                                   memory_order_relaxed, memory_order_relaxed))
       continue;
     /* Afterwards: until then it may be another process's number. */
-    if (identity() == own) return show(buf, size, token, length);
+    if (process_mark() == mark) return show(buf, size, token, length);
   }
 }
 
 /* The numbers of children go on where they are, as some may have been given already. */
-static void become_spawned(struct identity *from, const struct token *token) {
-  struct identity *to = take_identity();
+static void write_spawned(struct identity *to, struct identity *from, const struct token *token) {
   to->generation = token->generation;
   atomic_store_explicit(&to->process, atomic_load(&from->process), memory_order_relaxed);
   atomic_store_explicit(&to->children, atomic_load(&from->children), memory_order_relaxed);
   memcpy(to->lineage, token->lineage, token->length);
   to->length = (uint32_t)token->length;
-  exchange_self((uintptr_t)from, (uintptr_t)to);
-  atomic_store(&to->busy, false);
 }
 
+/* First an identity is taken: whoever may come back here after a look has taken another, and is no root. */
 int process_spawned(const char *text) {
   struct token token;
   bool is_good = text != NULL && token_read(text, &token);
   bool nested = lock_enter();
-  struct identity *own = identity();
+  struct identity *to = take_identity(), *own = identity();
   bool is_root = own->generation == 0;
   if (is_root && is_good) {
-    become_spawned(own, &token);
+    write_spawned(to, own, &token);
+    exchange_self((uintptr_t)own, (uintptr_t)to);
     look();
   }
+  atomic_store(&to->busy, false);
   lock_leave(nested);
   return !is_root ? EALREADY : !is_good ? EINVAL : 0;
 }

@@ -300,6 +300,33 @@ static void test_by_a_grandchild_that_returns(void) {
   in_child(fork_by_syscall, by_a_grandchild_that_returns);
 }
 
+/* ---- In a signal handler, before a call asks which identity is this process's ---- */
+
+static char text[64];
+
+static void call_lineage(void) {
+  atfork_lineage(text, sizeof text);
+}
+
+static bool is_to_ask(const ucontext_t *context) {
+  return is_load(context, &atfork_transient->self);
+}
+
+/* The child that comes back has not looked before. */
+static void ask_and_return(void) {
+  char lineage[64];
+  pid_t here = getpid();
+  atfork_generation();
+  child_check(interrupt(call_lineage, is_to_ask, bypass_and_return));
+  atfork_lineage(lineage, sizeof lineage);
+  if (strcmp(text, lineage) != 0) child_fails(__FILE__, __LINE__, text);
+  if (getpid() != here) child_passes();
+}
+
+static void test_by_a_child_that_asks(void) {
+  in_child(fork, ask_and_return);
+}
+
 /* ---- In a signal handler, before each instruction of atfork_spawned(): a program for each ---- */
 
 enum { NOT_INTERRUPTED = 43 };
@@ -365,6 +392,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/numbers/of-a-parent-that-looked", test_of_a_parent_that_looked);
   if (pages_are_wiped) g_test_add_func("/numbers/by-a-child-that-returns", test_by_a_child_that_returns);
   if (pages_are_wiped) g_test_add_func("/numbers/by-children-that-stay", test_by_children_that_stay);
+  if (pages_are_wiped) g_test_add_func("/numbers/by-a-child-that-asks", test_by_a_child_that_asks);
   /* What these run would be counted wrong. */
   if (coverage_dump == NULL) {
     if (pages_are_wiped) g_test_add_func("/numbers/by-a-grandchild-that-returns", test_by_a_grandchild_that_returns);

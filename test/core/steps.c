@@ -148,3 +148,9 @@ bool is_exchange(const ucontext_t *context, const volatile void *address) {
   if (at[0] != 0x0f || (at[1] != 0xb1 && at[1] != 0xc1) || at[2] >> 6 == 3) return false;
   return operand(context, at + 2, rex) == (uintptr_t)address;
 }
+
+bool is_load(const ucontext_t *context, const volatile void *address) {
+  const unsigned char *at = (const unsigned char *)next_instruction(context);
+  if ((at[0] & 0xf8) != 0x48 || at[1] != 0x8b || at[2] >> 6 == 3) return false;
+  return operand(context, at + 2, at[0]) == (uintptr_t)address;
+}

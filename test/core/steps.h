@@ -30,4 +30,7 @@ bool has_more_instructions(void);
 /* Whether the next instruction is an exchange, after a comparison or with a sum, of what lies at `address`. */
 bool is_exchange(const ucontext_t *context, const volatile void *address);
 
+/* Whether the next instruction loads the 64 bits at `address`. */
+bool is_load(const ucontext_t *context, const volatile void *address);
+
 #endif
