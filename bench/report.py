@@ -23,6 +23,7 @@ TITLES = {
     "register": "Register and unregister, per call",
     "memory": "Memory",
     "forks": "Fork itself",
+    "busy": "Forks under busy mutexes",
     "threads": "Threads: calls a second, where more is better",
     "scripts": "Scripts, per hook",
     "instructions": "Instructions",
