@@ -34,8 +34,8 @@
  *
  * A call that waits says nothing of it, unless the environment had ATFORK_DEBUG=1 as the program started: then it
  * writes a line to stderr after 1 s, after 10 s, and whenever the wait has doubled: which call waits in which thread,
- * for which hook, and why.  Not in setuid programs.  Without it, a debugger's backtrace has a function that is named for
- * what is waited for: `gdb -batch -p PID -ex bt` shows atfork_fork_waits_for_hook(), and the hook's name and id.
+ * for which hook, and why.  Not in setuid programs.  Without it, a debugger's backtrace has a function that is named
+ * for what is waited for: `gdb -batch -p PID -ex bt` shows atfork_fork_waits_for_hook(), and the hook's name and id.
  *
  * On Windows, where nothing forks, `child` hooks run in atfork_spawned(), and `prepare` and `parent` never do.  There
  * is no atfork_register_mutex().  A module (program or DLL) that registers a hook stays loaded until the process ends,
@@ -76,16 +76,24 @@ struct atfork_hook {
   void (*parent)(void *data);
   void (*child)(void *data);
   int (*try_prepare)(void *data); /* instead of prepare: 0, or non-zero for "not now" */
-  void *data;                     /* handed to each callback */
-  void (*destroy)(void *data);    /* may be NULL; called once, when the hook is gone for good */
+  void (*wait)(void *data);    /* with try_prepare, may be NULL: takes what that has refused, however long it lasts */
+  void *data;                  /* handed to each callback */
+  void (*destroy)(void *data); /* may be NULL; called once, when the hook is gone for good */
 };
 
 /*
  * Registers a hook.
  *
  * When a `try_prepare` returns non-zero ("not now": a lock is taken, say), the hooks prepared so far
- * get their `parent`, the library backs off for 1 ms at most, and begins the prepare phase again with the same
- * hooks, less those that were unregistered meanwhile.  A hook has `prepare` or `try_prepare`, not both.
+ * get their `parent`.  Then, with nothing prepared, the library calls the `wait` of the hook that refused: it blocks
+ * until it has what `try_prepare` would have taken, and keeps it.  That hook is prepared now, and the library begins
+ * the prepare phase again with the others, less those that were unregistered meanwhile.  So locks that other threads
+ * take in another order cannot deadlock a fork, and locks that are nearly always taken cannot starve it.  If there is
+ * no `wait`, the library backs off for 1 ms at most, and begins again with all of them.  A hook has `prepare` or
+ * `try_prepare`, not both.
+ *
+ * While `wait` runs, other threads may take back all hooks but this one; a thread that has what it waits for must not
+ * take this one back, or unload an object that has hooks.
  *
  * A hook that is registered while a fork is under way, by a callback or by another thread, first
  * takes part in the next fork.
@@ -102,7 +110,8 @@ struct atfork_hook {
  *
  * hook     what to register; copied
  * Returns  the hook's id; or 0 and errno:
- *          EINVAL  hook is NULL, has no callback, both prepare and try_prepare, or a priority out of range
+ *          EINVAL  hook is NULL, has no callback, both prepare and try_prepare, wait without
+ *                  try_prepare, or a priority out of range
  *          ENOMEM  no memory; nothing is changed
  * Thread-safe.  Async-signal-safe: yes, after the first of the same shared object.  Since 0.1.
  */
@@ -127,10 +136,14 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  * Registers a hook that holds `mutex` across each fork, so that no child is made while another thread
  * is inside it: locked before the fork, unlocked after it in the parent and in the child.
  *
- * It is taken with pthread_mutex_trylock(3); while it is busy the fork is "not now" (atfork_register()),
- * so mutexes that other threads lock in another order cannot deadlock a fork.  A thread that forks
+ * While it is busy the fork is "not now", and waits for it as the hook's `wait` does (atfork_register()): so mutexes
+ * that other threads lock in another order cannot deadlock a fork, nor busy ones starve it; and a thread that has it may
+ * take this hook back.  Signals are held back for 10 ms at a time while a fork waits.  A thread that forks
  * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock (ATFORK_DEBUG=1 tells); if
  * it is a recursive one, the child has it free.  Not on Windows.
+ *
+ * In the child of a bypassing fork, a mutex that another thread of the parent had locked is made free: by
+ * atfork_poll(), or in the next fork.
  *
  * A mutex may be registered more than once: a fork locks it once, for the first of its hooks that it prepares, and
  * the parent unlocks it when the last of them has run, the child when the first has.

@@ -36,7 +36,7 @@ void fork_wait_for_burial(void *dso, struct waiting *waiting) {
 void fork_end(struct frame *walk) {
   struct grave grave = {0};
   bool is_here = frame_over(walk);
-  while (is_here && registry_has_deferred() && registry_bury_due(grave.id, frame_oldest(), walk, &grave))
+  while (is_here && registry_has_deferred() && registry_bury_due(grave.id, walk, &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
   frame_end(walk);
   registry_collect();
@@ -136,17 +136,40 @@ static bool claim_child_phase(struct frame *frame, uint64_t mark) {
   return true;
 }
 
-/* Tells the hooks that were prepared that it comes to nothing: those after index `i` of where the walk stands. */
-static void take_back(struct walk walk, size_t i) {
+/* ---- Preparing ---- */
+
+/* An attempt to prepare all hooks. */
+struct attempt {
+  struct walk walk;
+  atfork_id kept; /* the hook that is prepared already, by its `wait`; 0: none */
+  /* The hook that says "not now". */
+  size_t at; /* of where the walk stands */
+  int answer;
+  atfork_id id;
+  const struct detail *detail;
+};
+
+static void run_parent_of(const struct walk *walk, atfork_id id) {
+  void *data;
+  callback call = walk_find(walk, id, PARENT, &data);
+  if (call != NULL) call(data);
+}
+
+/* Tells the hooks that were prepared that it comes to nothing: those after the one that refuses, and the one kept. */
+static void take_back(const struct attempt *attempt) {
+  struct walk walk = attempt->walk;
+  if (attempt->kept != 0 && attempt->kept < attempt->id) run_parent_of(&walk, attempt->kept);
   walk_go_on(&walk, PARENT);
-  run_parents(&walk, i + 1);
+  run_parents(&walk, attempt->at + 1);
   while (walk_forward(&walk)) run_parents(&walk, 0);
 }
 
 /* The same of one hook, where some have no part in this fork, or a try_prepare; 0, or what that says for "not now". */
-static int prepare_carefully(const struct walk *walk, size_t i, callback call) {
+static int prepare_carefully(const struct attempt *attempt, size_t i, callback call) {
+  const struct walk *walk = &attempt->walk;
   if (walk->sparse && !walk_takes_part(walk, i)) return 0;
   if (walk->refuses && walk_refuses(walk, i)) {
+    if (walk_id(walk, i) == attempt->kept) return 0;
     atfork_thread.locked = NULL;
     return ((try_callback)(any_callback)call)(walk->data[i]);
   }
@@ -154,40 +177,35 @@ static int prepare_carefully(const struct walk *walk, size_t i, callback call) {
   return 0;
 }
 
-/* Calls `prepare` or `try_prepare` of the hooks where the walk stands, from the last on; returns the index of the one
- * that says "not now", with its answer, or the end. */
-static size_t run_prepares(const struct walk *walk, int *answer) {
+/* Calls `prepare` or `try_prepare` of the hooks where the walk stands, from the last on, until one says "not now";
+ * false then. */
+static bool run_prepares(struct attempt *attempt) {
+  const struct walk *const walk = &attempt->walk;
   const _Atomic(callback) *const callbacks = walk->callbacks;
   void *const *const data = walk->data;
   const bool careful = walk->sparse || walk->refuses;
   for (size_t i = walk->end; i-- > 0;) {
     callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
     if (call == NULL) continue;
-    if (!careful)
+    if (!careful) {
       call(data[i]);
-    else if ((*answer = prepare_carefully(walk, i, call)) != 0)
-      return i;
+    } else if ((attempt->answer = prepare_carefully(attempt, i, call)) != 0) {
+      attempt->at = i;
+      return false;
+    }
   }
-  return walk->end;
+  return true;
 }
 
-/* The hook that says "not now"; what it is called lasts as long as the walk. */
-struct refusal {
-  const char *name;
-  atfork_id id;
-  int answer; /* of its try_prepare */
-};
-
-static bool try_to_prepare(const struct frame *frame, struct refusal *refusal) {
-  struct walk walk;
-  walk_end(&walk, frame_sequence(frame), PREPARE);
-  walk_only(&walk, frame->added);
-  while (walk_backward(&walk)) {
-    size_t refused = run_prepares(&walk, &refusal->answer);
-    if (refused == walk.end) continue;
+static bool try_to_prepare(const struct frame *frame, struct attempt *attempt) {
+  walk_end(&attempt->walk, frame_sequence(frame), PREPARE);
+  walk_only(&attempt->walk, frame->added);
+  while (walk_backward(&attempt->walk)) {
+    if (run_prepares(attempt)) continue;
     /* First, as a callback may unload the hook. */
-    walk_name(&walk, refused, &refusal->name, &refusal->id);
-    take_back(walk, refused);
+    attempt->id = walk_id(&attempt->walk, attempt->at);
+    attempt->detail = walk_detail(&attempt->walk, attempt->at);
+    take_back(attempt);
     return false;
   }
   return true;
@@ -207,12 +225,54 @@ static void explain(struct waiting *waiting, int answer) {
   waiting->number = 0;
 }
 
-WAITING_NAMED void atfork_fork_waits_for_hook(const char *name, atfork_id id, int answer, unsigned attempt,
-                                              struct waiting *waiting) {
-  os_back_off(attempt);
+/*
+ * What is kept here is not lost when the hook was retired meanwhile: it is let go before the walk begins anew, until
+ * when the hook is needed.  In this order, as anything may be retired at any time.
+ */
+static void begin_anew(struct frame *frame, struct attempt *attempt) {
+  bool has_waited = atomic_load(&frame->only) != 0;
+  if (has_waited) frame_need_only(frame, 0);
+  uint64_t sequence = sequence_now();
+  attempt->kept = has_waited ? attempt->id : 0;
+  if (has_waited && walk_was_retired(&attempt->walk, attempt->at, sequence)) {
+    run_parent_of(&attempt->walk, attempt->id);
+    attempt->kept = 0;
+  }
+  frame_begin_anew(frame, sequence);
+}
+
+/*
+ * With nothing prepared, and so with no need of any hook but this one: another thread that has what the fork waits for
+ * may be waiting to take another back.
+ */
+static void wait_by_hook(struct frame *frame, const struct attempt *attempt) {
+  void *data;
+  if (walk_find(&attempt->walk, attempt->id, PREPARE, &data) == NULL) return;
+  frame_need_only(frame, id_sequence(attempt->id));
+  attempt->detail->wait(data);
+}
+
+bool fork_gives_up(void) {
+  struct frame *frame = frame_innermost();
+  if (frame == NULL) return false;
+  waiting_tell(atfork_thread.waiting);
+  if (frame_sequence(frame) == sequence_now()) return false;
+  frame_need_only(frame, 0);
+  return true;
+}
+
+WAITING_NAMED void atfork_fork_waits_for_hook(const char *name, atfork_id id, int answer, struct frame *frame,
+                                              const struct attempt *attempt, struct waiting *waiting, unsigned count) {
+  struct waiting *outer = atfork_thread.waiting;
   waiting->name = name;
   waiting->id = id;
   explain(waiting, answer);
+  atfork_thread.waiting = waiting;
+  if (attempt->detail->wait != NULL)
+    wait_by_hook(frame, attempt);
+  else
+    os_back_off(count);
+  atfork_thread.waiting = outer;
   waiting_tell(waiting);
   WAITING_KEEP(name);
   WAITING_KEEP(id);
@@ -221,12 +281,10 @@ WAITING_NAMED void atfork_fork_waits_for_hook(const char *name, atfork_id id, in
 
 static void prepare_all(struct frame *frame) {
   struct waiting waiting = {.who = "fork()", .what = "hook"};
-  struct refusal refusal;
-  for (unsigned attempt = 0; !try_to_prepare(frame, &refusal); attempt++) {
-    atfork_fork_waits_for_hook(refusal.name, refusal.id, refusal.answer, attempt, &waiting);
-    /* Nothing is prepared, so what is being unregistered need not wait: perhaps who does that has the lock that this
-     * fork wants. */
-    frame_begin_anew(frame);
+  struct attempt attempt = {.kept = 0};
+  for (unsigned count = 0; !try_to_prepare(frame, &attempt); count++) {
+    atfork_fork_waits_for_hook(attempt.detail->name, attempt.id, attempt.answer, frame, &attempt, &waiting, count);
+    begin_anew(frame, &attempt);
   }
 }
 

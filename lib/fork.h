@@ -24,6 +24,12 @@ bool fork_is_handled(void);
 /* Ends a walk of this thread, and the hooks that it was the last to need. */
 void fork_end(struct frame *walk);
 
+/*
+ * For a `wait` that blocks for a while at a time: true when it must return without what it waits for, as hooks have
+ * come or gone: perhaps a thread that has it waits for this fork to let a hook go.  The fork begins to prepare anew.
+ */
+bool fork_gives_up(void);
+
 /* Waits for the walks of other threads that see hooks added at `added` or later, and retired at `retired`. */
 void fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting);
 

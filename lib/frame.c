@@ -69,16 +69,25 @@ struct frame *frame_begin(void) {
   frame->due = 0;
   frame->passed = 0;
   atomic_store_explicit(&frame->burying, NULL, memory_order_relaxed);
-  frame->added = sequence_now();
-  atomic_store(&frame->began, frame->added + 1);
+  uint64_t sequence = sequence_now();
+  atomic_store_explicit(&frame->added, sequence, memory_order_relaxed);
+  atomic_store_explicit(&frame->only, 0, memory_order_relaxed);
+  atomic_store(&frame->began, sequence + 1);
   atfork_thread.frame = frame;
   return frame;
 }
 
 /* As in the beginning, the sequence is read before it is written: who retires a hook in between waits in vain for this
  * walk, but not for ever, as it is told. */
-void frame_begin_anew(struct frame *frame) {
-  atomic_store(&frame->began, sequence_now() + 1);
+void frame_begin_anew(struct frame *frame, uint64_t sequence) {
+  atomic_store(&frame->began, sequence + 1);
+  event_happened(&transient()->walk_ended);
+}
+
+/* Sequentially consistent: a thread that saw `only`, and did not wait for this walk, has committed its retirement
+ * before the walk, which needs all again, reads the sequence to begin anew at. */
+void frame_need_only(struct frame *frame, uint64_t added) {
+  atomic_store(&frame->only, added);
   event_happened(&transient()->walk_ended);
 }
 
@@ -158,13 +167,18 @@ uint64_t frame_oldest(void) {
   return oldest;
 }
 
+/* Of a hook; added at 0: of any. */
 struct span {
   uint64_t added, retired;
 };
 
-static bool is_within(struct frame *frame, uint64_t began, void *span) {
-  (void)frame;
-  return began == 0 || (began > ((struct span *)span)->added && began <= ((struct span *)span)->retired);
+/* A frame that is another walk's by now has not been one that needs the hook. */
+static bool is_within(struct frame *frame, uint64_t began, void *argument) {
+  const struct span *span = argument;
+  if (began == 0) return true;
+  if (began > span->retired || atomic_load_explicit(&frame->added, memory_order_relaxed) < span->added) return false;
+  uint64_t only = atomic_load(&frame->only);
+  return only == 0 || span->added == 0 || only == span->added;
 }
 
 bool frame_needs(uint64_t added, uint64_t retired, bool others) {

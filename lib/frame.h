@@ -33,8 +33,11 @@ void frame_end(struct frame *frame);
  */
 bool frame_over(struct frame *frame);
 
-/* Has a walk that stands nowhere begin again, without what has been retired meanwhile. */
-void frame_begin_anew(struct frame *frame);
+/* Has a walk that stands nowhere begin again, without what has been retired until `sequence`, which may be now. */
+void frame_begin_anew(struct frame *frame, uint64_t sequence);
+
+/* Says that a walk that stands nowhere needs no hook but the one that was added at `added`; 0: all, again. */
+void frame_need_only(struct frame *frame, uint64_t added);
 
 /* The innermost walk of this thread, or NULL. */
 struct frame *frame_innermost(void);

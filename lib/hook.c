@@ -101,6 +101,7 @@ static bool is_valid(const struct atfork_hook *hook) {
   if (hook == NULL) return false;
   if (hook->priority < ATFORK_PRIORITY_MIN || hook->priority > ATFORK_PRIORITY_MAX) return false;
   if (hook->prepare != NULL && hook->try_prepare != NULL) return false;
+  if (hook->wait != NULL && hook->try_prepare == NULL) return false;
   return hook->prepare != NULL || hook->try_prepare != NULL || hook->parent != NULL || hook->child != NULL;
 }
 

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* A hook that holds a mutex across each fork. */
+/*
+ * A hook that holds a mutex across each fork.
+ *
+ * A signal handler that forks must find a mutex locked by this thread noted as such, or not locked by it: so between
+ * locking and noting signals are held back, and between taking the note away and unlocking.
+ */
 #define _POSIX_C_SOURCE 200809L /* the types of mutexes */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "atfork.h"
+#include "fork.h"
+#include "os.h"
 #include "thread.h"
+
+enum { SLICE = 10 /* ms; signals are held back for so long */ };
 
 struct held {
   pthread_mutex_t *mutex;
@@ -16,10 +26,29 @@ struct held {
    * other hooks of the same mutex. */
   _Atomic uintptr_t owner;
   unsigned depth;
+  _Atomic uint64_t
+      generation; /* of the process in which the mutex was locked, or seen to be locked by nobody who is gone */
   bool recursive;
   struct held *next;    /* in the list of what this thread has locked */
   struct held *through; /* the other hook whose hold this one shares; NULL: it has locked the mutex itself */
 };
+
+/* ---- Signals ---- */
+
+/* Not those that a fault raises: they come at once or end the process. */
+static void hold_signals_back(sigset_t *before) {
+  static const int faults[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  sigset_t most;
+  sigfillset(&most);
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&most, faults[i]);
+  pthread_sigmask(SIG_BLOCK, &most, before);
+}
+
+static void let_signals_in(const sigset_t *before) {
+  pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/* ---- Whose it is ---- */
 
 /* Each thread has an errno of its own, which is there already: thread-local state of ours might be allocated
  * only now, in a child. */
@@ -31,6 +60,43 @@ static bool is_own(const struct held *held) {
   return atomic_load_explicit(&held->owner, memory_order_relaxed) == self();
 }
 
+static void set_owner(struct held *held, uintptr_t owner) {
+  atomic_store_explicit(&held->owner, owner, memory_order_relaxed);
+}
+
+/* Of a mutex that this thread has just locked: there is no other way to ask. */
+static void learn_type(struct held *held) {
+  held->recursive = pthread_mutex_trylock(held->mutex) == 0;
+  if (held->recursive) pthread_mutex_unlock(held->mutex);
+}
+
+/* Unlocks it.  In another process than the one that locked it, a mutex that knows its owner takes this thread for
+ * another: it is made anew. */
+static void unlock(const struct held *held, bool in_another_process) {
+  if (pthread_mutex_unlock(held->mutex) == 0 || !in_another_process) return;
+  pthread_mutexattr_t type;
+  pthread_mutexattr_init(&type);
+  pthread_mutexattr_settype(&type, held->recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_ERRORCHECK);
+  pthread_mutex_init(held->mutex, &type);
+  pthread_mutexattr_destroy(&type);
+}
+
+/*
+ * Of a mutex that is locked.  In a process that a bypassing fork has made, another thread of its parent may have had
+ * the mutex, and nobody here will unlock it: then it is made free, by one thread.  It is asked for once: a thread of
+ * this process that ends with the mutex locked is the program's own affair.
+ */
+static void free_from_the_gone(struct held *held) {
+  uint64_t here = atfork_generation();
+  uint64_t before = atomic_load(&held->generation);
+  if (before == here || !os_mutex_is_orphaned(held->mutex)) return;
+  if (!atomic_compare_exchange_strong(&held->generation, &before, here)) return;
+  unlock(held, true);
+  set_owner(held, 0);
+}
+
+/* ---- Before the fork ---- */
+
 /* Where the mutex is registered more than once, a fork that has locked it for one hook holds it for the others. */
 static bool share(struct held *held) {
   struct held *other = atfork_thread.held;
@@ -41,17 +107,59 @@ static bool share(struct held *held) {
   return true;
 }
 
-static int lock(struct held *held) {
+/* Waits for it for so many ms, 0: not at all. */
+static int lock_for(struct held *held, unsigned ms) {
+  if (ms != 0) return os_mutex_lock_for(held->mutex, ms);
   int error = pthread_mutex_trylock(held->mutex);
+  if (error == 0) return 0;
+  free_from_the_gone(held);
+  return pthread_mutex_trylock(held->mutex);
+}
+
+static int lock(struct held *held, unsigned ms) {
+  int error = lock_for(held, ms);
   if (error != 0) return share(held) ? 0 : error;
-  /* let_go_in_child() must know, and there is no other way to ask. */
-  held->recursive = pthread_mutex_trylock(held->mutex) == 0;
-  if (held->recursive) pthread_mutex_unlock(held->mutex);
+  learn_type(held);
+  atomic_store(&held->generation, atfork_generation());
   held->through = NULL;
   held->next = atfork_thread.held;
   atfork_thread.held = held;
   return 0;
 }
+
+static int take(struct held *held, unsigned ms) {
+  sigset_t before;
+  hold_signals_back(&before);
+  bool again = is_own(held);
+  int error = again ? 0 : lock(held, ms);
+  if (error == 0) {
+    held->depth = again ? held->depth + 1 : 1;
+    set_owner(held, self());
+  }
+  let_signals_in(&before);
+  return error;
+}
+
+static int hold(void *data) {
+  struct held *held = data;
+  int error = take(held, 0);
+  if (error != 0) atfork_thread.locked = held->mutex;
+  return error;
+}
+
+/* In slices, as a thread that has the mutex may wait to take the hook back.  What cannot be waited for, as this thread
+ * has locked it itself, is not asked for without a pause. */
+static void hold_in_the_end(void *data) {
+  struct held *held = data;
+  for (unsigned attempt = 0;; attempt++) {
+    int error = take(held, SLICE);
+    if (error == 0 || fork_gives_up()) return;
+    if (error != ETIMEDOUT) os_back_off(attempt);
+    if (hold(held) == 0) return;
+  }
+}
+
+/* ---- After the fork ---- */
 
 /* It is the first as a rule, as the phases after a fork run in the reverse of the order before it. */
 static void take_off_list(struct held *held) {
@@ -60,62 +168,68 @@ static void take_off_list(struct held *held) {
   *at = held->next;
 }
 
-static int hold(void *data) {
-  struct held *held = data;
-  if (is_own(held)) {
-    held->depth++;
-    return 0;
+static void release(struct held *held) {
+  struct held *through = held->through;
+  held->depth = 0;
+  set_owner(held, 0);
+  if (through == NULL) {
+    take_off_list(held);
+    unlock(held, atomic_load(&held->generation) != atfork_generation());
   }
-  int error = lock(held);
-  if (error != 0) {
-    atfork_thread.locked = held->mutex;
-    return error;
-  }
-  held->depth = 1;
-  atomic_store_explicit(&held->owner, self(), memory_order_relaxed);
-  return 0;
+}
+
+static void count_down(struct held *held) {
+  if (!is_own(held) || --held->depth > 0) return;
+  release(held);
+  if (held->through != NULL) count_down(held->through);
 }
 
 static void let_go(void *data) {
-  struct held *held = data;
-  if (!is_own(held) || --held->depth > 0) return;
-  atomic_store_explicit(&held->owner, 0, memory_order_relaxed);
-  if (held->through != NULL) {
-    let_go(held->through);
-    return;
-  }
-  take_off_list(held);
-  pthread_mutex_unlock(held->mutex);
+  sigset_t before;
+  hold_signals_back(&before);
+  count_down(data);
+  let_signals_in(&before);
 }
 
-/* A mutex that knows its owner does not take the child's thread for the one that locked it: it is made anew. */
-static void unlock_in_child(const struct held *held) {
-  if (pthread_mutex_unlock(held->mutex) == 0) return;
-  pthread_mutexattr_t type;
-  pthread_mutexattr_init(&type);
-  pthread_mutexattr_settype(&type, held->recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_ERRORCHECK);
-  pthread_mutex_init(held->mutex, &type);
-  pthread_mutexattr_destroy(&type);
-}
-
-/* The child has one thread, so forks that this one is nested in need the mutex no more either. */
+/*
+ * The child has one thread, so forks that this one is nested in need the mutex no more either.  Where this thread has
+ * not prepared it, it is the child of a bypassing fork.
+ */
 static void let_go_in_child(void *data) {
   struct held *held = data;
-  if (!is_own(held)) return;
-  held->depth = 0;
-  atomic_store_explicit(&held->owner, 0, memory_order_relaxed);
-  if (held->through != NULL) {
-    let_go_in_child(held->through);
-    return;
+  sigset_t before;
+  hold_signals_back(&before);
+  if (is_own(held)) {
+    release(held);
+    if (held->through != NULL) let_go_in_child(held->through);
+  } else if (pthread_mutex_trylock(held->mutex) == 0) {
+    pthread_mutex_unlock(held->mutex);
+  } else {
+    free_from_the_gone(held);
   }
-  take_off_list(held);
-  unlock_in_child(held);
+  atomic_store(&held->generation, atfork_generation());
+  let_signals_in(&before);
 }
 
+/* ---- Registering ---- */
+
 /* Not while a fork holds it still, as its object was unloaded in a callback: it is in the list, and others may share
- * it. */
+ * it.
+ */
 static void end(void *data) {
   if (!is_own(data)) free(data);
+}
+
+/* Its type, if nobody has it: what is locked is asked by the first fork. */
+static void look_at(struct held *held) {
+  sigset_t before;
+  hold_signals_back(&before);
+  atomic_store(&held->generation, atfork_generation());
+  if (pthread_mutex_trylock(held->mutex) == 0) {
+    learn_type(held);
+    pthread_mutex_unlock(held->mutex);
+  }
+  let_signals_in(&before);
 }
 
 atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *dso) {
@@ -126,10 +240,12 @@ atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *
   struct held *held = malloc(sizeof *held);
   if (held == NULL) return 0;
   *held = (struct held){.mutex = mutex};
+  look_at(held);
   struct atfork_hook hook = {
       .name = "mutex",
       .priority = priority,
       .try_prepare = hold,
+      .wait = hold_in_the_end,
       .parent = let_go,
       .child = let_go_in_child,
       .data = held,

@@ -12,6 +12,7 @@
 #define fork_catch_up atfork_fork_catch_up
 #define fork_end atfork_fork_end
 #define fork_enter atfork_fork_enter
+#define fork_gives_up atfork_fork_gives_up
 #define fork_is_handled atfork_fork_is_handled
 #define fork_spawned atfork_fork_spawned
 #define fork_take_place atfork_fork_take_place
@@ -22,6 +23,7 @@
 #define frame_end atfork_frame_end
 #define frame_innermost atfork_frame_innermost
 #define frame_keep_own atfork_frame_keep_own
+#define frame_need_only atfork_frame_need_only
 #define frame_needs atfork_frame_needs
 #define frame_oldest atfork_frame_oldest
 #define frame_over atfork_frame_over
@@ -42,9 +44,12 @@
 #define os_handle_forks atfork_os_handle_forks
 #define os_is_first_thread atfork_os_is_first_thread
 #define os_is_set atfork_os_is_set
+#define os_is_single_threaded atfork_os_is_single_threaded
 #define os_map atfork_os_map
 #define os_map_size atfork_os_map_size
 #define os_may_be_child_of atfork_os_may_be_child_of
+#define os_mutex_is_orphaned atfork_os_mutex_is_orphaned
+#define os_mutex_lock_for atfork_os_mutex_lock_for
 #define os_mutex_owner atfork_os_mutex_owner
 #define os_page_size atfork_os_page_size
 #define os_process atfork_os_process
@@ -93,10 +98,12 @@
 #define walk_backward atfork_walk_backward
 #define walk_begin atfork_walk_begin
 #define walk_describe atfork_walk_describe
+#define walk_detail atfork_walk_detail
 #define walk_end atfork_walk_end
+#define walk_find atfork_walk_find
 #define walk_forward atfork_walk_forward
 #define walk_go_on atfork_walk_go_on
-#define walk_name atfork_walk_name
+#define walk_id atfork_walk_id
 #define walk_only atfork_walk_only
 #define walk_refuses atfork_walk_refuses
 #define walk_was_retired atfork_walk_was_retired

@@ -65,7 +65,18 @@ uint64_t os_thread(void);
 /* Writes to stderr, in one piece, and leaves errno alone. */
 void os_say(const char *text, size_t length);
 
-/* The number of the thread that has locked a pthread_mutex_t; 0 where that cannot be told, and where none has. */
+/* ---- What mutex.c needs; a mutex is a pthread_mutex_t ---- */
+
+/* The number of the thread that has locked it; 0 where that cannot be told, and where none has. */
 uint64_t os_mutex_owner(const void *mutex);
+
+/* Of one that is locked: whether by none of this process's threads. */
+bool os_mutex_is_orphaned(void *mutex);
+
+/* Waits for it, for so many ms at the most; 0, ETIMEDOUT, or what pthread_mutex_lock() says. */
+int os_mutex_lock_for(void *mutex, unsigned ms);
+
+/* Whether this process is known to have one thread only. */
+bool os_is_single_threaded(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -152,6 +153,22 @@ uint64_t os_clock(void) {
 
 uint64_t os_thread(void) {
   return (uint64_t)syscall(SYS_gettid);
+}
+
+/* By the clock that can be set, as the sanitizers of today do not know pthread_mutex_clocklock(). */
+int os_mutex_lock_for(void *mutex, unsigned ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += (long)ms * 1000000;
+  until.tv_sec += until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  return pthread_mutex_timedlock(mutex, &until);
+}
+
+/* A directory has a link of its own, one in its parent, and one in each directory in it: of a thread each. */
+bool os_is_single_threaded(void) {
+  struct stat tasks;
+  return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
 }
 
 void os_say(const char *text, size_t length) {

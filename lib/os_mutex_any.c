@@ -6,3 +6,9 @@ uint64_t os_mutex_owner(const void *mutex) {
   (void)mutex;
   return 0;
 }
+
+/* Where there is no other thread: this one may have locked it, before the fork, but more likely one that is gone. */
+bool os_mutex_is_orphaned(void *mutex) {
+  (void)mutex;
+  return os_is_single_threaded();
+}

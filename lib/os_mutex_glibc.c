@@ -1,9 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /* Mutexes of the GNU C library, which note the thread that has locked them, whatever their type. */
+#define _GNU_SOURCE /* syscall() */
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "os.h"
 
 uint64_t os_mutex_owner(const void *mutex) {
   return (uint64_t)__atomic_load_n(&((const pthread_mutex_t *)mutex)->__data.__owner, __ATOMIC_RELAXED);
+}
+
+/* What the C library takes this thread's number for: after a bypassing fork that may be the parent's still. */
+static uint64_t self(void) {
+  pthread_mutex_t probe = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&probe);
+  uint64_t number = os_mutex_owner(&probe);
+  pthread_mutex_unlock(&probe);
+  return number;
+}
+
+static bool is_alive(uint64_t thread) {
+  return syscall(SYS_tgkill, getpid(), (pid_t)thread, 0) == 0;
+}
+
+/*
+ * The owner is noted an instant after the mutex is locked, and a thread may have been stopped in between.  And asked
+ * for again: one that was alive may have unlocked it, and ended.
+ */
+bool os_mutex_is_orphaned(void *mutex) {
+  uint64_t owner = os_mutex_owner(mutex);
+  if (owner == 0) return os_is_single_threaded();
+  if (owner == self() || is_alive(owner)) return false;
+  return os_mutex_owner(mutex) == owner;
 }

@@ -148,6 +148,12 @@ uint64_t os_thread(void) {
   return GetCurrentThreadId();
 }
 
+/* There are no such mutexes. */
+uint64_t os_mutex_owner(const void *mutex) {
+  (void)mutex;
+  return 0;
+}
+
 void os_say(const char *text, size_t length) {
   DWORD written;
   WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);

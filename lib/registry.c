@@ -125,6 +125,7 @@ atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t gener
   struct detail detail = {
       .name = hook->name == NULL ? "" : hook->name,
       .destroy = hook->destroy,
+      .wait = hook->wait,
       .dso = dso,
       .generation = generation,
       .refuses = hook->try_prepare != NULL,
@@ -175,16 +176,17 @@ void registry_bury(atfork_id id, struct grave *grave) {
   lock_leave(nested);
 }
 
-static bool is_due(struct slot slot, const void *oldest) {
+static bool is_due(struct slot slot, const void *argument) {
   uint64_t retired = retirement(slot);
-  return (retired & 1) != 0 && retired >> 1 <= *(const uint64_t *)oldest;
+  (void)argument;
+  return (retired & 1) != 0 && !frame_needs(slot_record(slot)->sequence, retired >> 1, false);
 }
 
-bool registry_bury_due(atfork_id after, uint64_t oldest, struct frame *walk, struct grave *grave) {
+bool registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave) {
   bool nested = lock_enter();
   struct slot slot;
   atfork_id id = 0;
-  if (!nested) id = table_search(registry_table(), after + 1, is_due, &oldest, &slot);
+  if (!nested) id = table_search(registry_table(), after + 1, is_due, NULL, &slot);
   /* With the lock: who unloads the object finds the hook, or that this walk buries it. */
   if (id != 0) atomic_store(&walk->burying, slot_record(slot)->detail->dso);
   if (id != 0) bury(id, slot, grave);

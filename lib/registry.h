@@ -66,8 +66,8 @@ atfork_id registry_find_owned(const void *dso, atfork_id from);
 void registry_bury(atfork_id id, struct grave *grave);
 
 /* Buries, in the end of `walk`, the first hook with an id above `after` that is retired, deferred, and needed by no
- * walk that began at `oldest` or later; false when there is none. */
-bool registry_bury_due(atfork_id after, uint64_t oldest, struct frame *walk, struct grave *grave);
+ * walk; false when there is none. */
+bool registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave);
 
 /* In a new process, under the lock and not nested: what other threads of its parent were about to commit is undone,
  * and what they were unregistering is deferred. */

@@ -15,7 +15,7 @@
 
 #include "lineage.h"
 
-enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 12, NOTES = 8, IDENTITIES = 3 };
+enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 10, NOTES = 8, IDENTITIES = 3 };
 
 struct identity {
   uint64_t generation;
@@ -44,12 +44,13 @@ struct process {
 struct frame {
   _Atomic uintptr_t thread; /* the address of its struct thread; 0: this frame is free */
   _Atomic uint64_t
-      began;           /* 0: it is only beginning; else the sequence at which it began, perhaps anew, + 1; FRAME_OVER */
-  uint64_t added;      /* the sequence at which it first began: hooks that were added later have no part in it */
-  struct frame *outer; /* the one that this one is nested in */
-  int *errno_at;       /* this thread's errno */
-  uint64_t number;     /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
-  uint64_t due;        /* in that child: its mark, as its hooks are to come; 0 or another's elsewhere */
+      began; /* 0: it is only beginning; else the sequence at which it began, perhaps anew, + 1; FRAME_OVER */
+  _Atomic uint64_t added; /* the sequence at which it first began: hooks that were added later have no part in it */
+  _Atomic uint64_t only;  /* it waits with nothing prepared, and needs only the hook that was added then; 0: all */
+  struct frame *outer;    /* the one that this one is nested in */
+  int *errno_at;          /* this thread's errno */
+  uint64_t number;        /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
+  uint64_t due;           /* in that child: its mark, as its hooks are to come; 0 or another's elsewhere */
   /* Where this process was made in the middle of this walk: the lowest sequence at which a child phase began in this
    * process, or in one that it descends from and that was made there too; 0: none has */
   uint64_t passed;

@@ -223,7 +223,7 @@ static struct chunk *chunk_new(struct table *table, size_t capacity, struct chun
 
 static bool details_are_alike(const struct detail *a, const struct detail *b) {
   return a->destroy == b->destroy && a->dso == b->dso && a->generation == b->generation && a->refuses == b->refuses &&
-         a->name[0] == b->name[0] && (a->name[0] == '\0' || strcmp(a->name, b->name) == 0);
+         a->wait == b->wait && a->name[0] == b->name[0] && (a->name[0] == '\0' || strcmp(a->name, b->name) == 0);
 }
 
 struct detail *table_keep_detail(struct table *table, const struct detail *wanted) {

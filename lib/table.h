@@ -43,6 +43,7 @@ typedef _Atomic uint64_t word;
 struct detail {
   const char *name;
   callback destroy;
+  callback wait; /* NULL: none */
   void *dso;
   uint64_t generation;
   bool refuses; /* the callback of PREPARE is a try_callback */

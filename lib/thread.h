@@ -9,13 +9,15 @@
 struct frame;
 struct turn;
 struct held;
+struct waiting;
 
 struct thread {
-  struct frame *frame; /* the innermost fork under way in this thread; written by frame.c alone */
-  int updating;        /* this thread holds the lock; written by lock.c alone */
-  struct turn *turn;   /* the innermost init of atfork_once() that this thread is in; written by once.c alone */
-  struct held *held;   /* what forks of this thread have locked; written by mutex.c alone */
-  const void *locked;  /* the mutex that made the latest try_prepare say "not now"; NULL: another reason */
+  struct frame *frame;     /* the innermost fork under way in this thread; written by frame.c alone */
+  int updating;            /* this thread holds the lock; written by lock.c alone */
+  struct turn *turn;       /* the innermost init of atfork_once() that this thread is in; written by once.c alone */
+  struct held *held;       /* what forks of this thread have locked; written by mutex.c alone */
+  struct waiting *waiting; /* for a hook, in the innermost fork that does; written by fork.c alone */
+  const void *locked;      /* the mutex that made the latest try_prepare say "not now"; NULL: another reason */
 };
 
 extern _Thread_local struct thread atfork_thread __attribute__((tls_model("initial-exec")));

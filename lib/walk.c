@@ -87,7 +87,7 @@ bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence) {
   struct table *now = registry_table();
   struct slot slot = {walk->chunk, walk->first + i};
   /* It is there, as this walk keeps it from being buried, unless its object goes; then it has no callback any more. */
-  if (now != walk->table) table_find(now, id_of((unsigned)walk->bucket, slot_record(slot)->sequence), &slot);
+  if (now != walk->table) table_find(now, walk_id(walk, i), &slot);
   return slot_is_retired(slot, sequence);
 }
 
@@ -95,10 +95,21 @@ bool walk_refuses(const struct walk *walk, size_t i) {
   return chunk_record(walk->chunk, walk->first + i)->detail->refuses;
 }
 
-void walk_name(const struct walk *walk, size_t i, const char **name, atfork_id *id) {
-  const struct record *record = chunk_record(walk->chunk, walk->first + i);
-  *name = record->detail->name;
-  *id = id_of((unsigned)walk->bucket, record->sequence);
+atfork_id walk_id(const struct walk *walk, size_t i) {
+  return id_of((unsigned)walk->bucket, chunk_record(walk->chunk, walk->first + i)->sequence);
+}
+
+const struct detail *walk_detail(const struct walk *walk, size_t i) {
+  return chunk_record(walk->chunk, walk->first + i)->detail;
+}
+
+callback walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data) {
+  struct slot slot;
+  struct contents hook;
+  if (!table_find(walk->table, id, &slot)) return NULL;
+  slot_read(slot, &hook);
+  *data = hook.data;
+  return hook.callbacks[phase];
 }
 
 void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
@@ -107,7 +118,7 @@ void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) 
   const struct detail *detail = hook.detail;
   assert(detail != NULL); /* what takes part is not buried */
   *info = (struct atfork_info){
-      .id = id_of((unsigned)walk->bucket, hook.sequence),
+      .id = walk_id(walk, i),
       .generation = detail->generation,
       .hook =
           {
@@ -117,6 +128,7 @@ void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) 
               .parent = hook.callbacks[PARENT],
               .child = hook.callbacks[CHILD],
               .try_prepare = detail->refuses ? (try_callback)(any_callback)hook.callbacks[PREPARE] : NULL,
+              .wait = detail->wait,
               .data = hook.data,
               .destroy = detail->destroy,
           },

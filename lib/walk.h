@@ -59,8 +59,12 @@ bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
 
 bool walk_refuses(const struct walk *walk, size_t i);
 
-/* What a hook that is not buried is called. */
-void walk_name(const struct walk *walk, size_t i, const char **name, atfork_id *id);
+/* Of a hook that is not buried; the detail lasts as long as the walk. */
+atfork_id walk_id(const struct walk *walk, size_t i);
+const struct detail *walk_detail(const struct walk *walk, size_t i);
+
+/* The callback for a phase, and its data, of the hook with this id; NULL when it is gone with its object. */
+callback walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data);
 
 /* Of one that takes part. */
 void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);

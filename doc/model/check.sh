@@ -74,6 +74,8 @@ holds signal -DCOUNTED
 holds update
 holds sleep
 holds look
+holds not_now
+holds not_now -DITSELF
 
 breaks final final -DBUG_READS_FIRST
 breaks final final -DBUG_SCANS_FIRST
@@ -102,5 +104,9 @@ breaks whole look -DBUG_NOT_BUSY
 breaks whole look -DBUG_STORES
 breaks whole look -DBUG_NOT_COMPARED
 breaks whole look -DBUG_UNTOLD
+breaks deadlock not_now -DBUG_NEEDS_ALL
+breaks deadlock not_now -DITSELF -DBUG_NEVER_GIVES_UP
+breaks final not_now -DBUG_READS_FIRST
+breaks final not_now -DITSELF -DBUG_BEGINS_FIRST
 echo "1..$number"
 exit "$failed"

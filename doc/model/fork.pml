@@ -112,22 +112,40 @@ inline fork_wait(r) {
   p = 0
 }
 
+/* Leaves in o whether a walk needs a retired hook. */
+inline needed(h) {
+  atomic { o = 0; g = 0 }
+#ifndef BUG_INNER_BURIES
+  do
+  :: g < FRAMES ->
+     atomic {
+       if
+       :: frame_thread[g] != 0 && (frame_began[g] == 0 || (frame_began[g] > added[h] && frame_began[g] <= (retired[h] >> 1))) -> o = 1
+       :: else
+       fi;
+       g++
+     }
+  :: g == FRAMES -> break
+  od;
+  g = 0
+#endif
+}
+
 inline bury_due() {
   do
   :: true ->
-#ifdef BUG_INNER_BURIES
-     o = sequence;
-#else
-     oldest(false);
-#endif
      lock_enter();
-     atomic {
-       h_ = 0;
-       do
-       :: h_ < used && !IS_DUE(h_, o) -> h_++
-       :: else -> break
-       od
-     }
+     h_ = (nested -> used : 0);
+     do
+     :: h_ < used && IS_DEFERRED(h_) ->
+        needed(h_);
+        if
+        :: o == 0 -> break
+        :: else -> h_++
+        fi
+     :: h_ < used && !IS_DEFERRED(h_) -> h_++
+     :: h_ >= used -> break
+     od;
      if
      :: nested || h_ >= used -> lock_leave(); break
      :: else -> bury(h_); lock_leave(); destroy(h_)

@@ -123,8 +123,7 @@ inline end_hook(h) {
   fi
 }
 
-#define IS_DUE(h, oldest) \
-  (h < used && !buried[h] && retired[h] != 0 && (retired[h] & 1) == 1 && (retired[h] >> 1) <= oldest)
+#define IS_DEFERRED(h) (!buried[h] && retired[h] != 0 && (retired[h] & 1) == 1)
 
 /* Under the lock, in a new process. */
 inline registry_adopt() {

@@ -38,6 +38,9 @@ static void test_hooks(void) {
       {"no callback", {.name = "x"}, false},
       {"only destroy", {.destroy = nothing}, false},
       {"prepare and try_prepare", {.prepare = nothing, .try_prepare = agree}, false},
+      {"prepare and wait", {.prepare = nothing, .wait = nothing}, false},
+      {"only wait", {.wait = nothing}, false},
+      {"wait and child", {.wait = nothing, .child = nothing}, false},
       {"priority too low", {.priority = ATFORK_PRIORITY_MIN - 1, .child = nothing}, false},
       {"priority too high", {.priority = ATFORK_PRIORITY_MAX + 1, .child = nothing}, false},
       {"lowest int", {.priority = INT_MIN, .child = nothing}, false},
@@ -46,6 +49,7 @@ static void test_hooks(void) {
       {"highest priority", {.priority = ATFORK_PRIORITY_MAX, .child = nothing}, true},
       {"only prepare", {.prepare = nothing}, true},
       {"only try_prepare", {.try_prepare = agree}, true},
+      {"try_prepare and wait", {.try_prepare = agree, .wait = nothing}, true},
       {"only parent", {.parent = nothing}, true},
       {"no name", {.name = NULL, .child = nothing}, true},
   };
@@ -141,6 +145,7 @@ static int compare(const struct atfork_info *info, void *wanted) {
   g_assert_true(info->hook.parent == other->hook.parent);
   g_assert_true(info->hook.child == other->hook.child);
   g_assert_true(info->hook.try_prepare == other->hook.try_prepare);
+  g_assert_true(info->hook.wait == other->hook.wait);
   g_assert_true(info->hook.data == other->hook.data);
   g_assert_true(info->hook.destroy == other->hook.destroy);
   return 1;
@@ -149,7 +154,7 @@ static int compare(const struct atfork_info *info, void *wanted) {
 static void test_what_foreach_shows(void) {
   char name[] = "a name that is copied";
   struct atfork_info wanted = {
-      .hook = {.name = name, .priority = -3, .parent = nothing, .try_prepare = agree, .data = name}};
+      .hook = {.name = name, .priority = -3, .parent = nothing, .try_prepare = agree, .wait = nothing, .data = name}};
   wanted.id = atfork_register(&wanted.hook);
   name[0] = 'X';
   wanted.hook.name = "a name that is copied";

@@ -58,7 +58,7 @@ static int in_this_language(void *data) {
   hook.data = data;
   atfork_id id = ::atfork_register(hook);
   if (id == 0 || ::atfork_unregister(id) != 0) return 1;
-  id = atfork_register({"a, b", 0, nothing, nothing, nothing, NONE, data, nothing});
+  id = atfork_register({"a, b", 0, nothing, nothing, nothing, NONE, NONE, data, nothing});
   if (id == 0 || atfork_unregister(id) != 0) return 1;
 #if __cplusplus >= 202002L
   id = atfork_register({.name = "a, b", .child = [](void *) {}, .data = data});
@@ -74,7 +74,7 @@ static int in_this_language(void *data) {
 
 int main(void) {
   char text[8];
-  struct atfork_hook hook = {"name", 0, nothing, nothing, nothing, NONE, NONE, nothing};
+  struct atfork_hook hook = {"name", 0, nothing, nothing, nothing, NONE, NONE, NONE, nothing};
   atfork_id id = atfork_register(&hook);
   if (id == 0 || atfork_unregister(id) != 0) return 1;
   if (through_plain_symbols(&hook) != 0 || in_this_language(text) != 0) return 1;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,9 @@ static int try_prepare(void *data) {
   refusals--;
   note("!");
   return 1;
+}
+static void nothing(void *unused) {
+  (void)unused;
 }
 static void prepare(void *data) {
   note(data);
@@ -97,6 +101,308 @@ static void test_with_the_same_hooks(void) {
   trace[0] = '\0';
   in_child(fork, child_passes);
   g_assert_cmpstr(trace, ==, "BC!bBCcb");
+  unregister_all();
+}
+
+/* ---- Hooks that wait ---- */
+
+/* As `data` of add(), and what it says when it is asked: '!' for "not now". */
+struct waiter {
+  const char *data, *answers;
+};
+
+static int try_waiter(void *data) {
+  struct waiter *waiter = data;
+  bool refuses = waiter->answers[0] == '!';
+  if (waiter->answers[0] != '\0') waiter->answers++;
+  note(waiter->data);
+  if (refuses) note("!");
+  return refuses;
+}
+static void wait_waiter(void *data) {
+  note("(");
+  note(((struct waiter *)data)->data);
+  note(")");
+}
+static void parent_waiter(void *data) {
+  note(((struct waiter *)data)->data + 2);
+}
+
+static atfork_id add_waiter(struct waiter *waiter, int priority) {
+  atfork_id id = atfork_register(&(struct atfork_hook){.priority = priority,
+                                                       .try_prepare = try_waiter,
+                                                       .wait = wait_waiter,
+                                                       .parent = parent_waiter,
+                                                       .child = parent_waiter,
+                                                       .data = waiter});
+  g_assert_cmpuint(id, !=, 0);
+  return id;
+}
+
+static void child_let_go(void) {
+  child_check(g_str_has_suffix(trace, "ABcb"));
+}
+
+/* With nothing else prepared; and what was waited for is not asked again, and is let go once. */
+static void test_what_was_waited_for_is_kept(void) {
+  struct waiter b = {"B\0b", ""}, c = {"C\0c", "!"};
+  add("A\0a", 1, false);
+  add_waiter(&b, 0);
+  add_waiter(&c, -1);
+  trace[0] = '\0';
+  in_child(fork, child_let_go);
+  g_assert_cmpstr(trace, ==, "ABC!ba(C)ABcba");
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  g_assert_cmpstr(trace, ==, "ABCcba");
+  unregister_all();
+}
+
+/* One at a time: it is let go when another refuses, in run order, on whichever side of that it is. */
+static void test_one_at_a_time_is_kept(void) {
+  struct waiter b = {"B\0b", "!"}, c = {"C\0c", "!"};
+  add("A\0a", 1, false);
+  add_waiter(&b, 0);
+  add_waiter(&c, -1);
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  g_assert_cmpstr(trace, ==, "AB!a(B)AC!ba(C)ABcba");
+  trace[0] = '\0';
+  b.answers = ".!";
+  c.answers = "!";
+  in_child(fork, child_passes);
+  g_assert_cmpstr(trace, ==, "ABC!ba(C)AB!ca(B)ACcba");
+  unregister_all();
+}
+
+/* Hooks that differ in nothing else. */
+static void test_wait_is_the_hook_s_own(void) {
+  struct waiter b = {"B\0b", "!"}, c = {"C\0c", "!"};
+  add_waiter(&b, 0);
+  atfork_register(
+      &(struct atfork_hook){.try_prepare = try_waiter, .parent = parent_waiter, .child = parent_waiter, .data = &c});
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  g_assert_cmpstr(trace, ==, "C!CB!c(B)Cbc");
+  unregister_all();
+}
+
+/* What happens while a fork waits by a hook. */
+static struct waiter waiter;
+static void (*while_waiting)(void);
+
+static void wait_while(void *data) {
+  wait_waiter(data);
+  while_waiting();
+}
+
+static atfork_id waits, unrelated;
+
+static void *unregister_unrelated(void *unused) {
+  child_check_int(atfork_unregister(unrelated), ==, 0);
+  note("u");
+  return unused;
+}
+
+/* As a thread would that has what is waited for, and lets go of it afterwards. */
+static void wait_for_unregister(void) {
+  pthread_t thread;
+  child_check_int(pthread_create(&thread, NULL, unregister_unrelated, NULL), ==, 0);
+  child_check_int(pthread_join(thread, NULL), ==, 0);
+}
+
+static pthread_t unregisters;
+
+static void *unregister_waits(void *unused) {
+  child_check_int(atfork_unregister(waits), ==, 0);
+  note("u");
+  return unused;
+}
+
+static int stop_at_waits(const struct atfork_info *info, void *unused) {
+  (void)unused;
+  return info->id == waits;
+}
+
+/* Until it is retired; the thread that does it waits for this fork. */
+static void have_it_retired(void) {
+  child_check_int(pthread_create(&unregisters, NULL, unregister_waits, NULL), ==, 0);
+  while (atfork_foreach(stop_at_waits, NULL) != 0) sched_yield();
+}
+
+static void destroy_waiter(void *data) {
+  note("~");
+  (void)data;
+}
+
+static void add_while(void (*then)(void)) {
+  while_waiting = then;
+  waiter = (struct waiter){"W\0w", "!"};
+  waits = atfork_register(&(struct atfork_hook){.try_prepare = try_waiter,
+                                                .wait = wait_while,
+                                                .parent = parent_waiter,
+                                                .child = parent_waiter,
+                                                .destroy = destroy_waiter,
+                                                .data = &waiter});
+  trace[0] = '\0';
+}
+
+/* All hooks but that one may be taken back meanwhile, and have no part in the fork any more. */
+static void others_unregistered(void) {
+  add_while(wait_for_unregister);
+  static char data[] = "O\0o";
+  unrelated = atfork_register(&(struct atfork_hook){.priority = 1, .prepare = prepare, .parent = parent, .data = data});
+  in_child(fork, child_passes);
+  child_check(strcmp(trace, "OW!o(W)uw") == 0);
+}
+
+static void test_others_unregistered_while_waiting(void) {
+  in_child(fork, others_unregistered);
+}
+
+/* Of that one the fork lets go what it has waited for, and goes on without it. */
+static void itself_unregistered(void) {
+  add_while(have_it_retired);
+  add("A\0a", 1, false);
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  child_check_int(pthread_join(unregisters, NULL), ==, 0);
+  child_check(g_str_has_prefix(trace, "AW!a(W)w"));
+  char *ends = strstr(trace, "~u");
+  child_check(ends != NULL);
+  memmove(ends, ends + 2, strlen(ends + 2) + 1);
+  child_check(strcmp(trace, "AW!a(W)wAa") == 0);
+}
+
+static void test_unregistered_while_waiting(void) {
+  in_child(fork, itself_unregistered);
+}
+
+#ifdef __GLIBC__
+/* As dlclose() calls it of an object; musl never unloads one. */
+void __cxa_finalize(void *object);
+
+static void finalize(void *object) {
+  __cxa_finalize(object);
+}
+
+/* By a `parent` of what is taken back: it is not waited for. */
+static void test_unloaded_before_the_wait(void) {
+  static char object;
+  waiter = (struct waiter){"W\0w", "!"};
+  (atfork_register_for)(
+      &(struct atfork_hook){.try_prepare = try_waiter, .wait = wait_waiter, .parent = parent_waiter, .data = &waiter},
+      &object);
+  atfork_register(&(struct atfork_hook){.priority = 1, .parent = finalize, .data = &object});
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  g_assert_cmpstr(trace, ==, "W!");
+  unregister_all();
+}
+
+static int finalized;
+
+static void finalize_second(void *object) {
+  if (++finalized == 2) __cxa_finalize(object);
+}
+
+/* While it is kept, by a callback; another hook refuses then. */
+static void test_unloaded_while_kept(void) {
+  static char object;
+  struct waiter b = {"B\0b", ".!"};
+  waiter = (struct waiter){"W\0w", "!"};
+  (atfork_register_for)(
+      &(struct atfork_hook){
+          .priority = -1, .try_prepare = try_waiter, .wait = wait_waiter, .parent = parent_waiter, .data = &waiter},
+      &object);
+  add_waiter(&b, 0);
+  /* In the second attempt. */
+  atfork_register(&(struct atfork_hook){.priority = 1, .prepare = finalize_second, .data = &object});
+  trace[0] = '\0';
+  in_child(fork, child_passes);
+  g_assert_cmpstr(trace, ==, "BW!b(W)B!(B)b");
+  unregister_all();
+}
+
+#endif
+
+/* ---- A hook that is registered in a fork, which begins to prepare anew, has no part in it ---- */
+
+static int destroyed;
+
+static void count_destroy(void *unused) {
+  (void)unused;
+  destroyed++;
+}
+
+static atfork_id registered_inside;
+
+static int refuse_and_register(void *refused) {
+  if ((*(int *)refused)++ > 0) return 0;
+  registered_inside = atfork_register(&(struct atfork_hook){.parent = nothing, .destroy = count_destroy});
+  return 1;
+}
+
+static void unregister_inside(void *refused) {
+  if (*(int *)refused == 0) return;
+  child_check_int(atfork_unregister(registered_inside), ==, 0);
+  child_check_int(destroyed, ==, 1);
+}
+
+/* So it ends at once. */
+static void test_registered_before_not_now(void) {
+  int refused = 0;
+  destroyed = 0;
+  atfork_register(&(struct atfork_hook){.try_prepare = refuse_and_register, .data = &refused});
+  atfork_register(&(struct atfork_hook){.priority = 1, .prepare = unregister_inside, .data = &refused});
+  in_child(fork, child_passes);
+  g_assert_cmpint(destroyed, ==, 1);
+  unregister_all();
+}
+
+static void *unregister_there(void *unused) {
+  child_check_int(atfork_unregister(registered_inside), ==, 0);
+  return unused;
+}
+
+static void have_it_unregistered(void *refused) {
+  pthread_t thread;
+  if (*(int *)refused == 0) return;
+  child_check_int(pthread_create(&thread, NULL, unregister_there, NULL), ==, 0);
+  child_check_int(pthread_join(thread, NULL), ==, 0);
+}
+
+static void registered_and_unregistered_there(void) {
+  int refused = 0;
+  atfork_register(&(struct atfork_hook){.try_prepare = refuse_and_register, .data = &refused});
+  atfork_register(&(struct atfork_hook){.priority = 1, .prepare = have_it_unregistered, .data = &refused});
+  in_child(fork, child_passes);
+}
+
+/* So another thread does not wait for that fork, which waits for it. */
+static void test_registered_before_not_now_and_another_thread(void) {
+  in_child(fork, registered_and_unregistered_there);
+}
+
+/* ---- It ends with the walks that it takes part in, which one that it is registered in is not ---- */
+
+static int unregister_in_a_visit(const struct atfork_info *info, void *unused) {
+  (void)unused;
+  if (info->id == registered_inside) g_assert_cmpint(atfork_unregister(registered_inside), ==, 0);
+  return 0;
+}
+
+static void register_and_visit(void *unused) {
+  (void)unused;
+  destroyed = 0;
+  registered_inside = atfork_register(&(struct atfork_hook){.parent = nothing, .destroy = count_destroy});
+  atfork_foreach(unregister_in_a_visit, NULL);
+  g_assert_cmpint(destroyed, ==, 1);
+}
+
+static void test_destroyed_with_the_inner_walk(void) {
+  atfork_register(&(struct atfork_hook){.prepare = register_and_visit});
+  in_child(fork, child_passes);
   unregister_all();
 }
 
@@ -253,13 +559,7 @@ static void test_one_of_two_unregistered_inside(void) {
   }
 }
 
-/* As dlclose() calls it of an object. */
-void __cxa_finalize(void *object);
-
-static void finalize(void *object) {
-  __cxa_finalize(object);
-}
-
+#ifdef __GLIBC__
 /* The object of the hook that has locked the mutex is unloaded in the middle, so that nobody unlocks it; the other hook
  * knows nothing of that. */
 static void test_one_of_two_unloaded_inside(void) {
@@ -272,6 +572,7 @@ static void test_one_of_two_unloaded_inside(void) {
   g_assert_cmpint(pthread_mutex_trylock(&typed), ==, EBUSY);
   unregister_all();
 }
+#endif
 
 static pid_t inside;
 
@@ -308,12 +609,13 @@ static void test_mutex_in_nested_forks_that_return(void) {
 
 /* ---- Who holds the mutex takes the hook back, or ends the process, while another thread's fork waits for it ---- */
 
-static struct gate second_attempt;
+static struct gate is_refused;
 static int attempts;
 
-static void count_attempt(void *unused) {
+/* What was prepared before it is taken back: it waits now, or is about to. */
+static void note_refusal(void *unused) {
   (void)unused;
-  if (++attempts == 2) gate_open(&second_attempt);
+  if (++attempts == 1) gate_open(&is_refused);
 }
 
 static void *fork_there(void *unused) {
@@ -323,11 +625,11 @@ static void *fork_there(void *unused) {
 
 static void have_other_wait(pthread_t *other) {
   attempts = 0;
-  gate_make(&second_attempt);
-  child_check_int(atfork_register(&(struct atfork_hook){.priority = 1, .prepare = count_attempt}), !=, 0);
+  gate_make(&is_refused);
+  child_check_int(atfork_register(&(struct atfork_hook){.priority = 1, .parent = note_refusal}), !=, 0);
   child_check_int(pthread_mutex_lock(&first), ==, 0);
   child_check_int(pthread_create(other, NULL, fork_there, NULL), ==, 0);
-  gate_wait(&second_attempt);
+  gate_wait(&is_refused);
 }
 
 static void unregister_with_the_mutex(void) {
@@ -366,6 +668,19 @@ int main(int argc, char **argv) {
   g_test_add_func("/not-now/what-was-prepared-is-taken-back", test_what_was_prepared_is_taken_back);
   g_test_add_func("/not-now/refuses-many-times", test_refuses_many_times);
   g_test_add_func("/not-now/with-the-same-hooks", test_with_the_same_hooks);
+  g_test_add_func("/not-now/what-was-waited-for-is-kept", test_what_was_waited_for_is_kept);
+  g_test_add_func("/not-now/one-at-a-time-is-kept", test_one_at_a_time_is_kept);
+  g_test_add_func("/not-now/wait-is-the-hook-s-own", test_wait_is_the_hook_s_own);
+  g_test_add_func("/not-now/others-unregistered-while-waiting", test_others_unregistered_while_waiting);
+  g_test_add_func("/not-now/unregistered-while-waiting", test_unregistered_while_waiting);
+#ifdef __GLIBC__
+  g_test_add_func("/not-now/unloaded-before-the-wait", test_unloaded_before_the_wait);
+  g_test_add_func("/not-now/unloaded-while-kept", test_unloaded_while_kept);
+#endif
+  g_test_add_func("/not-now/registered-before-not-now", test_registered_before_not_now);
+  g_test_add_func("/not-now/registered-before-not-now-and-another-thread",
+                  test_registered_before_not_now_and_another_thread);
+  g_test_add_func("/not-now/destroyed-with-the-inner-walk", test_destroyed_with_the_inner_walk);
   g_test_add_func("/not-now/mutexes-in-another-order", test_mutexes_in_another_order);
   g_test_add_func("/not-now/mutex-arguments", test_mutex_arguments);
   g_test_add_func("/not-now/recursive-mutex", test_recursive_mutex);
@@ -373,7 +688,9 @@ int main(int argc, char **argv) {
   g_test_add_func("/not-now/mutex-in-nested-forks", test_mutex_in_nested_forks);
   g_test_add_func("/not-now/registered-twice", test_registered_twice);
   g_test_add_func("/not-now/one-of-two-unregistered-inside", test_one_of_two_unregistered_inside);
+#ifdef __GLIBC__
   g_test_add_func("/not-now/one-of-two-unloaded-inside", test_one_of_two_unloaded_inside);
+#endif
   g_test_add_func("/not-now/mutex-in-nested-forks-that-return", test_mutex_in_nested_forks_that_return);
   g_test_add_func("/not-now/unregister-with-the-mutex", test_unregister_with_the_mutex);
 #ifndef __SANITIZE_THREAD__ /* it takes mutexes in children for wrong, and has exit() say so */

@@ -22,14 +22,15 @@
 
 /* ---- What stands between the library and the system ---- */
 
-/* A clock that goes on by half a second at each look, so that nothing is waited for. */
+/* A clock that goes on by half a second at each look, so that nothing is waited for; and that is slow, so that what is
+ * waited for until some time is over at once. */
 int __real_clock_gettime(clockid_t clock, struct timespec *at);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *at);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *at) {
   static _Atomic long looks;
   long look = looks++;
   (void)clock;
-  *at = (struct timespec){.tv_sec = 100 + look / 2, .tv_nsec = look % 2 * 500000000L};
+  *at = (struct timespec){.tv_sec = look / 2, .tv_nsec = look % 2 * 500000000L};
   return 0;
 }
 
@@ -107,6 +108,14 @@ static void fork_with_the_mutex_locked(void) {
 static void holds_it_itself(void) {
   pthread_mutex_lock(&mutex);
   fork_with_the_mutex_locked();
+}
+
+static void holds_an_error_checking_one(void) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+  pthread_mutex_init(&mutex, &attributes);
+  holds_it_itself();
 }
 
 static void *hold_for_ever(void *unused) {
@@ -266,6 +275,7 @@ static const struct {
   void (*wait)(void);
 } waiters[] = {
     {"holds-it-itself", "/waiting/says/holds-it-itself", holds_it_itself},
+    {"holds-an-error-checking-one", "/waiting/says/holds-an-error-checking-one", holds_an_error_checking_one},
     {"another-holds-it", "/waiting/says/another-holds-it", another_holds_it},
     {"always-refuses", "/waiting/says/always-refuses", always_refuses},
     {"has-a-long-name", "/waiting/says/has-a-long-name", has_a_long_name},
@@ -333,7 +343,7 @@ static struct started start(const char *name, const char *debug) {
 }
 
 static void stop(struct started *process) {
-  kill(process->pid, SIGKILL);
+  kill(process->pid, SIGTERM);
   waitpid(process->pid, NULL, 0);
   fclose(process->says);
 }
@@ -431,7 +441,14 @@ static void test_in_a_debugger(void) {
   }
 }
 
+static void write_down_and_end(int signal) {
+  (void)signal;
+  if (coverage_dump != NULL) coverage_dump();
+  _exit(0);
+}
+
 static int run_process(const char *name) {
+  signal(SIGTERM, write_down_and_end);
   if (strcmp(name, "waits-and-goes-on") == 0) wait_and_go_on();
   if (strcmp(name, "waits-with-stderr-closed") == 0) wait_with_stderr_closed();
   for (size_t i = 0; i < G_N_ELEMENTS(waiters); i++)
