@@ -15,7 +15,7 @@
 
 #include "lineage.h"
 
-enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 10, NOTES = 8, IDENTITIES = 3 };
+enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 12, NOTES = 8, IDENTITIES = 3 };
 
 struct identity {
   uint64_t generation;
