@@ -137,10 +137,10 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  * is inside it: locked before the fork, unlocked after it in the parent and in the child.
  *
  * While it is busy the fork is "not now", and waits for it as the hook's `wait` does (atfork_register()): so mutexes
- * that other threads lock in another order cannot deadlock a fork, nor busy ones starve it; and a thread that has it may
- * take this hook back.  Signals are held back for 10 ms at a time while a fork waits.  A thread that forks
- * while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock (ATFORK_DEBUG=1 tells); if
- * it is a recursive one, the child has it free.  Not on Windows.
+ * that other threads lock in another order cannot deadlock a fork, nor busy ones starve it.  A thread that has it may
+ * take this hook back.  Signals are held back for 100 ms at a time while a fork waits.  A thread that forks while it
+ * holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock (ATFORK_DEBUG=1 tells); if it is a
+ * recursive one, the child has it free.  Not on Windows.
  *
  * In the child of a bypassing fork, a mutex that another thread of the parent had locked is made free: by
  * atfork_poll(), or in the next fork.

@@ -18,7 +18,7 @@
 #include "os.h"
 #include "thread.h"
 
-enum { SLICE = 10 /* ms; signals are held back for so long */ };
+enum { SLICE = 100 /* ms; signals are held back for so long */ };
 
 struct held {
   pthread_mutex_t *mutex;
