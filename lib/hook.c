@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The public functions that are about hooks, and the shared objects that hooks belong to. */
+#include "hook.h"
+
 #include <errno.h>
 #include <stdbool.h>
 
-#include "atfork.h"
 #include "fork.h"
 #include "os.h"
 #include "registry.h"
@@ -105,7 +105,7 @@ static bool is_valid(const struct atfork_hook *hook) {
   return hook->prepare != NULL || hook->try_prepare != NULL || hook->parent != NULL || hook->child != NULL;
 }
 
-atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso) {
+atfork_id hook_register(const struct atfork_hook *hook, void *dso) {
   if (!is_valid(hook)) {
     errno = EINVAL;
     return 0;
@@ -117,18 +117,6 @@ atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso) {
   return id;
 }
 
-atfork_id atfork_register_after_fork_for(void (*func)(void *data), void *data, void *dso) {
-  return atfork_register_for(&(struct atfork_hook){.child = func, .data = data}, dso);
-}
-
-atfork_id atfork_register(const struct atfork_hook *hook) {
-  return atfork_register_for(hook, NULL);
-}
-
-atfork_id atfork_register_after_fork(void (*func)(void *data), void *data) {
-  return atfork_register_after_fork_for(func, data, NULL);
-}
-
 /* ---- Unregistering ---- */
 
 WAITING_NAMED void atfork_unregister_waits_for_forks(atfork_id id, uint64_t retired) {
@@ -138,7 +126,7 @@ WAITING_NAMED void atfork_unregister_waits_for_forks(atfork_id id, uint64_t reti
   WAITING_KEEP(id);
 }
 
-int atfork_unregister(atfork_id id) {
+int hook_unregister(atfork_id id) {
   struct grave grave;
   fork_enter();
   bool inside = frame_innermost() != NULL;
@@ -158,7 +146,7 @@ int atfork_unregister(atfork_id id) {
 
 /* ---- Visiting ---- */
 
-int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void *arg) {
+int hook_visit(int (*visit)(const struct atfork_info *info, void *arg), void *arg) {
   if (visit == NULL) {
     errno = EINVAL;
     return -1;

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A hook that holds a mutex across each fork.
- *
- * A signal handler that forks must find a mutex locked by this thread noted as such, or not locked by it: so between
- * locking and noting signals are held back, and between taking the note away and unlocking.
- */
 #define _POSIX_C_SOURCE 200809L /* the types of mutexes */
+
+#include "mutex.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,9 +9,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "atfork.h"
 #include "fork.h"
+#include "hook.h"
 #include "os.h"
+#include "self.h"
 #include "thread.h"
 
 enum { SLICE = 100 /* ms; signals are held back for so long */ };
@@ -87,7 +84,7 @@ static void unlock(const struct held *held, bool in_another_process) {
  * this process that ends with the mutex locked is the program's own affair.
  */
 static void free_from_the_gone(struct held *held) {
-  uint64_t here = atfork_generation();
+  uint64_t here = self_generation();
   uint64_t before = atomic_load(&held->generation);
   if (before == here || !os_mutex_is_orphaned(held->mutex)) return;
   if (!atomic_compare_exchange_strong(&held->generation, &before, here)) return;
@@ -120,7 +117,7 @@ static int lock(struct held *held, unsigned ms) {
   int error = lock_for(held, ms);
   if (error != 0) return share(held) ? 0 : error;
   learn_type(held);
-  atomic_store(&held->generation, atfork_generation());
+  atomic_store(&held->generation, self_generation());
   held->through = NULL;
   held->next = atfork_thread.held;
   atfork_thread.held = held;
@@ -174,7 +171,7 @@ static void release(struct held *held) {
   set_owner(held, 0);
   if (through == NULL) {
     take_off_list(held);
-    unlock(held, atomic_load(&held->generation) != atfork_generation());
+    unlock(held, atomic_load(&held->generation) != self_generation());
   }
 }
 
@@ -207,7 +204,7 @@ static void let_go_in_child(void *data) {
   } else {
     free_from_the_gone(held);
   }
-  atomic_store(&held->generation, atfork_generation());
+  atomic_store(&held->generation, self_generation());
   let_signals_in(&before);
 }
 
@@ -224,7 +221,7 @@ static void end(void *data) {
 static void look_at(struct held *held) {
   sigset_t before;
   hold_signals_back(&before);
-  atomic_store(&held->generation, atfork_generation());
+  atomic_store(&held->generation, self_generation());
   if (pthread_mutex_trylock(held->mutex) == 0) {
     learn_type(held);
     pthread_mutex_unlock(held->mutex);
@@ -232,7 +229,7 @@ static void look_at(struct held *held) {
   let_signals_in(&before);
 }
 
-atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *dso) {
+atfork_id mutex_register(pthread_mutex_t *mutex, int priority, void *dso) {
   if (mutex == NULL) {
     errno = EINVAL;
     return 0;
@@ -251,11 +248,7 @@ atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *
       .data = held,
       .destroy = end,
   };
-  atfork_id id = atfork_register_for(&hook, dso);
+  atfork_id id = hook_register(&hook, dso);
   if (id == 0) free(held);
   return id;
-}
-
-atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority) {
-  return atfork_register_mutex_for(mutex, priority, NULL);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Something that is done once in each process: a comparison of marks. */
+#include "once.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "atfork.h"
 #include "fork.h"
 #include "process.h"
 #include "thread.h"
@@ -86,7 +86,7 @@ static void wait_for_turn(struct atfork_once *once, uint64_t here, struct waitin
 }
 
 /* A thread of a parent that was inside init leaves the parent's mark, which nobody waits for here. */
-void atfork_once(struct atfork_once *once, void (*init)(void *data), void *data) {
+void once_run(struct atfork_once *once, void (*init)(void *data), void *data) {
   struct waiting waiting = {.who = "atfork_once()"};
   for (;;) {
     uint64_t here = fork_enter();

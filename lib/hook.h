@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the public functions about hooks do: atfork_register_for(), atfork_unregister(), atfork_foreach(); and the
+ * shared objects that hooks belong to.
+ */
+#ifndef ATFORK_HOOK_H
+#define ATFORK_HOOK_H
+
+#include "atfork.h"
+
+atfork_id hook_register(const struct atfork_hook *hook, void *dso);
+int hook_unregister(atfork_id id);
+int hook_visit(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
+
+#endif
