@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The public functions; what they do is in the rooms. */
+/* The public functions: each calls the copy of the library that serves this process. */
 #include "atfork.h"
 
-#include "hook.h"
-#include "once.h"
-#include "self.h"
-#ifndef _WIN32
-#include "mutex.h"
-#endif
-
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
+#include "service.h"
 
 atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso) {
-  return hook_register(hook, dso);
+  return service()->register_hook(hook, dso);
 }
 
 atfork_id atfork_register(const struct atfork_hook *hook) {
@@ -30,7 +22,7 @@ atfork_id atfork_register_after_fork(void (*func)(void *data), void *data) {
 
 #ifndef _WIN32
 atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int priority, void *dso) {
-  return mutex_register(mutex, priority, dso);
+  return service()->register_mutex(mutex, priority, dso);
 }
 
 atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority) {
@@ -39,45 +31,45 @@ atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority) {
 #endif
 
 int atfork_unregister(atfork_id id) {
-  return hook_unregister(id);
+  return service()->unregister(id);
 }
 
 int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void *arg) {
-  return hook_visit(visit, arg);
+  return service()->foreach (visit, arg);
 }
 
 uint64_t atfork_generation(void) {
-  return self_generation();
+  return service()->generation();
 }
 
 int atfork_lineage(char *buf, size_t size) {
-  return self_lineage(buf, size);
+  return service()->lineage(buf, size);
 }
 
 uint64_t atfork_seed(uint64_t base) {
-  return self_seed(base);
+  return service()->seed(base);
 }
 
 int atfork_poll(void) {
-  return self_poll();
+  return service()->poll();
 }
 
 void atfork_once(struct atfork_once *once, void (*init)(void *data), void *data) {
-  once_run(once, init, data);
+  service()->once(once, init, data);
 }
 
 int atfork_token(char *buf, size_t size) {
-  return self_token(buf, size);
+  return service()->token(buf, size);
 }
 
 int atfork_spawned(const char *token) {
-  return self_spawned(token);
+  return service()->spawned(token);
 }
 
 const uint64_t *atfork_mark(void) {
-  return self_mark();
+  return service()->mark();
 }
 
 const char *atfork_version(void) {
-  return TEXT(ATFORK_VERSION_MAJOR) "." TEXT(ATFORK_VERSION_MINOR) "." TEXT(ATFORK_VERSION_MICRO);
+  return service()->version;
 }

@@ -23,9 +23,9 @@
  * author can know (fork(2), "async-signal-safe").
  *
  * The library is ready when it is loaded: a child that makes the first call finds its place in the tree, whatever its
- * parent has called.  In a program that never calls the library a fork numbers its child; the parent has one page more to
- * copy, and the child none.  Without memory at the load each fork is noticed by its pid, or the children of such a program
- * are named by theirs.
+ * parent has called.  In a program that never calls the library a fork numbers its child; the parent has one page more
+ * to copy, and the child none.  Without memory at the load each fork is noticed by its pid, or the children of such a
+ * program are named by theirs.
  *
  * Async-signal-safe "after the first call": that one, of whatever function, tells the C library of our fork handlers by
  * pthread_atfork(3), and the first registration from a shared object of what to do when it goes, by __cxa_atexit.  Both
@@ -36,6 +36,13 @@
  * writes a line to stderr after 1 s, after 10 s, and whenever the wait has doubled: which call waits in which thread,
  * for which hook, and why.  Not in setuid programs.  Without it, a debugger's backtrace has a function that is named
  * for what is waited for: `gdb -batch -p PID -ex bt` shows atfork_fork_waits_for_hook(), and the hook's name and id.
+ *
+ * A process has one registry, however many copies of the library are in it: the system's shared library, another that a
+ * package brought along, a static one in a plugin.  The copy that is loaded first serves, and the functions of each
+ * later one call it: order, ids, lineage, tokens and atfork_once() are the process's.  A copy of another protocol,
+ * which a much older or newer version may have, says so in a line on stderr and stays apart.  A plugin whose static
+ * copy serves stays loaded until the process ends; link it with the shared library, and it can go.  On Windows each
+ * copy serves itself.
  *
  * On Windows, where nothing forks, `child` hooks run in atfork_spawned(), and `prepare` and `parent` never do.  There
  * is no atfork_register_mutex().  A module (program or DLL) that registers a hook stays loaded until the process ends,
@@ -308,8 +315,8 @@ ATFORK_API int atfork_token(char *buf, size_t size);
 ATFORK_API int atfork_spawned(const char *token);
 
 /*
- * The version of the library that runs, "MAJOR.MINOR.MICRO"; ATFORK_VERSION_MAJOR, _MINOR and _MICRO are
- * that of the header.
+ * The version of the library that runs, "MAJOR.MINOR.MICRO", that of the copy which serves this process;
+ * ATFORK_VERSION_MAJOR, _MINOR and _MICRO are that of the header.
  *
  * Returns  a string that is never freed
  * Thread-safe.  Async-signal-safe: yes.  Since 0.1.

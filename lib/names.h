@@ -59,12 +59,14 @@
 #define os_page_size atfork_os_page_size
 #define os_process atfork_os_process
 #define os_say atfork_os_say
+#define os_serving atfork_os_serving
 #define os_thread atfork_os_thread
 #define os_unmap atfork_os_unmap
 #define os_wait atfork_os_wait
 #define os_wake_all atfork_os_wake_all
 #define os_wipe_on_fork atfork_os_wipe_on_fork
 #define process_lineage atfork_process_lineage
+#define process_loaded atfork_process_loaded
 #define process_look atfork_process_look
 #define process_mark_address atfork_process_mark_address
 #define process_number_child atfork_process_number_child
@@ -89,6 +91,8 @@
 #define self_seed atfork_self_seed
 #define self_spawned atfork_self_spawned
 #define self_token atfork_self_token
+#define service_choose atfork_service_choose
+#define service_chosen atfork_service_chosen
 #define slot_bury atfork_slot_bury
 #define slot_read atfork_slot_read
 #define slot_silence atfork_slot_silence

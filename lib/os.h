@@ -44,6 +44,11 @@ void os_back_off(unsigned attempt);
 const char *os_environment(const char *name);
 void os_forget(const char *name);
 
+/* The table of the copy of the library that serves this process: one that is loaded already, or this copy's `own`,
+ * which then stays loaded. */
+struct service;
+const struct service *os_serving(const struct service *own);
+
 /* The number of this process, different from that of every process alive that it can see. */
 uint64_t os_process(void);
 

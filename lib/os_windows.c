@@ -158,3 +158,8 @@ void os_say(const char *text, size_t length) {
   DWORD written;
   WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
 }
+
+/* Each copy serves itself: there is no asking a module whether it has one in it. */
+const struct service *os_serving(const struct service *own) {
+  return own;
+}

@@ -251,14 +251,11 @@ static void map_transient(void) {
 
 /*
  * A child that is forked before anybody has called the library finds its place all the same: who the root is stands
- * there, and forks are numbered.  Before all constructors of a program that has the library in it; one that comes
- * before this nevertheless, and calls the library, does it, in the program's only thread.
+ * there, and forks are numbered.
  *
  * Without memory the page is not wiped, or the children of such forks are named by their pids.
  */
-__attribute__((constructor(101))) static void get_ready(void) {
-  if (process()->ready) return;
-  process()->ready = true;
+void process_loaded(void) {
   map_transient();
   atomic_store(&latest()->process, os_process());
   exchange_self(0, (uintptr_t)latest());
@@ -267,7 +264,6 @@ __attribute__((constructor(101))) static void get_ready(void) {
 }
 
 uint64_t process_look(void) {
-  get_ready();
   if (!atomic_load(&process()->wiped)) {
     const struct identity *own = identity_of(self_now());
     if (own != NULL) return own->generation + 1;

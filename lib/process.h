@@ -10,6 +10,9 @@
 
 #include "transient.h"
 
+/* Called once, when the library is loaded, by the copy of it that serves. */
+void process_loaded(void);
+
 /*
  * Notices a new process, and gives its mark.  It is the child of the ordinary fork that this thread has prepared, or
  * else of a bypassing one.

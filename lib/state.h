@@ -36,8 +36,7 @@ struct process {
   struct identity identity[IDENTITIES]; /* used in turn */
   _Atomic(struct identity *) latest;    /* of the process that looked last, of this one and those it descends from */
   struct note notes[NOTES];
-  bool ready;         /* the root has its identity, and an attempt to map the transient page has been made */
-  _Atomic bool wiped; /* and it is wiped at fork */
+  _Atomic bool wiped; /* the transient page is, at fork */
 };
 
 /* frame.c: a fork under way, or another walk over the hooks */

@@ -9,6 +9,21 @@
 /* Of test/lib/forks.c; not there in programs that have no such children. */
 extern void (*coverage_dump)(void) __attribute__((weak));
 
+/* There may be several copies of the library. */
+static void (*dump_next)(void);
+
+static void dump(void) {
+  __gcov_dump();
+  if (dump_next != NULL) dump_next();
+}
+
 __attribute__((constructor)) static void offer_dump(void) {
-  if (&coverage_dump != NULL) coverage_dump = __gcov_dump;
+  if (&coverage_dump == NULL) return;
+  dump_next = coverage_dump;
+  coverage_dump = dump;
+}
+
+/* One that is unloaded is the last that was loaded. */
+__attribute__((destructor)) static void take_back_dump(void) {
+  if (&coverage_dump != NULL && coverage_dump == dump) coverage_dump = dump_next;
 }

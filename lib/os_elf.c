@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* How the copies of the library in a process find each other, where programs and shared objects are ELF files. */
+#define _GNU_SOURCE /* dl_iterate_phdr(), RTLD_NODELETE */
+#include <dlfcn.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "os.h"
+#include "service.h"
+
+/* ---- The note of a copy ---- */
+
+#define TEXT_OF(word) #word
+#define TEXT(word) TEXT_OF(word)
+
+/* It is in whatever a copy is linked into, and says how far from its last word that copy's service_chosen lies.  That
+ * is known to the linker, so nothing has to be relocated, or exported, for a copy to be found. */
+struct note {
+  uint32_t name_size;
+  uint32_t descriptor_size;
+  uint32_t protocol;
+  char name[8];
+  int32_t distance;
+};
+
+/* clang-format off */
+__asm__(
+    ".pushsection .note.atfork, \"a\", %note\n"
+    ".balign 4\n"
+    ".4byte 7, 4, " TEXT(SERVICE_PROTOCOL) "\n"
+    ".ascii \"atfork\\0\\0\"\n"
+    ".4byte " TEXT(service_chosen) " - .\n"
+    ".popsection\n");
+/* clang-format on */
+
+static bool is_ours(const struct note *note) {
+  return note->name_size == 7 && note->descriptor_size == 4 && memcmp(note->name, "atfork\0", sizeof note->name) == 0;
+}
+
+static const struct service *_Atomic *chosen_by(const struct note *note) {
+  return (const struct service *_Atomic *)((uintptr_t)&note->distance + (uintptr_t)(intptr_t)note->distance);
+}
+
+/* ---- The search ---- */
+
+struct search {
+  const struct service *same;  /* serves already, by our protocol */
+  const struct service *other; /* the same, by another protocol */
+  const char *path;            /* of the shared object that this copy is in; NULL: it is in the program */
+};
+
+static void look_at(struct search *search, const struct note *note, const struct dl_phdr_info *object) {
+  const struct service *_Atomic *chosen = chosen_by(note);
+  if (chosen == &service_chosen) {
+    bool is_program = (uintptr_t)object->dlpi_phdr == getauxval(AT_PHDR);
+    search->path = is_program ? NULL : object->dlpi_name;
+    return;
+  }
+  /* Acquire pairs with the release in service_choose(). */
+  const struct service *service = atomic_load_explicit(chosen, memory_order_acquire);
+  if (service == NULL) return; /* it is loaded after this copy */
+  if (note->protocol == SERVICE_PROTOCOL)
+    search->same = service;
+  else
+    search->other = service;
+}
+
+/* Notes of other kinds may lie before ours, padded as their linker liked: each word may be the first of it. */
+static void look_through(struct search *search, const ElfW(Phdr) * notes, const struct dl_phdr_info *object) {
+  const char *begin = (const char *)((uintptr_t)(object->dlpi_addr + notes->p_vaddr + 3) & ~(uintptr_t)3);
+  const char *end = (const char *)(uintptr_t)(object->dlpi_addr + notes->p_vaddr + notes->p_filesz);
+  for (const char *at = begin; at + sizeof(struct note) <= end; at += 4)
+    if (is_ours((const struct note *)(const void *)at)) look_at(search, (const struct note *)(const void *)at, object);
+}
+
+/* A file may list notes that it does not have loaded. */
+static bool are_loaded(const ElfW(Phdr) * notes, const struct dl_phdr_info *object) {
+  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *load = &object->dlpi_phdr[i];
+    if (load->p_type == PT_LOAD && notes->p_vaddr >= load->p_vaddr && notes->p_filesz <= load->p_filesz &&
+        notes->p_vaddr - load->p_vaddr <= load->p_filesz - notes->p_filesz)
+      return true;
+  }
+  return false;
+}
+
+static int look_into(struct dl_phdr_info *object, size_t size, void *search) {
+  (void)size;
+  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *notes = &object->dlpi_phdr[i];
+    if (notes->p_type == PT_NOTE && are_loaded(notes, object)) look_through(search, notes, object);
+  }
+  return 0;
+}
+
+/* ---- What comes of it ---- */
+
+/* One line, by one call.  Where nobody reads what goes wrong there is nobody to tell. */
+static void say(const char *first, const char *name, const char *then, const char *other, const char *last) {
+  const char *parts[] = {"atfork: ", first, name, then, other, last, "\n"};
+  enum { PARTS = sizeof parts / sizeof *parts };
+  struct iovec line[PARTS];
+  for (unsigned i = 0; i < PARTS; i++) line[i] = (struct iovec){(void *)(uintptr_t)parts[i], strlen(parts[i])};
+  ssize_t written = writev(STDERR_FILENO, line, PARTS);
+  (void)written;
+}
+
+/* Older C libraries have it in another library than the rest, which only a program that loads plugins is linked with.
+ */
+#pragma weak dlsym
+
+typedef void *(*opening)(const char *path, int flags);
+
+/*
+ * Other copies will call this one, so its shared object must not be unmapped: that of a plugin which has the library in
+ * it could be.  By the name that the dynamic linker gave it, so no file is looked for.  Of dlopen() itself linkers warn
+ * in a static program, which has no use for it.
+ */
+static void stay(const char *path) {
+  if (path == NULL || dlsym == NULL) return;
+  opening opens = (opening)(uintptr_t)dlsym(RTLD_DEFAULT, "dlopen");
+  if (opens(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) == NULL)
+    say("", path, " serves this process, and cannot be kept from being unloaded", "", "");
+}
+
+const struct service *os_serving(const struct service *own) {
+  struct search search = {NULL, NULL, NULL};
+  dl_iterate_phdr(look_into, &search);
+  if (search.same != NULL) return search.same;
+  if (search.other != NULL)
+    say("version ", own->version, " is loaded beside version ", search.other->version,
+        ", and their protocols differ: each has hooks and a lineage of its own");
+  stay(search.path);
+  return own;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process has one registry, however many copies of the library are in it.  The copy that is loaded first serves: it
+ * offers its functions in a table, and the public functions of every copy call those.
+ *
+ *   program --> libatfork.so.0 --\
+ *   plugin, with libatfork.a ----->  the serving copy's table  -->  hook.c, self.c, once.c, mutex.c
+ */
+#ifndef ATFORK_SERVICE_H
+#define ATFORK_SERVICE_H
+
+#include <stdatomic.h>
+
+#include "atfork.h"
+
+/* Of the table, of what its functions take, and of what they promise: a copy joins one of the same protocol alone. */
+#ifndef SERVICE_PROTOCOL
+#define SERVICE_PROTOCOL 1
+#endif
+
+struct service {
+  const char *version; /* comes first in every protocol */
+  /* As the public functions of these names, the registering ones as their _for forms. */
+  atfork_id (*register_hook)(const struct atfork_hook *hook, void *dso);
+#ifndef _WIN32
+  atfork_id (*register_mutex)(pthread_mutex_t *mutex, int priority, void *dso);
+#endif
+  int (*unregister)(atfork_id id);
+  int (*foreach)(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
+  uint64_t (*generation)(void);
+  int (*lineage)(char *buf, size_t size);
+  uint64_t (*seed)(uint64_t base);
+  int (*poll)(void);
+  void (*once)(struct atfork_once *once, void (*init)(void *data), void *data);
+  int (*token)(char *buf, size_t size);
+  int (*spawned)(const char *token);
+  const uint64_t *(*mark)(void);
+};
+
+/* That of the copy which serves; NULL until this copy is loaded, or first called. */
+extern const struct service *_Atomic service_chosen;
+const struct service *service_choose(void);
+
+/* Relaxed: it is stored once, while this copy is being loaded, before another thread can know its functions. */
+static inline const struct service *service(void) {
+  const struct service *chosen = atomic_load_explicit(&service_chosen, memory_order_relaxed);
+  return chosen != NULL ? chosen : service_choose();
+}
+
+#endif
