@@ -75,19 +75,24 @@ void slot_read(struct slot slot, struct contents *contents) {
   contents->detail = at.records->detail;
 }
 
+/* Only the lock's holder writes it, and a signal handler inside an update works on a copy. */
+static void slot_mark_dead(struct slot slot) {
+  word *dead = &chunk_dead(slot.chunk)[slot.index / 64];
+  uint64_t others = atomic_load_explicit(dead, memory_order_relaxed);
+  atomic_store_explicit(dead, others | UINT64_C(1) << slot.index % 64, memory_order_relaxed);
+  atomic_store_explicit(&slot.chunk->sparse, true, memory_order_relaxed);
+}
+
 void slot_silence(struct slot slot) {
   struct arrays at = chunk_arrays(slot.chunk, slot.index);
   for (enum phase phase = 0; phase < PHASES; phase++)
     if (read_callback(slot.chunk, phase, at.callbacks[phase]) != NULL)
       atomic_store_explicit(at.callbacks[phase], NULL, memory_order_relaxed);
+  slot_mark_dead(slot);
 }
 
 void slot_bury(struct slot slot) {
-  /* Only the lock's holder writes it, and a signal handler inside an update works on a copy. */
-  word *dead = &chunk_dead(slot.chunk)[slot.index / 64];
-  uint64_t others = atomic_load_explicit(dead, memory_order_relaxed);
-  atomic_store_explicit(dead, others | UINT64_C(1) << slot.index % 64, memory_order_relaxed);
-  atomic_store_explicit(&slot.chunk->sparse, true, memory_order_relaxed);
+  slot_mark_dead(slot);
   slot_record(slot)->detail = NULL;
   table_count_retired(slot.chunk->table, -1);
 }

@@ -185,7 +185,7 @@ struct contents {
 void slot_write(struct slot slot, const struct contents *contents);
 void slot_read(struct slot slot, struct contents *contents);
 
-/* Takes the callbacks away from walks that stand where it is. */
+/* Takes the callbacks away from walks that stand where it is, and has visits pass over it. */
 void slot_silence(struct slot slot);
 
 /* Makes a retired slot one that walks pass over without a look at its record. */

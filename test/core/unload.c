@@ -161,6 +161,52 @@ static void test_dlclose_in_a_visitor(void) {
   g_assert_cmpint(atfork_unregister(id), ==, 0);
 }
 
+/* ---- A visit does not show what has gone in the middle of it, in whichever table that lies ---- */
+
+/* As dlclose() calls it of an object. */
+void __cxa_finalize(void *object);
+
+static char object;
+static bool renews;
+static int shown, destroyed;
+
+static void count_destroyed(void *unused) {
+  (void)unused;
+  destroyed++;
+}
+
+static int pass(const struct atfork_info *info, void *unused) {
+  (void)info;
+  return unused != NULL;
+}
+
+/* So many dead hooks that a walk which begins now is in another table. */
+static void renew_table(void) {
+  for (int i = 0; i < 100; i++) atfork_unregister(atfork_register_after_fork(nothing, NULL));
+  atfork_foreach(pass, NULL);
+}
+
+static int finalize_and_count(const struct atfork_info *info, void *unused) {
+  (void)unused;
+  shown += info->hook.priority == 1;
+  if (renews) renew_table();
+  __cxa_finalize(&object);
+  return 0;
+}
+
+static void test_unloaded_in_a_visit(void) {
+  for (int i = 0; i < 2; i++) {
+    renews = i == 1;
+    shown = destroyed = 0;
+    atfork_id first = atfork_register_after_fork(nothing, NULL);
+    atfork_register_for(&(struct atfork_hook){.priority = 1, .child = nothing, .destroy = count_destroyed}, &object);
+    g_assert_cmpint(atfork_foreach(finalize_and_count, NULL), ==, 0);
+    g_assert_cmpint(destroyed, ==, 1);
+    g_assert_cmpint(shown, ==, 0);
+    g_assert_cmpint(atfork_unregister(first), ==, 0);
+  }
+}
+
 /* ---- dlclose waits for a fork under way, which calls the hook to its end ---- */
 
 static struct gate entered, leave;
@@ -318,6 +364,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/unload/dlclose-in-a-callback", test_dlclose_in_a_callback);
   g_test_add_func("/unload/dlclose-in-a-callback-beside", test_dlclose_in_a_callback_beside);
   g_test_add_func("/unload/dlclose-in-a-visitor", test_dlclose_in_a_visitor);
+  g_test_add_func("/unload/unloaded-in-a-visit", test_unloaded_in_a_visit);
   g_test_add_func("/unload/dlclose-waits", test_dlclose_waits);
   g_test_add_func("/unload/dlclose-waits-for-destroy", test_dlclose_waits_for_destroy);
   g_test_add_func("/unload/dlclose-does-not-wait-for-others", test_dlclose_does_not_wait_for_others);
