@@ -130,7 +130,6 @@ static bool claim_child_phase(struct frame *frame, uint64_t mark) {
   if (dispatched >= mark) return false;
   atomic_store(&forks()->passed[mark & 1], sequence);
   if (!atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark)) return false;
-  frame->passed = 0;
   for (struct frame *outer = frame->outer; outer != NULL; outer = outer->outer)
     if (outer->passed == 0 || sequence < outer->passed) outer->passed = sequence;
   return true;
@@ -290,6 +289,17 @@ static void prepare_all(struct frame *frame) {
 
 /* ---- A new process ---- */
 
+/* Whether an ordinary fork that has made this process, of this mark, is about to run its child phase. */
+static bool is_to_come(const struct frame *frame, uint64_t mark) {
+  return frame->number != 0 || frame->due == mark;
+}
+
+/* Which phases passed over what, in the fork that made this process: that was true of its parent. */
+static void forget_passed(void) {
+  struct frame *frame = frame_innermost();
+  if (frame != NULL && is_to_come(frame, process_mark())) frame->passed = 0;
+}
+
 /*
  * In a new process, once: clears away what the parent's other threads were doing.  If it `was_bypassed`, notes
  * which hooks its child phase has, before any is added.  Their part of the registry is put right only when this
@@ -299,6 +309,7 @@ static void prepare_all(struct frame *frame) {
 static void settle(bool was_bypassed) {
   bool nested = lock_enter();
   if (!atomic_load(&transient()->settled)) {
+    forget_passed();
     frame_keep_own();
     if (was_bypassed) atomic_store(&forks()->birth, sequence_now());
     atomic_store_explicit(&transient()->settled, true, memory_order_release);
@@ -328,7 +339,7 @@ static struct frame *prepared(void) {
 /* Whether an ordinary fork of this thread is about to run this process's child phase, and sees to its hooks. */
 static bool child_phase_is_to_come(uint64_t mark) {
   for (const struct frame *frame = frame_innermost(); frame != NULL; frame = frame->outer)
-    if (frame->number != 0 || frame->due == mark) return true;
+    if (is_to_come(frame, mark)) return true;
   return false;
 }
 
@@ -341,7 +352,6 @@ static void on_prepare(void) {
   struct frame *frame = frame_begin();
   prepare_all(frame);
   frame->errno_at = &errno;
-  frame->passed = 0; /* what was noted is true of this process, not of the one to come */
   process_number_child(&frame->number);
   errno = error;
 }

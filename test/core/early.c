@@ -36,10 +36,15 @@ static void unregisters(void) {
   child_check_int(atfork_unregister(id), ==, 0);
 }
 
-static void (*early_action)(void);
+static void (*early_action)(void), (*late_action)(void);
 
 static void on_child(void) {
   if (early_action != NULL) early_action();
+}
+
+/* Prepare handlers run in the reverse order: after ours. */
+static void on_prepare(void) {
+  if (late_action != NULL) late_action();
 }
 
 /* Its child is one level deeper, and the hooks have run there. */
@@ -162,10 +167,49 @@ static void test_unregisters_in_preparation_and_forks(void) {
   in_child(fork, prepare_and_fork);
 }
 
+/* The other library forks before the fork, and again in the child of that: each child comes back, and goes on with what
+ * its parent was at. */
+static int inner_prepares;
+static pid_t ran_in;
+
+static void unregister_in_the_inner(void *unused) {
+  (void)unused;
+  if (++inner_prepares == 2) child_check_int(atfork_unregister(dropped), ==, 0);
+}
+
+static void forks_and_returns_twice(void) {
+  late_action = NULL;
+  forks_and_returns();
+  early_action = forks_and_returns;
+}
+
+static void note_process(void *unused) {
+  (void)unused;
+  ran_in = getpid();
+}
+
+static void has_run_here(void) {
+  child_check_int(ran_in, ==, getpid());
+}
+
+/* In each of these processes the hook was prepared, for the fork that comes last. */
+static void forked_twice(void) {
+  pid_t here = getpid();
+  inner_prepares = 0;
+  dropped = atfork_register(&(struct atfork_hook){.prepare = unregister_in_the_inner, .child = note_process});
+  late_action = forks_and_returns_twice;
+  in_child(fork, has_run_here);
+  if (getpid() != here) child_passes();
+}
+
+static void test_forks_before_and_after(void) {
+  in_child(fork, forked_twice);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   /* Child handlers run in the order in which they were added. */
-  if (pthread_atfork(NULL, NULL, on_child) != 0) return 1;
+  if (pthread_atfork(on_prepare, NULL, on_child) != 0) return 1;
   atfork_register_after_fork(count, &ran);
   g_test_add_func("/early/looks", test_looks);
   g_test_add_func("/early/polls", test_polls);
@@ -177,7 +221,9 @@ int main(int argc, char **argv) {
   g_test_add_func("/early/forks-and-returns", test_forks_and_returns);
   g_test_add_func("/early/unregisters-and-forks", test_unregisters_and_forks);
   g_test_add_func("/early/unregisters-in-preparation-and-forks", test_unregisters_in_preparation_and_forks);
+  g_test_add_func("/early/forks-before-and-after", test_forks_before_and_after);
 #else
+  (void)test_forks_before_and_after;
   (void)test_unregisters_in_preparation_and_forks;
   (void)test_unregisters_and_forks;
   (void)test_forks;
