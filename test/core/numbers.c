@@ -221,6 +221,13 @@ static void bypass_twice_and_return(void) {
   bypass_and_return();
   if (getpid() != here) bypass_and_return();
 }
+static void bypass_look_bypass_and_return(void) {
+  pid_t here = getpid();
+  bypass_and_return();
+  if (getpid() == here) return;
+  just_look();
+  bypass_and_return();
+}
 static void look_everywhere_and_return(void) {
   pid_t here = getpid();
   just_look();
@@ -233,10 +240,18 @@ static void look_everywhere_and_return(void) {
 
 static void (*act)(void);
 
+/* What is asked first is the generation, which a lineage has as many levels of. */
+static void is_born_at_its_level(void) {
+  uint64_t level = atfork_generation();
+  is_born();
+  for (const char *at = born->lineage[born->count - 1]; *at != '\0'; at++) level -= *at == '.';
+  child_check_int(level, ==, 0);
+}
+
 static void look_and_return(void) {
   pid_t here = getpid();
   bool there = interrupt(just_look, is_counted_down, act);
-  is_born();
+  is_born_at_its_level();
   if (getpid() != here) child_passes();
   *has_interrupted = there;
 }
@@ -253,12 +268,22 @@ static void by_a_grandchild_that_returns(void) {
   births = 3;
   act = bypass_twice_and_return;
   interrupt_everywhere(make_by_a_bypassing_fork);
+  act = bypass_look_bypass_and_return;
+  interrupt_everywhere(make_by_a_bypassing_fork);
   act = look_everywhere_and_return;
   interrupt_everywhere(make_by_a_bypassing_fork);
 }
 
 static void test_by_a_child_that_returns(void) {
   in_child(fork_by_syscall, by_a_child_that_returns);
+}
+
+/* In a process so deep that each place for an identity has been used. */
+static int levels;
+
+static void go_deep(void) {
+  just_look();
+  in_child(fork_by_syscall, levels-- > 0 ? go_deep : by_a_grandchild_that_returns);
 }
 
 /* Children that do not come back leave all identities but one busy. */
@@ -297,7 +322,29 @@ static void test_by_children_that_stay(void) {
 }
 
 static void test_by_a_grandchild_that_returns(void) {
-  in_child(fork_by_syscall, by_a_grandchild_that_returns);
+  levels = 3;
+  in_child(fork_by_syscall, go_deep);
+}
+
+/* ---- In a signal handler, in the child of an ordinary fork, whose number is for that alone ---- */
+
+static pid_t forking;
+
+static bool is_being_made_in_child(const ucontext_t *context) {
+  return getpid() != forking && is_being_made(context);
+}
+
+static void fork_and_be_born(void) {
+  in_child(fork, is_born);
+}
+
+static void test_by_a_child_of_an_ordinary_one(void) {
+  born = share(sizeof *born);
+  forking = getpid();
+  atfork_generation();
+  interrupt(fork_and_be_born, is_being_made_in_child, bypass_and_return);
+  g_assert_cmpint(born->count, ==, 2);
+  g_assert_cmpstr(born->lineage[0], !=, born->lineage[1]);
 }
 
 /* ---- In a signal handler, before a call asks which identity is this process's ---- */
@@ -393,6 +440,7 @@ int main(int argc, char **argv) {
   if (pages_are_wiped) g_test_add_func("/numbers/by-a-child-that-returns", test_by_a_child_that_returns);
   if (pages_are_wiped) g_test_add_func("/numbers/by-children-that-stay", test_by_children_that_stay);
   if (pages_are_wiped) g_test_add_func("/numbers/by-a-child-that-asks", test_by_a_child_that_asks);
+  if (pages_are_wiped) g_test_add_func("/numbers/by-a-child-of-an-ordinary-one", test_by_a_child_of_an_ordinary_one);
   /* What these run would be counted wrong. */
   if (coverage_dump == NULL) {
     if (pages_are_wiped) g_test_add_func("/numbers/by-a-grandchild-that-returns", test_by_a_grandchild_that_returns);
