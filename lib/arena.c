@@ -31,14 +31,14 @@ static struct slab *take_spare(void) {
 static void keep_spare(struct slab *slab) {
   memset(slab, 0, slab->used);
   slab = atomic_exchange(&atfork_state.arenas.spare, slab);
-  if (slab != NULL) os_unmap(slab, FIRST_SLAB);
+  if (slab != NULL) atfork_os_unmap(slab, FIRST_SLAB);
 }
 
 static struct slab *map_slab(size_t *size) {
   struct slab *slab = *size == FIRST_SLAB ? take_spare() : NULL;
   if (slab != NULL) return slab;
-  *size = os_map_size(*size);
-  return os_map(*size);
+  *size = atfork_os_map_size(*size);
+  return atfork_os_map(*size);
 }
 
 /* A child forked in between sees the list with the slab or without it: one store puts it there. */
@@ -55,7 +55,7 @@ static struct slab *add_slab(struct arena *arena, size_t needed) {
   return slab;
 }
 
-void *arena_take(struct arena *arena, size_t size) {
+void *atfork_arena_take(struct arena *arena, size_t size) {
   if (size > SIZE_MAX / 4) return NULL;
   size = round_up(size, ALIGNMENT);
   struct slab *slab = arena->slab;
@@ -68,14 +68,14 @@ void *arena_take(struct arena *arena, size_t size) {
   return taken;
 }
 
-void arena_free(const struct arena *arena) {
+void atfork_arena_free(const struct arena *arena) {
   struct slab *slab = arena->slab;
   while (slab != NULL) {
     struct slab *previous = slab->previous;
     if (slab->size == FIRST_SLAB)
       keep_spare(slab);
     else
-      os_unmap(slab, slab->size);
+      atfork_os_unmap(slab, slab->size);
     slab = previous;
   }
 }

@@ -15,9 +15,9 @@ struct arena {
 };
 
 /* Zeroed memory, aligned for a pointer or a uint64_t; NULL when there is none. */
-void *arena_take(struct arena *arena, size_t size);
+void *atfork_arena_take(struct arena *arena, size_t size);
 
 /* Gives back all of it.  The arena may lie in itself. */
-void arena_free(const struct arena *arena);
+void atfork_arena_free(const struct arena *arena);
 
 #endif

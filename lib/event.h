@@ -31,14 +31,14 @@ static inline uint32_t event_look(struct event *event) {
 }
 
 static inline void event_sleep(struct event *event, uint32_t seen) {
-  os_wait(&event->word, seen);
+  atfork_os_wait(&event->word, seen);
 }
 
 /* After a sequentially consistent store, of what the waiters look at. */
 static inline void event_happened(struct event *event) {
   if ((atomic_load(&event->word) & 1) == 0) return;
   atomic_fetch_add(&event->word, 1);
-  os_wake_all(&event->word);
+  atfork_os_wake_all(&event->word);
 }
 
 #endif

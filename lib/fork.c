@@ -21,25 +21,25 @@ static struct forks *forks(void) {
 
 /* A handler may have forked meanwhile, and this be the child, where nobody is waited for. */
 static void wait_on(struct waiting *waiting) {
-  waiting_tell(waiting);
-  fork_enter();
+  atfork_waiting_tell(waiting);
+  atfork_fork_enter();
 }
 
-void fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting) {
-  while (!frame_wait(added, retired)) wait_on(waiting);
+void atfork_fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting) {
+  while (!atfork_frame_wait(added, retired)) wait_on(waiting);
 }
 
-void fork_wait_for_burial(void *dso, struct waiting *waiting) {
-  while (!frame_wait_for_burial(dso)) wait_on(waiting);
+void atfork_fork_wait_for_burial(void *dso, struct waiting *waiting) {
+  while (!atfork_frame_wait_for_burial(dso)) wait_on(waiting);
 }
 
-void fork_end(struct frame *walk) {
+void atfork_fork_end(struct frame *walk) {
   struct grave grave = {0};
-  bool is_here = frame_over(walk);
-  while (is_here && registry_has_deferred() && registry_bury_due(grave.id, walk, &grave))
+  bool is_here = atfork_frame_over(walk);
+  while (is_here && registry_has_deferred() && atfork_registry_bury_due(grave.id, walk, &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
-  frame_end(walk);
-  registry_collect();
+  atfork_frame_end(walk);
+  atfork_registry_collect();
 }
 
 /* ---- Phases ---- */
@@ -61,9 +61,9 @@ static void run_parents(const struct walk *walk, size_t i) {
 
 static void run_parent(const struct frame *frame) {
   struct walk walk;
-  walk_begin(&walk, frame_sequence(frame), PARENT);
-  walk_only(&walk, frame->added);
-  while (walk_forward(&walk)) run_parents(&walk, 0);
+  atfork_walk_begin(&walk, atfork_frame_sequence(frame), PARENT);
+  atfork_walk_only(&walk, frame->added);
+  while (atfork_walk_forward(&walk)) run_parents(&walk, 0);
 }
 
 /* Whether this is another process than the one of `mark`, which is at `at`.  A plain look, unless pages are not wiped.
@@ -83,7 +83,7 @@ static bool is_left(const struct walk *walk, size_t i, const struct frame *frame
   /* Of this process itself, whichever thread ran it. */
   if (atomic_load(&forks()->dispatched) == mark && atomic_load(&forks()->passed[mark & 1]) < passed)
     passed = atomic_load(&forks()->passed[mark & 1]);
-  return walk_was_retired(walk, i, passed);
+  return atfork_walk_was_retired(walk, i, passed);
 }
 
 /*
@@ -114,9 +114,9 @@ static size_t run_children(const struct walk *walk, const struct frame *frame, u
 static int run_child(const struct frame *frame, uint64_t added, uint64_t mark) {
   struct walk walk;
   size_t count = 0;
-  walk_begin(&walk, frame_sequence(frame), CHILD);
-  walk_only(&walk, added);
-  while (walk_forward(&walk)) count += run_children(&walk, frame, mark);
+  atfork_walk_begin(&walk, atfork_frame_sequence(frame), CHILD);
+  atfork_walk_only(&walk, added);
+  while (atfork_walk_forward(&walk)) count += run_children(&walk, frame, mark);
   return count > INT_MAX ? INT_MAX : (int)count;
 }
 
@@ -126,7 +126,7 @@ static int run_child(const struct frame *frame, uint64_t added, uint64_t mark) {
  */
 static bool claim_child_phase(struct frame *frame, uint64_t mark) {
   uint64_t dispatched = atomic_load(&forks()->dispatched);
-  uint64_t sequence = frame_sequence(frame);
+  uint64_t sequence = atfork_frame_sequence(frame);
   if (dispatched >= mark) return false;
   atomic_store(&forks()->passed[mark & 1], sequence);
   if (!atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark)) return false;
@@ -150,7 +150,7 @@ struct attempt {
 
 static void run_parent_of(const struct walk *walk, atfork_id id) {
   void *data;
-  callback call = walk_find(walk, id, PARENT, &data);
+  callback call = atfork_walk_find(walk, id, PARENT, &data);
   if (call != NULL) call(data);
 }
 
@@ -158,17 +158,17 @@ static void run_parent_of(const struct walk *walk, atfork_id id) {
 static void take_back(const struct attempt *attempt) {
   struct walk walk = attempt->walk;
   if (attempt->kept != 0 && attempt->kept < attempt->id) run_parent_of(&walk, attempt->kept);
-  walk_go_on(&walk, PARENT);
+  atfork_walk_go_on(&walk, PARENT);
   run_parents(&walk, attempt->at + 1);
-  while (walk_forward(&walk)) run_parents(&walk, 0);
+  while (atfork_walk_forward(&walk)) run_parents(&walk, 0);
 }
 
 /* The same of one hook, where some have no part in this fork, or a try_prepare; 0, or what that says for "not now". */
 static int prepare_carefully(const struct attempt *attempt, size_t i, callback call) {
   const struct walk *walk = &attempt->walk;
   if (walk->sparse && !walk_takes_part(walk, i)) return 0;
-  if (walk->refuses && walk_refuses(walk, i)) {
-    if (walk_id(walk, i) == attempt->kept) return 0;
+  if (walk->refuses && atfork_walk_refuses(walk, i)) {
+    if (atfork_walk_id(walk, i) == attempt->kept) return 0;
     atfork_thread.locked = NULL;
     return ((try_callback)(any_callback)call)(walk->data[i]);
   }
@@ -197,13 +197,13 @@ static bool run_prepares(struct attempt *attempt) {
 }
 
 static bool try_to_prepare(const struct frame *frame, struct attempt *attempt) {
-  walk_end(&attempt->walk, frame_sequence(frame), PREPARE);
-  walk_only(&attempt->walk, frame->added);
-  while (walk_backward(&attempt->walk)) {
+  atfork_walk_end(&attempt->walk, atfork_frame_sequence(frame), PREPARE);
+  atfork_walk_only(&attempt->walk, frame->added);
+  while (atfork_walk_backward(&attempt->walk)) {
     if (run_prepares(attempt)) continue;
     /* First, as a callback may unload the hook. */
-    attempt->id = walk_id(&attempt->walk, attempt->at);
-    attempt->detail = walk_detail(&attempt->walk, attempt->at);
+    attempt->id = atfork_walk_id(&attempt->walk, attempt->at);
+    attempt->detail = atfork_walk_detail(&attempt->walk, attempt->at);
     take_back(attempt);
     return false;
   }
@@ -217,9 +217,9 @@ static void explain(struct waiting *waiting, int answer) {
     waiting->number = (uint64_t)answer;
     return;
   }
-  waiting->number = os_mutex_owner(atfork_thread.locked);
+  waiting->number = atfork_os_mutex_owner(atfork_thread.locked);
   waiting->why = waiting->number == 0 ? "its mutex is locked" : "its mutex is locked by thread";
-  if (waiting->number != os_thread()) return;
+  if (waiting->number != atfork_os_thread()) return;
   waiting->why = "its mutex is locked by this thread itself";
   waiting->number = 0;
 }
@@ -230,14 +230,14 @@ static void explain(struct waiting *waiting, int answer) {
  */
 static void begin_anew(struct frame *frame, struct attempt *attempt) {
   bool has_waited = atomic_load(&frame->only) != 0;
-  if (has_waited) frame_need_only(frame, 0);
+  if (has_waited) atfork_frame_need_only(frame, 0);
   uint64_t sequence = sequence_now();
   attempt->kept = has_waited ? attempt->id : 0;
-  if (has_waited && walk_was_retired(&attempt->walk, attempt->at, sequence)) {
+  if (has_waited && atfork_walk_was_retired(&attempt->walk, attempt->at, sequence)) {
     run_parent_of(&attempt->walk, attempt->id);
     attempt->kept = 0;
   }
-  frame_begin_anew(frame, sequence);
+  atfork_frame_begin_anew(frame, sequence);
 }
 
 /*
@@ -246,17 +246,17 @@ static void begin_anew(struct frame *frame, struct attempt *attempt) {
  */
 static void wait_by_hook(struct frame *frame, const struct attempt *attempt) {
   void *data;
-  if (walk_find(&attempt->walk, attempt->id, PREPARE, &data) == NULL) return;
-  frame_need_only(frame, id_sequence(attempt->id));
+  if (atfork_walk_find(&attempt->walk, attempt->id, PREPARE, &data) == NULL) return;
+  atfork_frame_need_only(frame, id_sequence(attempt->id));
   attempt->detail->wait(data);
 }
 
-bool fork_gives_up(void) {
-  struct frame *frame = frame_innermost();
+bool atfork_fork_gives_up(void) {
+  struct frame *frame = atfork_frame_innermost();
   if (frame == NULL) return false;
-  waiting_tell(atfork_thread.waiting);
-  if (frame_sequence(frame) == sequence_now()) return false;
-  frame_need_only(frame, 0);
+  atfork_waiting_tell(atfork_thread.waiting);
+  if (atfork_frame_sequence(frame) == sequence_now()) return false;
+  atfork_frame_need_only(frame, 0);
   return true;
 }
 
@@ -270,9 +270,9 @@ WAITING_NAMED void atfork_fork_waits_for_hook(const char *name, atfork_id id, in
   if (attempt->detail->wait != NULL)
     wait_by_hook(frame, attempt);
   else
-    os_back_off(count);
+    atfork_os_back_off(count);
   atfork_thread.waiting = outer;
-  waiting_tell(waiting);
+  atfork_waiting_tell(waiting);
   WAITING_KEEP(name);
   WAITING_KEEP(id);
   WAITING_KEEP(answer);
@@ -296,7 +296,7 @@ static bool is_to_come(const struct frame *frame, uint64_t mark) {
 
 /* Which phases passed over what, in the fork that made this process: that was true of its parent. */
 static void forget_passed(void) {
-  struct frame *frame = frame_innermost();
+  struct frame *frame = atfork_frame_innermost();
   if (frame != NULL && is_to_come(frame, process_mark())) frame->passed = 0;
 }
 
@@ -307,18 +307,18 @@ static void forget_passed(void) {
  * unregistering, and that can wait.
  */
 static void settle(bool was_bypassed) {
-  bool nested = lock_enter();
+  bool nested = atfork_lock_enter();
   if (!atomic_load(&transient()->settled)) {
     forget_passed();
-    frame_keep_own();
+    atfork_frame_keep_own();
     if (was_bypassed) atomic_store(&forks()->birth, sequence_now());
     atomic_store_explicit(&transient()->settled, true, memory_order_release);
   }
   if (!nested && !atomic_load(&transient()->adopted)) {
-    registry_adopt();
+    atfork_registry_adopt();
     atomic_store_explicit(&transient()->adopted, true, memory_order_release);
   }
-  lock_leave(nested);
+  atfork_lock_leave(nested);
 }
 
 /* Notices a bypassing fork; this process's mark. */
@@ -332,13 +332,13 @@ static uint64_t look_around(void) {
 
 /* The fork that this thread has prepared; NULL when the handlers were added in the middle of one. */
 static struct frame *prepared(void) {
-  struct frame *frame = frame_innermost();
+  struct frame *frame = atfork_frame_innermost();
   return frame != NULL && frame->number != 0 ? frame : NULL;
 }
 
 /* Whether an ordinary fork of this thread is about to run this process's child phase, and sees to its hooks. */
 static bool child_phase_is_to_come(uint64_t mark) {
-  for (const struct frame *frame = frame_innermost(); frame != NULL; frame = frame->outer)
+  for (const struct frame *frame = atfork_frame_innermost(); frame != NULL; frame = frame->outer)
     if (is_to_come(frame, mark)) return true;
   return false;
 }
@@ -348,11 +348,11 @@ static bool child_phase_is_to_come(uint64_t mark) {
 static void on_prepare(void) {
   int error = errno;
   if (atomic_load(&forks()->doubtful) && prepared() != NULL) return;
-  fork_catch_up();
-  struct frame *frame = frame_begin();
+  atfork_fork_catch_up();
+  struct frame *frame = atfork_frame_begin();
   prepare_all(frame);
   frame->errno_at = &errno;
-  process_number_child(&frame->number);
+  atfork_process_number_child(&frame->number);
   errno = error;
 }
 
@@ -363,7 +363,7 @@ static void on_parent(void) {
   int error = *errno_at;
   frame->number = 0;
   run_parent(frame);
-  fork_end(frame);
+  atfork_fork_end(frame);
   *errno_at = error;
 }
 
@@ -381,7 +381,7 @@ static void on_child(void) {
   settle(false);
   /* A process that another library's handler has forked before this has had a child phase of its own. */
   run_child(frame, frame->added, claim_child_phase(frame, mark) ? mark : nobodys);
-  fork_end(frame);
+  atfork_fork_end(frame);
   *errno_at = error;
 }
 
@@ -394,23 +394,24 @@ static bool is_handled(void) {
 }
 
 static void handle_forks(void) {
-  bool nested = lock_enter();
+  bool nested = atfork_lock_enter();
   if (!nested && !is_handled()) {
     /* Another thread of the parent was in the middle of this: perhaps it was done. */
     if (atomic_load(&forks()->handled) == BEING_HANDLED) atomic_store(&forks()->doubtful, true);
     atomic_store(&forks()->handled, BEING_HANDLED);
-    int failed = os_handle_forks(on_prepare, on_parent, on_child);
+    int failed = atfork_os_handle_forks(on_prepare, on_parent, on_child);
     atomic_store(&forks()->handled, failed ? UNHANDLED : HANDLED);
   }
-  lock_leave(nested);
+  atfork_lock_leave(nested);
 }
 
-/* After fork_enter() that it is being seen to tells a handler that has interrupted this very thread in the middle. */
-bool fork_is_handled(void) {
+/* After atfork_fork_enter() that it is being seen to tells a handler that has interrupted this very thread in the
+ * middle. */
+bool atfork_fork_is_handled(void) {
   return atomic_load_explicit(&forks()->handled, memory_order_acquire) != UNHANDLED;
 }
 
-uint64_t fork_enter(void) {
+uint64_t atfork_fork_enter(void) {
   uint64_t mark = look_around();
   if (!is_handled()) handle_forks();
   return mark;
@@ -422,13 +423,13 @@ uint64_t fork_enter(void) {
  * Nothing has missed the fork of the process that everything began in: its birth was before any hook.  And where an
  * ordinary fork is only about to call on_child(), that one sees to it.
  */
-int fork_catch_up(void) {
+int atfork_fork_catch_up(void) {
   uint64_t mark = look_around();
   if (atomic_load(&forks()->dispatched) >= mark || child_phase_is_to_come(mark)) return 0;
   int error = errno;
-  struct frame *frame = frame_begin();
+  struct frame *frame = atfork_frame_begin();
   int count = claim_child_phase(frame, mark) ? run_child(frame, atomic_load(&forks()->birth), mark) : 0;
-  fork_end(frame);
+  atfork_fork_end(frame);
   errno = error;
   return count;
 }
@@ -438,17 +439,17 @@ int fork_catch_up(void) {
  * the middle of it sees one that was bypassed: so in the root, which has missed nothing, that is settled first, and the
  * hooks that are due are noted.
  */
-int fork_take_place(const char *token) {
-  if (fork_enter() == 1) {
-    fork_catch_up();
+int atfork_fork_take_place(const char *token) {
+  if (atfork_fork_enter() == 1) {
+    atfork_fork_catch_up();
     atomic_store(&forks()->birth, sequence_now());
   }
-  return process_spawned(token);
+  return atfork_process_spawned(token);
 }
 
-void fork_spawned(void) {
+void atfork_fork_spawned(void) {
   uint64_t mark = process_mark();
-  struct frame *frame = frame_begin();
+  struct frame *frame = atfork_frame_begin();
   if (claim_child_phase(frame, mark)) run_child(frame, frame->added, mark);
-  fork_end(frame);
+  atfork_fork_end(frame);
 }

@@ -16,31 +16,31 @@
  * Called first by everything public: sees to it that forks are handled, and that a bypassing fork is noticed.
  * Returns the process's mark.
  */
-uint64_t fork_enter(void);
+uint64_t atfork_fork_enter(void);
 
-/* Whether fork() calls our handlers.  It does after fork_enter(), unless there was no memory for that. */
-bool fork_is_handled(void);
+/* Whether fork() calls our handlers.  It does after atfork_fork_enter(), unless there was no memory for that. */
+bool atfork_fork_is_handled(void);
 
 /* Ends a walk of this thread, and the hooks that it was the last to need. */
-void fork_end(struct frame *walk);
+void atfork_fork_end(struct frame *walk);
 
 /*
  * For a `wait` that blocks for a while at a time: true when it must return without what it waits for, as hooks have
  * come or gone: perhaps a thread that has it waits for this fork to let a hook go.  The fork begins to prepare anew.
  */
-bool fork_gives_up(void);
+bool atfork_fork_gives_up(void);
 
 /* Waits for the walks of other threads that see hooks added at `added` or later, and retired at `retired`. */
-void fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting);
+void atfork_fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting);
 
 /* Waits for the ends of other threads' walks that run the `destroy` of a hook of the shared object. */
-void fork_wait_for_burial(void *dso, struct waiting *waiting);
+void atfork_fork_wait_for_burial(void *dso, struct waiting *waiting);
 
 /* Runs the child hooks that a bypassing fork missed; how many. */
-int fork_catch_up(void);
+int atfork_fork_catch_up(void);
 
 /* Takes the place in the tree that a token names; 0, EINVAL or EALREADY.  And then runs the child hooks. */
-int fork_take_place(const char *token);
-void fork_spawned(void);
+int atfork_fork_take_place(const char *token);
+void atfork_fork_spawned(void);
 
 #endif

@@ -32,16 +32,16 @@ static struct frame *claim_in(struct frame_block *block) {
 static struct frame_block *next_block(struct frame_block *block) {
   struct frame_block *next = atomic_load_explicit(&block->next, memory_order_acquire);
   if (next != NULL) return next;
-  struct frame_block *new = os_map(sizeof *new);
+  struct frame_block *new = atfork_os_map(sizeof *new);
   if (new == NULL) return NULL;
   if (atomic_compare_exchange_strong(&block->next, &next, new)) return new;
-  os_unmap(new, sizeof *new);
+  atfork_os_unmap(new, sizeof *new);
   return next;
 }
 
 WAITING_NAMED void atfork_waits_for_memory(unsigned attempt, struct waiting *waiting) {
-  os_back_off(attempt);
-  waiting_tell(waiting);
+  atfork_os_back_off(attempt);
+  atfork_waiting_tell(waiting);
 }
 
 /* With all frames taken and no memory for more, the fork waits: it cannot be refused. */
@@ -60,8 +60,8 @@ static struct frame *claim(void) {
  * Counted after it is claimed, and no longer counted before it is free: a handler that forks in between leaves its
  * child, which counts the frames anew, a count that is too high by one, never too low.
  */
-struct frame *frame_begin(void) {
-  struct frame *outer = frame_innermost();
+struct frame *atfork_frame_begin(void) {
+  struct frame *outer = atfork_frame_innermost();
   struct frame *frame = claim();
   atomic_fetch_add(&frames()->count, 1);
   frame->outer = outer;
@@ -79,19 +79,19 @@ struct frame *frame_begin(void) {
 
 /* As in the beginning, the sequence is read before it is written: who retires a hook in between waits in vain for this
  * walk, but not for ever, as it is told. */
-void frame_begin_anew(struct frame *frame, uint64_t sequence) {
+void atfork_frame_begin_anew(struct frame *frame, uint64_t sequence) {
   atomic_store(&frame->began, sequence + 1);
   event_happened(&transient()->walk_ended);
 }
 
 /* Sequentially consistent: a thread that saw `only`, and did not wait for this walk, has committed its retirement
  * before the walk, which needs all again, reads the sequence to begin anew at. */
-void frame_need_only(struct frame *frame, uint64_t added) {
+void atfork_frame_need_only(struct frame *frame, uint64_t added) {
   atomic_store(&frame->only, added);
   event_happened(&transient()->walk_ended);
 }
 
-uint64_t frame_sequence(const struct frame *frame) {
+uint64_t atfork_frame_sequence(const struct frame *frame) {
   return atomic_load_explicit(&frame->began, memory_order_relaxed) - 1;
 }
 
@@ -101,15 +101,15 @@ static void frame_free(struct frame *frame) {
   atomic_store(&frame->thread, 0);
 }
 
-bool frame_over(struct frame *frame) {
-  if (frame_innermost() == NULL) return false;
+bool atfork_frame_over(struct frame *frame) {
+  if (atfork_frame_innermost() == NULL) return false;
   atomic_store(&frame->began, FRAME_OVER);
   event_happened(&transient()->walk_ended);
   return true;
 }
 
-void frame_end(struct frame *frame) {
-  if (frame_innermost() == NULL) return;
+void atfork_frame_end(struct frame *frame) {
+  if (atfork_frame_innermost() == NULL) return;
   assert(atfork_thread.frame == frame);
   atfork_thread.frame = frame->outer;
   atomic_fetch_sub(&frames()->count, 1);
@@ -123,7 +123,7 @@ void frame_end(struct frame *frame) {
  * In a new process another thread, started by another library's handler, may have been the first to look, and have
  * taken this one's walks for those of threads that are gone.
  */
-struct frame *frame_innermost(void) {
+struct frame *atfork_frame_innermost(void) {
   struct frame *frame = atfork_thread.frame;
   if (frame != NULL && atomic_load_explicit(&frame->thread, memory_order_relaxed) != self())
     atfork_thread.frame = frame = NULL;
@@ -161,7 +161,7 @@ static bool is_older(struct frame *frame, uint64_t began, void *oldest) {
 }
 
 /* At most the sequence from before the look around, as a walk may begin right after it. */
-uint64_t frame_oldest(void) {
+uint64_t atfork_frame_oldest(void) {
   uint64_t oldest = sequence_now();
   any_walk(false, is_older, &oldest);
   return oldest;
@@ -181,7 +181,7 @@ static bool is_within(struct frame *frame, uint64_t began, void *argument) {
   return only == 0 || span->added == 0 || only == span->added;
 }
 
-bool frame_needs(uint64_t added, uint64_t retired, bool others) {
+bool atfork_frame_needs(uint64_t added, uint64_t retired, bool others) {
   struct span span = {added, retired};
   return any_walk(others, is_within, &span);
 }
@@ -191,15 +191,15 @@ static bool is_burying(struct frame *frame, uint64_t began, void *dso) {
   return atomic_load(&frame->burying) == dso;
 }
 
-bool frame_wait(uint64_t added, uint64_t retired) {
+bool atfork_frame_wait(uint64_t added, uint64_t retired) {
   struct event *ended = &transient()->walk_ended;
   uint32_t seen = event_look(ended);
-  if (!frame_needs(added, retired, true)) return true;
+  if (!atfork_frame_needs(added, retired, true)) return true;
   event_sleep(ended, seen);
   return false;
 }
 
-bool frame_wait_for_burial(void *dso) {
+bool atfork_frame_wait_for_burial(void *dso) {
   struct event *ended = &transient()->walk_ended;
   uint32_t seen = event_look(ended);
   if (!any_walk(true, is_burying, dso)) return true;
@@ -207,7 +207,7 @@ bool frame_wait_for_burial(void *dso) {
   return false;
 }
 
-void frame_keep_own(void) {
+void atfork_frame_keep_own(void) {
   uint64_t count = 0;
   for (struct frame_block *block = &frames()->block; block != NULL;
        block = atomic_load_explicit(&block->next, memory_order_acquire)) {

@@ -25,39 +25,39 @@
 
 static const uint64_t FRAME_OVER = UINT64_MAX; /* more than any sequence */
 
-struct frame *frame_begin(void);
-uint64_t frame_sequence(const struct frame *frame);
-void frame_end(struct frame *frame);
+struct frame *atfork_frame_begin(void);
+uint64_t atfork_frame_sequence(const struct frame *frame);
+void atfork_frame_end(struct frame *frame);
 
 /* Says that a walk needs no hook any more, though its frame stays while it buries some; false if it has none any more.
  */
-bool frame_over(struct frame *frame);
+bool atfork_frame_over(struct frame *frame);
 
 /* Has a walk that stands nowhere begin again, without what has been retired until `sequence`, which may be now. */
-void frame_begin_anew(struct frame *frame, uint64_t sequence);
+void atfork_frame_begin_anew(struct frame *frame, uint64_t sequence);
 
 /* Says that a walk that stands nowhere needs no hook but the one that was added at `added`; 0: all, again. */
-void frame_need_only(struct frame *frame, uint64_t added);
+void atfork_frame_need_only(struct frame *frame, uint64_t added);
 
 /* The innermost walk of this thread, or NULL. */
-struct frame *frame_innermost(void);
+struct frame *atfork_frame_innermost(void);
 
 /* The sequence that the oldest walk began at: what was given up before that, no walk needs. */
-uint64_t frame_oldest(void);
+uint64_t atfork_frame_oldest(void);
 
 /* Whether a walk, or one of `others`, may see a hook that was added and retired at these sequences. */
-bool frame_needs(uint64_t added, uint64_t retired, bool others);
+bool atfork_frame_needs(uint64_t added, uint64_t retired, bool others);
 
 /*
  * Waits for the walks of other threads that see such a hook.  True when there is none; false to have it called
  * again, once the caller has looked whether this is still the same process.
  */
-bool frame_wait(uint64_t added, uint64_t retired);
+bool atfork_frame_wait(uint64_t added, uint64_t retired);
 
 /* The same, for other threads that run the `destroy` of a hook of the shared object in the end of a walk. */
-bool frame_wait_for_burial(void *dso);
+bool atfork_frame_wait_for_burial(void *dso);
 
 /* In a new process: frees those of threads that are gone. */
-void frame_keep_own(void);
+void atfork_frame_keep_own(void);
 
 #endif

@@ -37,7 +37,7 @@ static bool use_free_owner(void *dso) {
 
 /* Without the lock, as handlers and other threads may do the same: a batch too many does no harm. */
 static bool add_owners(void) {
-  struct owner *batch = os_map(OWNERS_AT_ONCE * sizeof *batch);
+  struct owner *batch = atfork_os_map(OWNERS_AT_ONCE * sizeof *batch);
   if (batch == NULL) return false;
   for (unsigned i = 0; i + 1 < OWNERS_AT_ONCE; i++) batch[i].next = &batch[i + 1];
   struct owner *first = atomic_load(&atfork_state.hooks.owners);
@@ -52,44 +52,44 @@ static void run_destroy(const struct grave *grave) {
 
 static void end_hook(atfork_id id) {
   struct grave grave;
-  registry_bury(id, &grave);
+  atfork_registry_bury(id, &grave);
   run_destroy(&grave);
 }
 
 WAITING_NAMED void atfork_unload_waits_for_forks(void *dso, uint64_t retired) {
   struct waiting waiting = {.who = "dlclose() or exit()", .what = "other threads' forks, and atfork_foreach()"};
-  fork_wait(0, retired, &waiting);
+  atfork_fork_wait(0, retired, &waiting);
   WAITING_KEEP(dso);
 }
 
 WAITING_NAMED void atfork_unload_waits_for_destroy(void *dso) {
   struct waiting waiting = {.who = "dlclose() or exit()", .what = "another thread, in the destroy of a hook"};
-  fork_wait_for_burial(dso, &waiting);
+  atfork_fork_wait_for_burial(dso, &waiting);
   WAITING_KEEP(dso);
 }
 
 /* Ends each hook of a shared object that is about to be unmapped: first for all later forks, then for good. */
 static void on_unload(void *dso) {
-  fork_enter();
+  atfork_fork_enter();
   for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next) {
     void *expected = dso;
     atomic_compare_exchange_strong(&owner->dso, &expected, NULL);
   }
-  for (atfork_id id = 0; (id = registry_retire_owned(dso, id + 1)) != 0;) continue;
+  for (atfork_id id = 0; (id = atfork_registry_retire_owned(dso, id + 1)) != 0;) continue;
   atfork_unload_waits_for_forks(dso, sequence_now());
-  for (atfork_id id = 0; (id = registry_find_owned(dso, id + 1)) != 0;) {
+  for (atfork_id id = 0; (id = atfork_registry_find_owned(dso, id + 1)) != 0;) {
     /* In a callback: the walk that this is in the middle of has looked at what is retired already. */
-    if (frame_innermost() != NULL) registry_silence(id);
+    if (atfork_frame_innermost() != NULL) atfork_registry_silence(id);
     end_hook(id);
   }
   atfork_unload_waits_for_destroy(dso);
-  registry_collect();
+  atfork_registry_collect();
 }
 
 /* True when the hooks of `dso` will go with it. */
 static bool know_owner(void *dso) {
   if (dso == NULL || owner_is_known(dso)) return true;
-  if (os_at_unload(on_unload, dso, dso) != 0) return false;
+  if (atfork_os_at_unload(on_unload, dso, dso) != 0) return false;
   while (!use_free_owner(dso))
     if (!add_owners()) return false;
   return true;
@@ -105,14 +105,14 @@ static bool is_valid(const struct atfork_hook *hook) {
   return hook->prepare != NULL || hook->try_prepare != NULL || hook->parent != NULL || hook->child != NULL;
 }
 
-atfork_id hook_register(const struct atfork_hook *hook, void *dso) {
+atfork_id atfork_hook_register(const struct atfork_hook *hook, void *dso) {
   if (!is_valid(hook)) {
     errno = EINVAL;
     return 0;
   }
   int error = errno;
-  uint64_t mark = fork_enter();
-  atfork_id id = fork_is_handled() && know_owner(dso) ? registry_add(hook, dso, mark - 1) : 0;
+  uint64_t mark = atfork_fork_enter();
+  atfork_id id = atfork_fork_is_handled() && know_owner(dso) ? atfork_registry_add(hook, dso, mark - 1) : 0;
   errno = id == 0 ? ENOMEM : error;
   return id;
 }
@@ -122,15 +122,15 @@ atfork_id hook_register(const struct atfork_hook *hook, void *dso) {
 WAITING_NAMED void atfork_unregister_waits_for_forks(atfork_id id, uint64_t retired) {
   struct waiting waiting = {
       .who = "atfork_unregister()", .what = "other threads' forks, and atfork_foreach(), of hook", .id = id};
-  fork_wait(id_sequence(id), retired, &waiting);
+  atfork_fork_wait(id_sequence(id), retired, &waiting);
   WAITING_KEEP(id);
 }
 
-int hook_unregister(atfork_id id) {
+int atfork_hook_unregister(atfork_id id) {
   struct grave grave;
-  fork_enter();
-  bool inside = frame_innermost() != NULL;
-  uint64_t sequence = registry_retire(id, inside, &grave);
+  atfork_fork_enter();
+  bool inside = atfork_frame_innermost() != NULL;
+  uint64_t sequence = atfork_registry_retire(id, inside, &grave);
   if (sequence == 0) return -1;
   int error = errno;
   if (grave.id != 0) {
@@ -139,31 +139,31 @@ int hook_unregister(atfork_id id) {
     atfork_unregister_waits_for_forks(id, sequence);
     end_hook(id);
   }
-  if (!inside) registry_collect(); /* else fork_end() sees to it */
+  if (!inside) atfork_registry_collect(); /* else atfork_fork_end() sees to it */
   errno = error;
   return 0;
 }
 
 /* ---- Visiting ---- */
 
-int hook_visit(int (*visit)(const struct atfork_info *info, void *arg), void *arg) {
+int atfork_hook_visit(int (*visit)(const struct atfork_info *info, void *arg), void *arg) {
   if (visit == NULL) {
     errno = EINVAL;
     return -1;
   }
-  fork_enter();
-  struct frame *frame = frame_begin();
+  atfork_fork_enter();
+  struct frame *frame = atfork_frame_begin();
   struct walk walk;
   int result = 0;
-  walk_begin(&walk, frame_sequence(frame), PHASES);
-  while (result == 0 && walk_forward(&walk)) {
+  atfork_walk_begin(&walk, atfork_frame_sequence(frame), PHASES);
+  while (result == 0 && atfork_walk_forward(&walk)) {
     for (size_t i = 0; result == 0 && i < walk.end; i++) {
       struct atfork_info info;
       if (!walk_takes_part(&walk, i)) continue;
-      walk_describe(&walk, i, &info);
+      atfork_walk_describe(&walk, i, &info);
       result = visit(&info, arg);
     }
   }
-  fork_end(frame);
+  atfork_fork_end(frame);
   return result;
 }

@@ -8,8 +8,8 @@
 
 #include "atfork.h"
 
-atfork_id hook_register(const struct atfork_hook *hook, void *dso);
-int hook_unregister(atfork_id id);
-int hook_visit(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
+atfork_id atfork_hook_register(const struct atfork_hook *hook, void *dso);
+int atfork_hook_unregister(atfork_id id);
+int atfork_hook_visit(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
 
 #endif

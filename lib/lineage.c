@@ -12,14 +12,14 @@ static uint64_t mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
-uint64_t lineage_hash(uint64_t base, const char *text, size_t length) {
+uint64_t atfork_lineage_hash(uint64_t base, const char *text, size_t length) {
   const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
   uint64_t state = mix(base + golden);
   for (size_t i = 0; i < length; i++) state = mix(state + golden + (unsigned char)text[i]);
   return state;
 }
 
-size_t put_number(char *to, uint64_t number) {
+size_t atfork_put_number(char *to, uint64_t number) {
   char digits[NUMBER_MAX];
   size_t count = 0;
   do {
@@ -30,7 +30,7 @@ size_t put_number(char *to, uint64_t number) {
   return count;
 }
 
-size_t put_digest(char *to, uint64_t digest) {
+size_t atfork_put_digest(char *to, uint64_t digest) {
   for (unsigned i = 0; i < DIGEST_SIZE; i++) {
     unsigned digit = (unsigned)(digest >> (60 - 4 * i)) & 15;
     to[i] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
@@ -45,14 +45,14 @@ static size_t put_parent(char *to, const char *from, size_t length) {
     return length;
   }
   to[0] = '~';
-  return 1 + put_digest(to + 1, lineage_hash(0, from, length));
+  return 1 + atfork_put_digest(to + 1, atfork_lineage_hash(0, from, length));
 }
 
-size_t lineage_of_child(char *to, const char *from, size_t length, bool by_pid, uint64_t number) {
+size_t atfork_lineage_of_child(char *to, const char *from, size_t length, bool by_pid, uint64_t number) {
   size_t end = put_parent(to, from, length);
   to[end++] = '.';
   if (by_pid) to[end++] = 'p';
-  end += put_number(to + end, number);
+  end += atfork_put_number(to + end, number);
   assert(end <= LINEAGE_MAX);
   return end;
 }
@@ -83,7 +83,7 @@ static size_t skip_child(const char *text, size_t length) {
   return is_good ? end : 0;
 }
 
-bool lineage_is_valid(const char *text, size_t length) {
+bool atfork_lineage_is_valid(const char *text, size_t length) {
   size_t at = length > LINEAGE_MAX ? 0 : skip_root(text, length);
   size_t step = at;
   while (at < length && step != 0) at += step = skip_child(text + at, length - at);

@@ -18,16 +18,16 @@ enum {
 
 /* Writes the lineage of a child: of the one with this number, or of that with this pid; its length, LINEAGE_MAX at the
  * most. */
-size_t lineage_of_child(char *to, const char *from, size_t length, bool by_pid, uint64_t number);
+size_t atfork_lineage_of_child(char *to, const char *from, size_t length, bool by_pid, uint64_t number);
 
-/* Whether it is one that lineage_of_child() may have made, or the root's. */
-bool lineage_is_valid(const char *text, size_t length);
+/* Whether it is one that atfork_lineage_of_child() may have made, or the root's. */
+bool atfork_lineage_is_valid(const char *text, size_t length);
 
 /* A good mixture of both, of which each bit is as good as another. */
-uint64_t lineage_hash(uint64_t base, const char *text, size_t length);
+uint64_t atfork_lineage_hash(uint64_t base, const char *text, size_t length);
 
 /* Write digits; how many.  The hexadecimal ones are always DIGEST_SIZE. */
-size_t put_number(char *to, uint64_t number);
-size_t put_digest(char *to, uint64_t digest);
+size_t atfork_put_number(char *to, uint64_t number);
+size_t atfork_put_digest(char *to, uint64_t digest);
 
 #endif

@@ -15,10 +15,10 @@ static uintptr_t self(void) {
 WAITING_NAMED void atfork_waits_for_update(struct transient *t, struct waiting *waiting) {
   uint32_t seen = event_look(&t->lock_free);
   if (atomic_load(&t->owner) != 0) event_sleep(&t->lock_free, seen);
-  waiting_tell(waiting);
+  atfork_waiting_tell(waiting);
 }
 
-bool lock_enter(void) {
+bool atfork_lock_enter(void) {
   struct transient *t = transient();
   if (atomic_load_explicit(&t->owner, memory_order_relaxed) == self()) return true;
   struct waiting waiting = {.who = "a call", .what = "another thread's update of the registry"};
@@ -31,13 +31,13 @@ bool lock_enter(void) {
     atfork_thread.updating = 1;
     atomic_signal_fence(memory_order_seq_cst);
     /* A handler that forked between the two lines above has left its child without the lock; from here on
-     * lock_inherit() sees to it. */
+     * atfork_lock_inherit() sees to it. */
     if (atomic_load_explicit(&t->owner, memory_order_relaxed) == self()) return false;
     atfork_thread.updating = 0;
   }
 }
 
-void lock_leave(bool nested) {
+void atfork_lock_leave(bool nested) {
   if (nested) return;
   struct transient *t = transient();
   assert(atfork_thread.updating);
@@ -49,6 +49,6 @@ void lock_leave(bool nested) {
   event_happened(&t->lock_free);
 }
 
-void lock_inherit(void) {
+void atfork_lock_inherit(void) {
   if (atfork_thread.updating) atomic_store(&transient()->owner, self());
 }

@@ -9,7 +9,7 @@
  * registry.c says how it goes about.
  *
  * A child starts with the lock free.  One that was forked by a signal handler inside its own thread's update
- * takes it back with lock_inherit(), as that update goes on when the handler returns.
+ * takes it back with atfork_lock_inherit(), as that update goes on when the handler returns.
  */
 #ifndef ATFORK_LOCK_H
 #define ATFORK_LOCK_H
@@ -17,12 +17,12 @@
 #include <stdbool.h>
 
 /* Waits for the lock.  True when this thread held it already: then nothing was taken. */
-bool lock_enter(void);
+bool atfork_lock_enter(void);
 
 /* Lets go, unless `nested`. */
-void lock_leave(bool nested);
+void atfork_lock_leave(bool nested);
 
 /* In a new process, before the lock is used there. */
-void lock_inherit(void);
+void atfork_lock_inherit(void);
 
 #endif

@@ -84,9 +84,9 @@ static void unlock(const struct held *held, bool in_another_process) {
  * this process that ends with the mutex locked is the program's own affair.
  */
 static void free_from_the_gone(struct held *held) {
-  uint64_t here = self_generation();
+  uint64_t here = atfork_self_generation();
   uint64_t before = atomic_load(&held->generation);
-  if (before == here || !os_mutex_is_orphaned(held->mutex)) return;
+  if (before == here || !atfork_os_mutex_is_orphaned(held->mutex)) return;
   if (!atomic_compare_exchange_strong(&held->generation, &before, here)) return;
   unlock(held, true);
   set_owner(held, 0);
@@ -106,7 +106,7 @@ static bool share(struct held *held) {
 
 /* Waits for it for so many ms, 0: not at all. */
 static int lock_for(struct held *held, unsigned ms) {
-  if (ms != 0) return os_mutex_lock_for(held->mutex, ms);
+  if (ms != 0) return atfork_os_mutex_lock_for(held->mutex, ms);
   int error = pthread_mutex_trylock(held->mutex);
   if (error == 0) return 0;
   free_from_the_gone(held);
@@ -117,7 +117,7 @@ static int lock(struct held *held, unsigned ms) {
   int error = lock_for(held, ms);
   if (error != 0) return share(held) ? 0 : error;
   learn_type(held);
-  atomic_store(&held->generation, self_generation());
+  atomic_store(&held->generation, atfork_self_generation());
   held->through = NULL;
   held->next = atfork_thread.held;
   atfork_thread.held = held;
@@ -150,8 +150,8 @@ static void hold_in_the_end(void *data) {
   struct held *held = data;
   for (unsigned attempt = 0;; attempt++) {
     int error = take(held, SLICE);
-    if (error == 0 || fork_gives_up()) return;
-    if (error != ETIMEDOUT) os_back_off(attempt);
+    if (error == 0 || atfork_fork_gives_up()) return;
+    if (error != ETIMEDOUT) atfork_os_back_off(attempt);
     if (hold(held) == 0) return;
   }
 }
@@ -171,7 +171,7 @@ static void release(struct held *held) {
   set_owner(held, 0);
   if (through == NULL) {
     take_off_list(held);
-    unlock(held, atomic_load(&held->generation) != self_generation());
+    unlock(held, atomic_load(&held->generation) != atfork_self_generation());
   }
 }
 
@@ -204,7 +204,7 @@ static void let_go_in_child(void *data) {
   } else {
     free_from_the_gone(held);
   }
-  atomic_store(&held->generation, self_generation());
+  atomic_store(&held->generation, atfork_self_generation());
   let_signals_in(&before);
 }
 
@@ -221,7 +221,7 @@ static void end(void *data) {
 static void look_at(struct held *held) {
   sigset_t before;
   hold_signals_back(&before);
-  atomic_store(&held->generation, self_generation());
+  atomic_store(&held->generation, atfork_self_generation());
   if (pthread_mutex_trylock(held->mutex) == 0) {
     learn_type(held);
     pthread_mutex_unlock(held->mutex);
@@ -229,7 +229,7 @@ static void look_at(struct held *held) {
   let_signals_in(&before);
 }
 
-atfork_id mutex_register(pthread_mutex_t *mutex, int priority, void *dso) {
+atfork_id atfork_mutex_register(pthread_mutex_t *mutex, int priority, void *dso) {
   if (mutex == NULL) {
     errno = EINVAL;
     return 0;
@@ -248,7 +248,7 @@ atfork_id mutex_register(pthread_mutex_t *mutex, int priority, void *dso) {
       .data = held,
       .destroy = end,
   };
-  atfork_id id = hook_register(&hook, dso);
+  atfork_id id = atfork_hook_register(&hook, dso);
   if (id == 0) free(held);
   return id;
 }

@@ -11,6 +11,6 @@
 #include "atfork.h"
 
 /* As atfork_register_mutex_for(). */
-atfork_id mutex_register(pthread_mutex_t *mutex, int priority, void *dso);
+atfork_id atfork_mutex_register(pthread_mutex_t *mutex, int priority, void *dso);
 
 #endif

@@ -60,7 +60,7 @@ static void wait_for(struct atfork_once *once, uint64_t here, struct waiting *wa
   struct event *ended = &transient()->init_ended;
   uint32_t seen = event_look(ended);
   if (atomic_load(busy(once)) == here) event_sleep(ended, seen);
-  waiting_tell(waiting);
+  atfork_waiting_tell(waiting);
 }
 
 WAITING_NAMED void atfork_once_waits_for_another_thread(struct atfork_once *once, uint64_t here,
@@ -86,10 +86,10 @@ static void wait_for_turn(struct atfork_once *once, uint64_t here, struct waitin
 }
 
 /* A thread of a parent that was inside init leaves the parent's mark, which nobody waits for here. */
-void once_run(struct atfork_once *once, void (*init)(void *data), void *data) {
+void atfork_once_run(struct atfork_once *once, void (*init)(void *data), void *data) {
   struct waiting waiting = {.who = "atfork_once()"};
   for (;;) {
-    uint64_t here = fork_enter();
+    uint64_t here = atfork_fork_enter();
     if (is_done(once, here)) return;
     uint64_t claimed = atomic_load(busy(once));
     if (claimed == here) {

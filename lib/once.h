@@ -8,6 +8,6 @@
 #include "atfork.h"
 
 /* As atfork_once(). */
-void once_run(struct atfork_once *once, void (*init)(void *data), void *data);
+void atfork_once_run(struct atfork_once *once, void (*init)(void *data), void *data);
 
 #endif

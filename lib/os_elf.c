@@ -18,8 +18,8 @@
 #define TEXT_OF(word) #word
 #define TEXT(word) TEXT_OF(word)
 
-/* It is in whatever a copy is linked into, and says how far from its last word that copy's service_chosen lies.  That
- * is known to the linker, so nothing has to be relocated, or exported, for a copy to be found. */
+/* It is in whatever a copy is linked into, and says how far from its last word that copy's atfork_service_chosen lies.
+ * That is known to the linker, so nothing has to be relocated, or exported, for a copy to be found. */
 struct note {
   uint32_t name_size;
   uint32_t descriptor_size;
@@ -34,7 +34,7 @@ __asm__(
     ".balign 4\n"
     ".4byte 7, 4, " TEXT(SERVICE_PROTOCOL) "\n"
     ".ascii \"atfork\\0\\0\"\n"
-    ".4byte " TEXT(service_chosen) " - .\n"
+    ".4byte " TEXT(atfork_service_chosen) " - .\n"
     ".popsection\n");
 /* clang-format on */
 
@@ -56,12 +56,12 @@ struct search {
 
 static void look_at(struct search *search, const struct note *note, const struct dl_phdr_info *object) {
   const struct service *_Atomic *chosen = chosen_by(note);
-  if (chosen == &service_chosen) {
+  if (chosen == &atfork_service_chosen) {
     bool is_program = (uintptr_t)object->dlpi_phdr == getauxval(AT_PHDR);
     search->path = is_program ? NULL : object->dlpi_name;
     return;
   }
-  /* Acquire pairs with the release in service_choose(). */
+  /* Acquire pairs with the release in atfork_service_choose(). */
   const struct service *service = atomic_load_explicit(chosen, memory_order_acquire);
   if (service == NULL) return; /* it is loaded after this copy */
   if (note->protocol == SERVICE_PROTOCOL)
@@ -128,7 +128,7 @@ static void stay(const char *path) {
     say("", path, " serves this process, and cannot be kept from being unloaded", "", "");
 }
 
-const struct service *os_serving(const struct service *own) {
+const struct service *atfork_os_serving(const struct service *own) {
   struct search search = {NULL, NULL, NULL};
   dl_iterate_phdr(look_into, &search);
   if (search.same != NULL) return search.same;

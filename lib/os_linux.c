@@ -40,20 +40,20 @@ static void *map_huge(size_t size) {
   return memory + before;
 }
 
-void *os_map(size_t size) {
+void *atfork_os_map(size_t size) {
   return size < HUGE_PAGE ? map(size) : map_huge(size);
 }
 
-void os_unmap(void *memory, size_t size) {
+void atfork_os_unmap(void *memory, size_t size) {
   munmap(memory, size);
 }
 
-size_t os_page_size(void) {
+size_t atfork_os_page_size(void) {
   return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-size_t os_map_size(size_t size) {
-  size_t unit = size > HUGE_PAGE / 8 ? HUGE_PAGE : os_page_size();
+size_t atfork_os_map_size(size_t size) {
+  size_t unit = size > HUGE_PAGE / 8 ? HUGE_PAGE : atfork_os_page_size();
   return (size + unit - 1) / unit * unit;
 }
 
@@ -61,14 +61,14 @@ size_t os_map_size(size_t size) {
  * A kernel refuses an advice that it does not know.  qemu-user takes each for a mere hint, answers 0 and does nothing:
  * of whoever takes NO_ADVICE, an answer to MADV_WIPEONFORK says nothing either.
  */
-bool os_wipe_on_fork(void *pages, size_t size) {
+bool atfork_os_wipe_on_fork(void *pages, size_t size) {
   int error = errno;
   bool wiped = madvise(pages, size, NO_ADVICE) != 0 && madvise(pages, size, MADV_WIPEONFORK) == 0;
   errno = error;
   return wiped;
 }
 
-int os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+int atfork_os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
   int error = pthread_atfork(prepare, parent, child);
   if (error == 0) return 0;
   errno = error;
@@ -78,25 +78,25 @@ int os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(v
 /* Part of the Itanium C++ ABI, which no C header declares. */
 int __cxa_atexit(void (*function)(void *argument), void *argument, void *dso);
 
-int os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
+int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
   if (__cxa_atexit(function, argument, dso) == 0) return 0;
   errno = ENOMEM;
   return -1;
 }
 
 /* What follows leaves errno alone. */
-void os_wait(_Atomic uint32_t *word, uint32_t value) {
+void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
   int error = errno;
   const struct timespec longest = {.tv_nsec = LONGEST_SLEEP};
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0);
   errno = error;
 }
 
-void os_wake_all(_Atomic uint32_t *word) {
+void atfork_os_wake_all(_Atomic uint32_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-void os_back_off(unsigned attempt) {
+void atfork_os_back_off(unsigned attempt) {
   int error = errno;
   if (attempt < PLAIN_YIELDS) {
     sched_yield();
@@ -108,15 +108,15 @@ void os_back_off(unsigned attempt) {
   errno = error;
 }
 
-const char *os_environment(const char *name) {
+const char *atfork_os_environment(const char *name) {
   return secure_getenv(name);
 }
 
-void os_forget(const char *name) {
+void atfork_os_forget(const char *name) {
   unsetenv(name);
 }
 
-uint64_t os_process(void) {
+uint64_t atfork_os_process(void) {
   return (uint64_t)getpid();
 }
 
@@ -129,34 +129,34 @@ static bool is_alive(pid_t process) {
   return !has_ended;
 }
 
-bool os_may_be_child_of(uint64_t process) {
+bool atfork_os_may_be_child_of(uint64_t process) {
   int error = errno;
   bool may_be = (uint64_t)getppid() == process || !is_alive((pid_t)process);
   errno = error;
   return may_be;
 }
 
-bool os_is_first_thread(void) {
+bool atfork_os_is_first_thread(void) {
   return syscall(SYS_gettid) == getpid();
 }
 
-bool os_is_set(const char *name) {
-  const char *value = os_environment(name);
+bool atfork_os_is_set(const char *name) {
+  const char *value = atfork_os_environment(name);
   return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
 }
 
-uint64_t os_clock(void) {
+uint64_t atfork_os_clock(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
 }
 
-uint64_t os_thread(void) {
+uint64_t atfork_os_thread(void) {
   return (uint64_t)syscall(SYS_gettid);
 }
 
 /* By the clock that can be set, as the sanitizers of today do not know pthread_mutex_clocklock(). */
-int os_mutex_lock_for(void *mutex, unsigned ms) {
+int atfork_os_mutex_lock_for(void *mutex, unsigned ms) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_nsec += (long)ms * 1000000;
@@ -166,12 +166,12 @@ int os_mutex_lock_for(void *mutex, unsigned ms) {
 }
 
 /* A directory has a link of its own, one in its parent, and one in each directory in it: of a thread each. */
-bool os_is_single_threaded(void) {
+bool atfork_os_is_single_threaded(void) {
   struct stat tasks;
   return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
 }
 
-void os_say(const char *text, size_t length) {
+void atfork_os_say(const char *text, size_t length) {
   int error = errno;
   /* Where stderr is closed, or full, nobody reads it. */
   if (write(STDERR_FILENO, text, length) < 0) errno = error;

@@ -7,7 +7,7 @@
 
 #include "os.h"
 
-uint64_t os_mutex_owner(const void *mutex) {
+uint64_t atfork_os_mutex_owner(const void *mutex) {
   return (uint64_t)__atomic_load_n(&((const pthread_mutex_t *)mutex)->__data.__owner, __ATOMIC_RELAXED);
 }
 
@@ -15,7 +15,7 @@ uint64_t os_mutex_owner(const void *mutex) {
 static uint64_t self(void) {
   pthread_mutex_t probe = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_lock(&probe);
-  uint64_t number = os_mutex_owner(&probe);
+  uint64_t number = atfork_os_mutex_owner(&probe);
   pthread_mutex_unlock(&probe);
   return number;
 }
@@ -28,9 +28,9 @@ static bool is_alive(uint64_t thread) {
  * The owner is noted an instant after the mutex is locked, and a thread may have been stopped in between.  And asked
  * for again: one that was alive may have unlocked it, and ended.
  */
-bool os_mutex_is_orphaned(void *mutex) {
-  uint64_t owner = os_mutex_owner(mutex);
-  if (owner == 0) return os_is_single_threaded();
+bool atfork_os_mutex_is_orphaned(void *mutex) {
+  uint64_t owner = atfork_os_mutex_owner(mutex);
+  if (owner == 0) return atfork_os_is_single_threaded();
   if (owner == self() || is_alive(owner)) return false;
-  return os_mutex_owner(mutex) == owner;
+  return atfork_os_mutex_owner(mutex) == owner;
 }

@@ -17,23 +17,23 @@ enum { PLAIN_YIELDS = 16, LONGEST_SLEEP = 50 /* ms */, VARIABLE_MAX = 2048 /* by
 
 /* ---- Memory ---- */
 
-void *os_map(size_t size) {
+void *atfork_os_map(size_t size) {
   return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }
 
-void os_unmap(void *memory, size_t size) {
+void atfork_os_unmap(void *memory, size_t size) {
   (void)size; /* as it was mapped; here it has to be 0 */
   VirtualFree(memory, 0, MEM_RELEASE);
 }
 
-size_t os_page_size(void) {
+size_t atfork_os_page_size(void) {
   SYSTEM_INFO info;
   GetSystemInfo(&info);
   return info.dwPageSize;
 }
 
 /* What is reserved begins at a multiple of this, so that the rest of the last one would be lost. */
-size_t os_map_size(size_t size) {
+size_t atfork_os_map_size(size_t size) {
   SYSTEM_INFO info;
   GetSystemInfo(&info);
   size_t unit = info.dwAllocationGranularity;
@@ -43,13 +43,13 @@ size_t os_map_size(size_t size) {
 /* ---- Forks ---- */
 
 /* No new process has these pages. */
-bool os_wipe_on_fork(void *pages, size_t size) {
+bool atfork_os_wipe_on_fork(void *pages, size_t size) {
   (void)pages;
   (void)size;
   return true;
 }
 
-int os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+int atfork_os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
   (void)prepare;
   (void)parent;
   (void)child;
@@ -76,7 +76,7 @@ __attribute__((constructor)) static void stay(void) {
  * for other threads' callbacks would deadlock.  At exit the other threads are gone wherever they were, and nothing
  * forks.
  */
-int os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
+int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
   (void)function;
   (void)argument;
   if (pin(dso)) return 0;
@@ -86,16 +86,16 @@ int os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
 
 /* ---- Waiting ---- */
 
-void os_wait(_Atomic uint32_t *word, uint32_t value) {
+void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
   WaitOnAddress(word, &value, sizeof value, LONGEST_SLEEP);
 }
 
-void os_wake_all(_Atomic uint32_t *word) {
+void atfork_os_wake_all(_Atomic uint32_t *word) {
   WakeByAddressAll(word);
 }
 
 /* Sleep(1) is the shortest that there is; how long, the system's clock says. */
-void os_back_off(unsigned attempt) {
+void atfork_os_back_off(unsigned attempt) {
   if (attempt < PLAIN_YIELDS)
     SwitchToThread();
   else
@@ -108,58 +108,59 @@ void os_back_off(unsigned attempt) {
  * From the system, not from a C runtime, of which a process may have several: what CreateProcess() hands on is there.
  * One that is too long is no token, as is none.
  */
-const char *os_environment(const char *name) {
+const char *atfork_os_environment(const char *name) {
   static char value[VARIABLE_MAX];
   DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
   return length == 0 || length >= sizeof value ? NULL : value;
 }
 
 /* From both: our C runtime's copy is what its _spawn() family hands on. */
-void os_forget(const char *name) {
+void atfork_os_forget(const char *name) {
   _putenv_s(name, "");
 }
 
-uint64_t os_process(void) {
+uint64_t atfork_os_process(void) {
   return GetCurrentProcessId();
 }
 
 /* Nobody forks, and so nobody asks. */
-bool os_may_be_child_of(uint64_t process) {
+bool atfork_os_may_be_child_of(uint64_t process) {
   (void)process;
   return false;
 }
 
-bool os_is_first_thread(void) {
+bool atfork_os_is_first_thread(void) {
   return false;
 }
 
-/* Not by os_environment(), whose value its caller may still be reading.  One that does not fit is something, too. */
-bool os_is_set(const char *name) {
+/* Not by atfork_os_environment(), whose value its caller may still be reading.  One that does not fit is something,
+ * too. */
+bool atfork_os_is_set(const char *name) {
   char value[2] = "";
   DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
   return length > 1 || (length == 1 && value[0] != '0');
 }
 
-uint64_t os_clock(void) {
+uint64_t atfork_os_clock(void) {
   return GetTickCount64() + 1;
 }
 
-uint64_t os_thread(void) {
+uint64_t atfork_os_thread(void) {
   return GetCurrentThreadId();
 }
 
 /* There are no such mutexes. */
-uint64_t os_mutex_owner(const void *mutex) {
+uint64_t atfork_os_mutex_owner(const void *mutex) {
   (void)mutex;
   return 0;
 }
 
-void os_say(const char *text, size_t length) {
+void atfork_os_say(const char *text, size_t length) {
   DWORD written;
   WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
 }
 
 /* Each copy serves itself: there is no asking a module whether it has one in it. */
-const struct service *os_serving(const struct service *own) {
+const struct service *atfork_os_serving(const struct service *own) {
   return own;
 }

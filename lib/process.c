@@ -50,12 +50,12 @@ static bool exchange_self(uintptr_t before, uintptr_t after) {
 static struct identity *identity_of(uintptr_t self) {
   struct identity *identity = (self & being_made) != 0 ? NULL : (struct identity *)self;
   if (identity == NULL || atomic_load(&process()->wiped)) return identity;
-  return atomic_load_explicit(&identity->process, memory_order_relaxed) == os_process() ? identity : NULL;
+  return atomic_load_explicit(&identity->process, memory_order_relaxed) == atfork_os_process() ? identity : NULL;
 }
 
 static struct identity *identity(void) {
   struct identity *own;
-  while ((own = identity_of(self_now())) == NULL) process_look();
+  while ((own = identity_of(self_now())) == NULL) atfork_process_look();
   return own;
 }
 
@@ -115,7 +115,7 @@ static void note_number(void) {
   forget_number();
   struct identity *own = identity();
   uint64_t number = give_number(own);
-  atomic_store_explicit(&own->process, os_process(), memory_order_relaxed);
+  atomic_store_explicit(&own->process, atfork_os_process(), memory_order_relaxed);
   struct note *note = exchange_note(0, this_thread());
   if (note != NULL) note->number = number;
 }
@@ -133,14 +133,14 @@ static const struct note *own_note(void) {
     any = note;
     count++;
   }
-  return count == 0 || os_is_first_thread() ? mine : count == 1 ? any : NULL;
+  return count == 0 || atfork_os_is_first_thread() ? mine : count == 1 ? any : NULL;
 }
 
 /* The number of this process that its parent `from` has noted; 0: it has not, or a bypassing fork was between them. */
 static uint64_t number_noted(const struct identity *from) {
   const struct note *note = own_note();
   uint64_t parent = atomic_load_explicit(&from->process, memory_order_relaxed);
-  return note != NULL && os_may_be_child_of(parent) ? note->number : 0;
+  return note != NULL && atfork_os_may_be_child_of(parent) ? note->number : 0;
 }
 
 static void forget_notes(void) {
@@ -165,11 +165,12 @@ static void write_child(struct identity *to, const struct identity *from, bool b
   const struct frame *frame = atfork_thread.frame;
   uint64_t number = fork_is_prepared() ? frame->number : number_noted(from);
   bypassed |= number == 0;
-  uint64_t here = bypassed || !atomic_load(&process()->wiped) ? os_process() : 0;
+  uint64_t here = bypassed || !atomic_load(&process()->wiped) ? atfork_os_process() : 0;
   to->generation = from->generation + 1;
   atomic_store_explicit(&to->process, here, memory_order_relaxed);
   atomic_store_explicit(&to->children, frame == NULL ? 0 : numbers_taken(frame->outer), memory_order_relaxed);
-  to->length = (uint32_t)lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? here : number);
+  to->length =
+      (uint32_t)atfork_lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? here : number);
   forget_notes();
 }
 
@@ -204,12 +205,12 @@ static bool establish(struct identity *own) {
 static void claim_transient(void) {
   enum { PATIENCE = 100 };
   struct transient *t = transient();
-  uint64_t here = os_process();
+  uint64_t here = atfork_os_process();
   for (unsigned attempt = 0;; attempt++) {
     uint64_t of = atomic_load(&t->process);
     if (of == here) return;
     if (of == ~here && attempt < PATIENCE) {
-      os_back_off(attempt);
+      atfork_os_back_off(attempt);
       continue;
     }
     if (!atomic_compare_exchange_strong(&t->process, &of, ~here)) continue;
@@ -225,7 +226,7 @@ static void claim_transient(void) {
  * which must not take what was found out for its own. */
 static uint64_t look(void) {
   for (bool again = false;; again = true) {
-    lock_inherit();
+    atfork_lock_inherit();
     uintptr_t self = self_now();
     struct identity *own = identity_of(self);
     if (own == NULL)
@@ -238,14 +239,14 @@ static uint64_t look(void) {
 /* ---- The load ---- */
 
 static void map_transient(void) {
-  size_t size = os_page_size();
-  struct transient *page = os_map(size);
+  size_t size = atfork_os_page_size();
+  struct transient *page = atfork_os_map(size);
   if (page == NULL) return;
-  if (os_wipe_on_fork(page, size)) {
+  if (atfork_os_wipe_on_fork(page, size)) {
     atomic_store(&process()->wiped, true);
     atomic_store_explicit(&atfork_transient, page, memory_order_release);
   } else {
-    os_unmap(page, size);
+    atfork_os_unmap(page, size);
   }
 }
 
@@ -255,35 +256,35 @@ static void map_transient(void) {
  *
  * Without memory the page is not wiped, or the children of such forks are named by their pids.
  */
-void process_loaded(void) {
+void atfork_process_loaded(void) {
   map_transient();
-  atomic_store(&latest()->process, os_process());
+  atomic_store(&latest()->process, atfork_os_process());
   exchange_self(0, (uintptr_t)latest());
   establish(latest());
-  os_handle_forks(note_number, forget_number, NULL);
+  atfork_os_handle_forks(note_number, forget_number, NULL);
 }
 
-uint64_t process_look(void) {
+uint64_t atfork_process_look(void) {
   if (!atomic_load(&process()->wiped)) {
     const struct identity *own = identity_of(self_now());
     if (own != NULL) return own->generation + 1;
     claim_transient();
   }
-  lock_inherit();
-  bool nested = lock_enter();
+  atfork_lock_inherit();
+  bool nested = atfork_lock_enter();
   uint64_t mark = look();
-  lock_leave(nested);
+  atfork_lock_leave(nested);
   return mark;
 }
 
-const uint64_t *process_mark_address(void) {
+const uint64_t *atfork_process_mark_address(void) {
   process_mark();
   return (const uint64_t *)&transient()->mark;
 }
 
 /* Noted before the marks are compared: in a child that a handler makes before, this does it again, and one that is made
  * after finds it among those taken. */
-void process_number_child(uint64_t *number) {
+void atfork_process_number_child(uint64_t *number) {
   uint64_t mark;
   do {
     mark = process_mark();
@@ -304,7 +305,7 @@ static size_t show(char *buf, size_t size, const char *text, size_t length) {
 
 /* In a child that a handler has forked in the middle of these: once more, for that.  Marks are compared, as they are
  * never the same again, while identities are used again. */
-size_t process_lineage(char *buf, size_t size) {
+size_t atfork_process_lineage(char *buf, size_t size) {
   uint64_t mark;
   size_t length;
   do {
@@ -315,25 +316,25 @@ size_t process_lineage(char *buf, size_t size) {
   return length;
 }
 
-uint64_t process_seed(uint64_t base) {
+uint64_t atfork_process_seed(uint64_t base) {
   uint64_t mark, seed;
   do {
     mark = process_mark();
     const struct identity *own = identity();
-    seed = lineage_hash(base, own->lineage, own->length);
+    seed = atfork_lineage_hash(base, own->lineage, own->length);
   } while (process_mark() != mark);
   return seed;
 }
 
 /* A number is taken only for a token that its caller has got whole. */
-size_t process_token(char *buf, size_t size) {
+size_t atfork_process_token(char *buf, size_t size) {
   for (;;) {
     char lineage[LINEAGE_MAX], token[TOKEN_MAX];
     uint64_t mark = process_mark();
     struct identity *own = identity();
     uint64_t children = atomic_load_explicit(&own->children, memory_order_relaxed);
-    size_t length = lineage_of_child(lineage, own->lineage, own->length, false, children + 1);
-    length = token_write(token, own->generation + 1, lineage, length);
+    size_t length = atfork_lineage_of_child(lineage, own->lineage, own->length, false, children + 1);
+    length = atfork_token_write(token, own->generation + 1, lineage, length);
     if (length < size && !atomic_compare_exchange_strong_explicit(&own->children, &children, children + 1,
                                                                   memory_order_relaxed, memory_order_relaxed))
       continue;
@@ -352,10 +353,10 @@ static void write_spawned(struct identity *to, struct identity *from, const stru
 }
 
 /* First an identity is taken: whoever may come back here after a look has taken another, and is no root. */
-int process_spawned(const char *text) {
+int atfork_process_spawned(const char *text) {
   struct token token;
-  bool is_good = text != NULL && token_read(text, &token);
-  bool nested = lock_enter();
+  bool is_good = text != NULL && atfork_token_read(text, &token);
+  bool nested = atfork_lock_enter();
   struct identity *to = take_identity(), *own = identity();
   bool is_root = own->generation == 0;
   if (is_root && is_good) {
@@ -364,6 +365,6 @@ int process_spawned(const char *text) {
     look();
   }
   atomic_store(&to->busy, false);
-  lock_leave(nested);
+  atfork_lock_leave(nested);
   return !is_root ? EALREADY : !is_good ? EINVAL : 0;
 }

@@ -11,32 +11,32 @@
 #include "transient.h"
 
 /* Called once, when the library is loaded, by the copy of it that serves. */
-void process_loaded(void);
+void atfork_process_loaded(void);
 
 /*
  * Notices a new process, and gives its mark.  It is the child of the ordinary fork that this thread has prepared, or
  * else of a bypassing one.
  */
-uint64_t process_look(void);
+uint64_t atfork_process_look(void);
 
 /* The mark of this process, never 0: its generation + 1.  Notices a bypassing fork. */
 static inline uint64_t process_mark(void) {
   /* Acquire pairs with establish(): who reads the mark sees the identity that it is of. */
   uint64_t mark = atomic_load_explicit(&transient()->mark, memory_order_acquire);
-  return mark != 0 ? mark : process_look();
+  return mark != 0 ? mark : atfork_process_look();
 }
 
 /* In the forking process, before an ordinary fork: the number of the child to come, from 1, into the fork's frame. */
-void process_number_child(uint64_t *number);
+void atfork_process_number_child(uint64_t *number);
 
 /* Where the mark stands for atfork_mark(). */
-const uint64_t *process_mark_address(void);
+const uint64_t *atfork_process_mark_address(void);
 
 /* As the public functions of these names, in a process that has been looked at.  The last gives 0, EINVAL or
  * EALREADY. */
-size_t process_lineage(char *buf, size_t size);
-uint64_t process_seed(uint64_t base);
-size_t process_token(char *buf, size_t size);
-int process_spawned(const char *token);
+size_t atfork_process_lineage(char *buf, size_t size);
+uint64_t atfork_process_seed(uint64_t base);
+size_t atfork_process_token(char *buf, size_t size);
+int atfork_process_spawned(const char *token);
 
 #endif

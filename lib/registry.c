@@ -60,11 +60,11 @@ static bool commit(word *changed, uint64_t value, uint64_t sequence) {
  */
 static bool renew_table(void) {
   struct table *old = registry_table();
-  struct table *new = old == NULL ? table_new() : table_copy(old);
+  struct table *new = old == NULL ? atfork_table_new() : atfork_table_copy(old);
   if (new == NULL) return false;
   struct table *expected = old;
   if (!atomic_compare_exchange_strong(&registry()->table, &expected, new)) {
-    table_free(new);
+    atfork_table_free(new);
     return true;
   }
   /* Any walk that begins at this sequence or later finds the new one. */
@@ -111,17 +111,18 @@ static bool try_add(const struct atfork_hook *hook, const struct detail *detail,
       .callbacks = {detail->refuses ? (callback)(any_callback)hook->try_prepare : hook->prepare, hook->parent,
                     hook->child},
       .sequence = sequence,
-      .detail = table_keep_detail(table, detail),
+      .detail = atfork_table_keep_detail(table, detail),
   };
-  if (sequence > sequence_max || contents.detail == NULL || !table_find_place(table, bucket, &place)) return false;
-  slot_write(place.slot, &contents);
+  if (sequence > sequence_max || contents.detail == NULL || !atfork_table_find_place(table, bucket, &place))
+    return false;
+  atfork_slot_write(place.slot, &contents);
   *committed = commit(place.changed, place.value, sequence);
   if (*committed) table->live++;
   *id = id_of(bucket, sequence);
   return true;
 }
 
-atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t generation) {
+atfork_id atfork_registry_add(const struct atfork_hook *hook, void *dso, uint64_t generation) {
   struct detail detail = {
       .name = hook->name == NULL ? "" : hook->name,
       .destroy = hook->destroy,
@@ -130,12 +131,12 @@ atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t gener
       .generation = generation,
       .refuses = hook->try_prepare != NULL,
   };
-  bool nested = lock_enter();
+  bool nested = atfork_lock_enter();
   atfork_id id = 0;
   bool done = false;
   bool possible = update_begin(nested);
   while (possible && !done) possible = try_add(hook, &detail, &id, &done);
-  lock_leave(nested);
+  atfork_lock_leave(nested);
   return possible ? id : 0;
 }
 
@@ -157,7 +158,7 @@ static void bury(atfork_id id, struct slot slot, struct grave *grave) {
   struct table *table;
   do {
     table = registry_table();
-    if (table == slot.chunk->table || table_find(table, id, &slot)) slot_bury(slot);
+    if (table == slot.chunk->table || atfork_table_find(table, id, &slot)) atfork_slot_bury(slot);
     atomic_signal_fence(memory_order_seq_cst);
   } while (table != registry_table());
   if (deferred) atomic_fetch_sub(&registry()->deferred, 1);
@@ -165,32 +166,32 @@ static void bury(atfork_id id, struct slot slot, struct grave *grave) {
   if (++table->dead > table->live + PLENTY) atomic_store_explicit(&registry()->wasteful, true, memory_order_relaxed);
 }
 
-void registry_bury(atfork_id id, struct grave *grave) {
+void atfork_registry_bury(atfork_id id, struct grave *grave) {
   struct slot slot;
   *grave = (struct grave){0};
-  bool nested = lock_enter();
-  bool is_there = table_find(registry_table(), id, &slot);
+  bool nested = atfork_lock_enter();
+  bool is_there = atfork_table_find(registry_table(), id, &slot);
   /* Without memory for a copy: the one that this handler made when it retired the hook will do. */
   if (is_there && nested) renew_nested();
   if (is_there) bury(id, slot, grave);
-  lock_leave(nested);
+  atfork_lock_leave(nested);
 }
 
 static bool is_due(struct slot slot, const void *argument) {
   uint64_t retired = retirement(slot);
   (void)argument;
-  return (retired & 1) != 0 && !frame_needs(slot_record(slot)->sequence, retired >> 1, false);
+  return (retired & 1) != 0 && !atfork_frame_needs(slot_record(slot)->sequence, retired >> 1, false);
 }
 
-bool registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave) {
-  bool nested = lock_enter();
+bool atfork_registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave) {
+  bool nested = atfork_lock_enter();
   struct slot slot;
   atfork_id id = 0;
-  if (!nested) id = table_search(registry_table(), after + 1, is_due, NULL, &slot);
+  if (!nested) id = atfork_table_search(registry_table(), after + 1, is_due, NULL, &slot);
   /* With the lock: who unloads the object finds the hook, or that this walk buries it. */
   if (id != 0) atomic_store(&walk->burying, slot_record(slot)->detail->dso);
   if (id != 0) bury(id, slot, grave);
-  lock_leave(nested);
+  atfork_lock_leave(nested);
   return id != 0;
 }
 
@@ -200,7 +201,7 @@ bool registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave)
 static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
   for (;;) {
     uint64_t sequence = sequence_now() + 1; /* before the table, as in try_add() */
-    if (!table_find(registry_table(), id, slot) || retirement(*slot) != 0) return 0;
+    if (!atfork_table_find(registry_table(), id, slot) || retirement(*slot) != 0) return 0;
     /* When a handler's commit is in the way it has left this table behind, and counted in a copy. */
     table_count_retired(slot->chunk->table, 1);
     if (deferred) atomic_fetch_add(&registry()->deferred, 1);
@@ -209,18 +210,18 @@ static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
   }
 }
 
-uint64_t registry_retire(atfork_id id, bool inside, struct grave *grave) {
+uint64_t atfork_registry_retire(atfork_id id, bool inside, struct grave *grave) {
   *grave = (struct grave){0};
-  bool nested = lock_enter();
+  bool nested = atfork_lock_enter();
   struct slot slot;
   uint64_t sequence = 0;
   int error = ENOENT;
-  if (nested && table_find(registry_table(), id, &slot) && !renew_nested())
+  if (nested && atfork_table_find(registry_table(), id, &slot) && !renew_nested())
     error = ENOMEM;
   else
     sequence = retire(id, inside, &slot);
-  if (sequence != 0 && !frame_needs(id_sequence(id), sequence, !inside)) bury(id, slot, grave);
-  lock_leave(nested);
+  if (sequence != 0 && !atfork_frame_needs(id_sequence(id), sequence, !inside)) bury(id, slot, grave);
+  atfork_lock_leave(nested);
   if (sequence == 0) errno = error;
   return sequence;
 }
@@ -229,12 +230,12 @@ static bool is_owned(struct slot slot, const void *dso) {
   return slot_record(slot)->detail->dso == dso && retirement(slot) == 0;
 }
 
-atfork_id registry_retire_owned(const void *dso, atfork_id from) {
-  bool nested = lock_enter();
+atfork_id atfork_registry_retire_owned(const void *dso, atfork_id from) {
+  bool nested = atfork_lock_enter();
   struct slot slot;
-  atfork_id id = table_search(registry_table(), from, is_owned, dso, &slot);
+  atfork_id id = atfork_table_search(registry_table(), from, is_owned, dso, &slot);
   if (id != 0 && update_begin(nested)) retire(id, false, &slot);
-  lock_leave(nested);
+  atfork_lock_leave(nested);
   return id;
 }
 
@@ -242,25 +243,25 @@ static bool is_of(struct slot slot, const void *dso) {
   return slot_record(slot)->detail->dso == dso;
 }
 
-atfork_id registry_find_owned(const void *dso, atfork_id from) {
-  bool nested = lock_enter();
+atfork_id atfork_registry_find_owned(const void *dso, atfork_id from) {
+  bool nested = atfork_lock_enter();
   struct slot slot;
-  atfork_id id = table_search(registry_table(), from, is_of, dso, &slot);
-  lock_leave(nested);
+  atfork_id id = atfork_table_search(registry_table(), from, is_of, dso, &slot);
+  atfork_lock_leave(nested);
   return id;
 }
 
 static void silence_in(const struct table *table, atfork_id id) {
   struct slot slot;
-  if (table_find(table, id, &slot)) slot_silence(slot);
+  if (atfork_table_find(table, id, &slot)) atfork_slot_silence(slot);
 }
 
-void registry_silence(atfork_id id) {
-  bool nested = lock_enter();
+void atfork_registry_silence(atfork_id id) {
+  bool nested = atfork_lock_enter();
   silence_in(registry_table(), id);
   for (struct table *table = atomic_load(&registry()->outgrown); table != NULL; table = table->older)
     silence_in(table, id);
-  lock_leave(nested);
+  atfork_lock_leave(nested);
 }
 
 static bool is_retired(struct slot slot, const void *argument) {
@@ -268,7 +269,7 @@ static bool is_retired(struct slot slot, const void *argument) {
   return retirement(slot) != 0;
 }
 
-void registry_adopt(void) {
+void atfork_registry_adopt(void) {
   struct slot slot;
   uint64_t count;
   struct table *table;
@@ -279,7 +280,7 @@ void registry_adopt(void) {
   do {
     table = registry_table();
     count = 0;
-    for (atfork_id id = 0; (id = table_search(table, id + 1, is_retired, NULL, &slot)) != 0; count++)
+    for (atfork_id id = 0; (id = atfork_table_search(table, id + 1, is_retired, NULL, &slot)) != 0; count++)
       atomic_fetch_or_explicit(&slot_record(slot)->retired, 1, memory_order_relaxed);
     /* Counted anew, as another thread may have been about to change it. */
     atomic_store_explicit(&table->retired, count, memory_order_release);
@@ -296,7 +297,7 @@ static void free_outgrown(uint64_t oldest) {
   while (table != NULL) {
     struct table *older = table->older;
     if (table->outgrown_at <= oldest) {
-      table_free(table);
+      atfork_table_free(table);
     } else {
       table->older = kept;
       kept = table;
@@ -317,12 +318,12 @@ static bool has_waste(void) {
          atomic_load_explicit(&registry()->outgrown, memory_order_relaxed) != NULL;
 }
 
-void registry_collect(void) {
+void atfork_registry_collect(void) {
   if (!has_waste()) return;
-  bool nested = lock_enter();
+  bool nested = atfork_lock_enter();
   if (!nested) {
     if (atomic_exchange(&registry()->wasteful, false)) renew_table();
-    free_outgrown(frame_oldest());
+    free_outgrown(atfork_frame_oldest());
   }
-  lock_leave(nested);
+  atfork_lock_leave(nested);
 }

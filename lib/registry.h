@@ -38,42 +38,42 @@ static inline bool registry_has_retired(void) {
   return table_has_retired(registry_table());
 }
 
-/* Whether hooks are left to registry_bury_due(); perhaps when there are none, never the other way round. */
+/* Whether hooks are left to atfork_registry_bury_due(); perhaps when there are none, never the other way round. */
 static inline bool registry_has_deferred(void) {
   return atomic_load(&atfork_state.registry.deferred) != 0;
 }
 
 /* Returns the id, or 0 when there is no memory. */
-atfork_id registry_add(const struct atfork_hook *hook, void *dso, uint64_t generation);
+atfork_id atfork_registry_add(const struct atfork_hook *hook, void *dso, uint64_t generation);
 
 /*
  * Retires a hook, and buries it at once if no walk needs it.  Else, when called from `inside` a walk of this thread,
- * leaves it to registry_bury_due(); otherwise to the caller.  Returns the sequence of this commit; or 0 and errno
- * ENOENT, or ENOMEM when nested.
+ * leaves it to atfork_registry_bury_due(); otherwise to the caller.  Returns the sequence of this commit; or 0 and
+ * errno ENOENT, or ENOMEM when nested.
  */
-uint64_t registry_retire(atfork_id id, bool inside, struct grave *grave);
+uint64_t atfork_registry_retire(atfork_id id, bool inside, struct grave *grave);
 
 /* Has walks, those of this thread in tables that are outgrown too, call nothing of a hook any more: its code goes. */
-void registry_silence(atfork_id id);
+void atfork_registry_silence(atfork_id id);
 
 /* Retires the first hook of a shared object that is not retired yet; its id, or 0.  Begins at `from`. */
-atfork_id registry_retire_owned(const void *dso, atfork_id from);
+atfork_id atfork_registry_retire_owned(const void *dso, atfork_id from);
 
 /* The first hook of a shared object from `from` on, retired or not; 0 when there is none. */
-atfork_id registry_find_owned(const void *dso, atfork_id from);
+atfork_id atfork_registry_find_owned(const void *dso, atfork_id from);
 
 /* Buries a retired hook, if that is not done. */
-void registry_bury(atfork_id id, struct grave *grave);
+void atfork_registry_bury(atfork_id id, struct grave *grave);
 
 /* Buries, in the end of `walk`, the first hook with an id above `after` that is retired, deferred, and needed by no
  * walk; false when there is none. */
-bool registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave);
+bool atfork_registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave);
 
 /* In a new process, under the lock and not nested: what other threads of its parent were about to commit is undone,
  * and what they were unregistering is deferred. */
-void registry_adopt(void);
+void atfork_registry_adopt(void);
 
 /* Gives back what no walk needs, and shrinks when most is dead. */
-void registry_collect(void);
+void atfork_registry_collect(void);
 
 #endif

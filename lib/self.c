@@ -7,54 +7,54 @@
 #include "os.h"
 #include "process.h"
 
-uint64_t self_generation(void) {
-  return fork_enter() - 1;
+uint64_t atfork_self_generation(void) {
+  return atfork_fork_enter() - 1;
 }
 
-int self_lineage(char *buf, size_t size) {
+int atfork_self_lineage(char *buf, size_t size) {
   if (buf == NULL && size != 0) {
     errno = EINVAL;
     return -1;
   }
-  fork_enter();
-  return (int)process_lineage(buf, size);
+  atfork_fork_enter();
+  return (int)atfork_process_lineage(buf, size);
 }
 
-uint64_t self_seed(uint64_t base) {
-  fork_enter();
-  return process_seed(base);
+uint64_t atfork_self_seed(uint64_t base) {
+  atfork_fork_enter();
+  return atfork_process_seed(base);
 }
 
-int self_poll(void) {
-  fork_enter();
-  return fork_catch_up();
+int atfork_self_poll(void) {
+  atfork_fork_enter();
+  return atfork_fork_catch_up();
 }
 
-int self_token(char *buf, size_t size) {
+int atfork_self_token(char *buf, size_t size) {
   if (buf == NULL && size != 0) {
     errno = EINVAL;
     return -1;
   }
-  fork_enter();
-  return (int)process_token(buf, size);
+  atfork_fork_enter();
+  return (int)atfork_process_token(buf, size);
 }
 
-int self_spawned(const char *token) {
+int atfork_self_spawned(const char *token) {
   static const char variable[] = "ATFORK_TOKEN";
   int before = errno;
-  int error = fork_take_place(token != NULL ? token : os_environment(variable));
+  int error = atfork_fork_take_place(token != NULL ? token : atfork_os_environment(variable));
   if (error != 0) {
     errno = error;
     return -1;
   }
   /* Before the hooks run, as what they spawn must not find it. */
-  if (token == NULL) os_forget(variable);
-  fork_spawned();
+  if (token == NULL) atfork_os_forget(variable);
+  atfork_fork_spawned();
   errno = before;
   return 0;
 }
 
-const uint64_t *self_mark(void) {
-  fork_enter();
-  return process_mark_address();
+const uint64_t *atfork_self_mark(void) {
+  atfork_fork_enter();
+  return atfork_process_mark_address();
 }

@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t self_generation(void);
-int self_lineage(char *buf, size_t size);
-uint64_t self_seed(uint64_t base);
-int self_poll(void);
-int self_token(char *buf, size_t size);
-int self_spawned(const char *token);
-const uint64_t *self_mark(void);
+uint64_t atfork_self_generation(void);
+int atfork_self_lineage(char *buf, size_t size);
+uint64_t atfork_self_seed(uint64_t base);
+int atfork_self_poll(void);
+int atfork_self_token(char *buf, size_t size);
+int atfork_self_spawned(const char *token);
+const uint64_t *atfork_self_mark(void);
 
 #endif

@@ -13,31 +13,31 @@
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
 
-const struct service *_Atomic service_chosen;
+const struct service *_Atomic atfork_service_chosen;
 
 static const struct service own = {
     .version = TEXT(ATFORK_VERSION_MAJOR) "." TEXT(ATFORK_VERSION_MINOR) "." TEXT(ATFORK_VERSION_MICRO),
-    .register_hook = hook_register,
+    .register_hook = atfork_hook_register,
 #ifndef _WIN32
-    .register_mutex = mutex_register,
+    .register_mutex = atfork_mutex_register,
 #endif
-    .unregister = hook_unregister,
-    .foreach = hook_visit,
-    .generation = self_generation,
-    .lineage = self_lineage,
-    .seed = self_seed,
-    .poll = self_poll,
-    .once = once_run,
-    .token = self_token,
-    .spawned = self_spawned,
-    .mark = self_mark,
+    .unregister = atfork_hook_unregister,
+    .foreach = atfork_hook_visit,
+    .generation = atfork_self_generation,
+    .lineage = atfork_self_lineage,
+    .seed = atfork_self_seed,
+    .poll = atfork_self_poll,
+    .once = atfork_once_run,
+    .token = atfork_self_token,
+    .spawned = atfork_self_spawned,
+    .mark = atfork_self_mark,
 };
 
-/* Release pairs with the acquire in another copy's os_serving(). */
-const struct service *service_choose(void) {
-  const struct service *chosen = os_serving(&own);
-  if (chosen == &own) process_loaded();
-  atomic_store_explicit(&service_chosen, chosen, memory_order_release);
+/* Release pairs with the acquire in another copy's atfork_os_serving(). */
+const struct service *atfork_service_choose(void) {
+  const struct service *chosen = atfork_os_serving(&own);
+  if (chosen == &own) atfork_process_loaded();
+  atomic_store_explicit(&atfork_service_chosen, chosen, memory_order_release);
   return chosen;
 }
 

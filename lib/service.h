@@ -38,13 +38,13 @@ struct service {
 };
 
 /* That of the copy which serves; NULL until this copy is loaded, or first called. */
-extern const struct service *_Atomic service_chosen;
-const struct service *service_choose(void);
+extern const struct service *_Atomic atfork_service_chosen;
+const struct service *atfork_service_choose(void);
 
 /* Relaxed: it is stored once, while this copy is being loaded, before another thread can know its functions. */
 static inline const struct service *service(void) {
-  const struct service *chosen = atomic_load_explicit(&service_chosen, memory_order_relaxed);
-  return chosen != NULL ? chosen : service_choose();
+  const struct service *chosen = atomic_load_explicit(&atfork_service_chosen, memory_order_relaxed);
+  return chosen != NULL ? chosen : atfork_service_choose();
 }
 
 #endif

@@ -14,7 +14,7 @@ _Static_assert(sizeof(struct chunk) % sizeof(uint64_t) == 0, "records are aligne
  * either end, and leaves one place where hooks were registered without a pause: with one before it, the lowest is the
  * place still, so that is looked at first.  A chunk comes in sight with its first hook, so it is never empty.
  */
-size_t chunk_count_until(struct chunk *chunk, uint64_t sequence) {
+size_t atfork_chunk_count_until(struct chunk *chunk, uint64_t sequence) {
   size_t used = chunk_used(chunk);
   uint64_t first = chunk->first;
   if (first > sequence) return 0;
@@ -46,7 +46,7 @@ static void write_callback(struct chunk *chunk, enum phase phase, _Atomic(callba
   atomic_store_explicit(at, call, memory_order_relaxed);
 }
 
-void slot_write(struct slot slot, const struct contents *contents) {
+void atfork_slot_write(struct slot slot, const struct contents *contents) {
   struct arrays at = chunk_arrays(slot.chunk, slot.index);
   *at.data = contents->data;
   write_callback(slot.chunk, PREPARE, at.callbacks[PREPARE], contents->callbacks[PREPARE]);
@@ -64,7 +64,7 @@ static callback read_callback(const struct chunk *chunk, enum phase phase, const
   return atomic_load_explicit(at, memory_order_relaxed);
 }
 
-void slot_read(struct slot slot, struct contents *contents) {
+void atfork_slot_read(struct slot slot, struct contents *contents) {
   struct arrays at = chunk_arrays(slot.chunk, slot.index);
   contents->data = *at.data;
   contents->callbacks[PREPARE] = read_callback(slot.chunk, PREPARE, at.callbacks[PREPARE]);
@@ -83,7 +83,7 @@ static void slot_mark_dead(struct slot slot) {
   atomic_store_explicit(&slot.chunk->sparse, true, memory_order_relaxed);
 }
 
-void slot_silence(struct slot slot) {
+void atfork_slot_silence(struct slot slot) {
   struct arrays at = chunk_arrays(slot.chunk, slot.index);
   for (enum phase phase = 0; phase < PHASES; phase++)
     if (read_callback(slot.chunk, phase, at.callbacks[phase]) != NULL)
@@ -91,7 +91,7 @@ void slot_silence(struct slot slot) {
   slot_mark_dead(slot);
 }
 
-void slot_bury(struct slot slot) {
+void atfork_slot_bury(struct slot slot) {
   slot_mark_dead(slot);
   slot_record(slot)->detail = NULL;
   table_count_retired(slot.chunk->table, -1);
@@ -123,7 +123,7 @@ static int bitmap_previous(const struct bitmap *bitmap, int from) {
 
 /* Who sees a pointer that a commit has stored, release, sees the bit that was set before; a bit without a pointer is
  * an update's that was not committed. */
-int table_next_bucket(const struct table *table, int from) {
+int atfork_table_next_bucket(const struct table *table, int from) {
   int low = from % FAN;
   for (int high = bitmap_next(&table->used, from / FAN); high < FAN; high = bitmap_next(&table->used, high + 1)) {
     const struct branch *branch = word_pointer(&table->branch[high]);
@@ -134,7 +134,7 @@ int table_next_bucket(const struct table *table, int from) {
   return BUCKETS;
 }
 
-int table_previous_bucket(const struct table *table, int from) {
+int atfork_table_previous_bucket(const struct table *table, int from) {
   int low = from % FAN;
   for (int high = from < 0 ? -1 : bitmap_previous(&table->used, from / FAN); high >= 0;
        high = bitmap_previous(&table->used, high - 1)) {
@@ -148,7 +148,7 @@ int table_previous_bucket(const struct table *table, int from) {
 
 /* ---- Finding ---- */
 
-struct chunk *table_first_chunk(const struct table *table, unsigned bucket) {
+struct chunk *atfork_table_first_chunk(const struct table *table, unsigned bucket) {
   const struct branch *branch = word_pointer(&table->branch[bucket / FAN]);
   return branch == NULL ? NULL : word_pointer(&branch->chunk[bucket % FAN]);
 }
@@ -159,18 +159,18 @@ static struct chunk *last_chunk(const struct chunk *first) {
   return last;
 }
 
-struct chunk *table_last_chunk(const struct table *table, unsigned bucket) {
-  const struct chunk *first = table_first_chunk(table, bucket);
+struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket) {
+  const struct chunk *first = atfork_table_first_chunk(table, bucket);
   return first == NULL ? NULL : last_chunk(first);
 }
 
 /* From the end, as the last chunk has half of all. */
-bool table_find(const struct table *table, atfork_id id, struct slot *slot) {
+bool atfork_table_find(const struct table *table, atfork_id id, struct slot *slot) {
   uint64_t sequence = id_sequence(id);
-  struct chunk *chunk = table == NULL ? NULL : table_last_chunk(table, id_bucket(id));
+  struct chunk *chunk = table == NULL ? NULL : atfork_table_last_chunk(table, id_bucket(id));
   while (chunk != NULL && chunk->first > sequence) chunk = chunk->previous;
   if (chunk == NULL) return false;
-  *slot = (struct slot){chunk, chunk_count_until(chunk, sequence) - 1};
+  *slot = (struct slot){chunk, atfork_chunk_count_until(chunk, sequence) - 1};
   return slot_record(*slot)->sequence == sequence && slot_record(*slot)->detail != NULL;
 }
 
@@ -179,19 +179,19 @@ static bool search_chunk(struct chunk *chunk, uint64_t after, bool (*wanted)(str
                          const void *argument, struct slot *slot) {
   size_t used = chunk_used(chunk);
   slot->chunk = chunk;
-  slot->index = chunk_count_until(chunk, after);
+  slot->index = atfork_chunk_count_until(chunk, after);
   for (; slot->index < used; slot->index++)
     if (slot_record(*slot)->detail != NULL && wanted(*slot, argument)) return true;
   return false;
 }
 
-atfork_id table_search(const struct table *table, atfork_id from,
-                       bool (*wanted)(struct slot slot, const void *argument), const void *argument,
-                       struct slot *slot) {
+atfork_id atfork_table_search(const struct table *table, atfork_id from,
+                              bool (*wanted)(struct slot slot, const void *argument), const void *argument,
+                              struct slot *slot) {
   if (table == NULL) return 0;
-  for (int bucket = (int)id_bucket(from); (bucket = table_next_bucket(table, bucket)) < BUCKETS; bucket++) {
+  for (int bucket = (int)id_bucket(from); (bucket = atfork_table_next_bucket(table, bucket)) < BUCKETS; bucket++) {
     uint64_t after = id_of((unsigned)bucket, 0) < from ? id_sequence(from) - 1 : 0;
-    struct chunk *chunk = table_first_chunk(table, (unsigned)bucket);
+    struct chunk *chunk = atfork_table_first_chunk(table, (unsigned)bucket);
     for (; chunk != NULL; chunk = word_pointer(&chunk->next))
       if (search_chunk(chunk, after, wanted, argument, slot))
         return id_of((unsigned)bucket, slot_record(*slot)->sequence);
@@ -201,22 +201,22 @@ atfork_id table_search(const struct table *table, atfork_id from,
 
 /* ---- Making room ---- */
 
-struct table *table_new(void) {
+struct table *atfork_table_new(void) {
   struct arena arena = {NULL};
-  struct table *table = arena_take(&arena, sizeof *table);
+  struct table *table = atfork_arena_take(&arena, sizeof *table);
   if (table != NULL) table->arena = arena;
   return table;
 }
 
-void table_free(struct table *table) {
-  arena_free(&table->arena);
+void atfork_table_free(struct table *table) {
+  atfork_arena_free(&table->arena);
 }
 
 static struct chunk *chunk_new(struct table *table, size_t capacity, struct chunk *previous) {
   if (capacity > SIZE_MAX / HOOK_SIZE / 2) return NULL;
   if (capacity > BLOCK) capacity = (capacity + BLOCK - 1) / BLOCK * BLOCK;
   const size_t dead = (capacity + 63) / 64 * sizeof(word);
-  struct chunk *chunk = arena_take(&table->arena, sizeof *chunk + HOOK_SIZE * capacity + dead);
+  struct chunk *chunk = atfork_arena_take(&table->arena, sizeof *chunk + HOOK_SIZE * capacity + dead);
   if (chunk == NULL) return NULL;
   chunk->table = table;
   chunk->capacity = capacity;
@@ -231,10 +231,10 @@ static bool details_are_alike(const struct detail *a, const struct detail *b) {
          a->wait == b->wait && a->name[0] == b->name[0] && (a->name[0] == '\0' || strcmp(a->name, b->name) == 0);
 }
 
-struct detail *table_keep_detail(struct table *table, const struct detail *wanted) {
+struct detail *atfork_table_keep_detail(struct table *table, const struct detail *wanted) {
   if (table->latest != NULL && details_are_alike(table->latest, wanted)) return table->latest;
   size_t size = strlen(wanted->name) + 1;
-  struct detail *detail = arena_take(&table->arena, sizeof *detail + size);
+  struct detail *detail = atfork_arena_take(&table->arena, sizeof *detail + size);
   if (detail == NULL) return NULL;
   *detail = *wanted;
   detail->name = memcpy(detail + 1, wanted->name, size);
@@ -254,7 +254,7 @@ static bool place_in_new_chunk(struct table *table, struct place *place, size_t 
 
 /* In a new branch, with a new chunk in it. */
 static bool place_in_new_branch(struct table *table, struct place *place, unsigned bucket, size_t capacity) {
-  struct branch *branch = arena_take(&table->arena, sizeof *branch);
+  struct branch *branch = atfork_arena_take(&table->arena, sizeof *branch);
   if (branch == NULL || !place_in_new_chunk(table, place, capacity, NULL, NULL)) return false;
   bitmap_set(&branch->used, bucket % FAN);
   bitmap_set(&table->used, bucket / FAN);
@@ -281,7 +281,7 @@ static bool find_place(struct table *table, unsigned bucket, size_t first_capaci
   return true;
 }
 
-bool table_find_place(struct table *table, unsigned bucket, struct place *place) {
+bool atfork_table_find_place(struct table *table, unsigned bucket, struct place *place) {
   return find_place(table, bucket, FIRST_CAPACITY, place);
 }
 
@@ -304,21 +304,21 @@ static bool copy_chunk(struct table *table, struct chunk *to, size_t *at, struct
   for (size_t i = 0, used = chunk_used(from); i < used; i++) {
     struct contents contents;
     if (chunk_record(from, i)->detail == NULL) continue;
-    slot_read((struct slot){from, i}, &contents);
+    atfork_slot_read((struct slot){from, i}, &contents);
     if (contents.detail != shared) {
       shared = contents.detail;
-      kept = table_keep_detail(table, shared);
+      kept = atfork_table_keep_detail(table, shared);
       if (kept == NULL) return false;
     }
     contents.detail = kept;
     if (contents.retired != 0) table_count_retired(table, 1);
-    slot_write((struct slot){to, (*at)++}, &contents);
+    atfork_slot_write((struct slot){to, (*at)++}, &contents);
   }
   return true;
 }
 
 static bool copy_bucket(struct table *to, const struct table *from, unsigned bucket) {
-  struct chunk *chunk = table_first_chunk(from, bucket);
+  struct chunk *chunk = atfork_table_first_chunk(from, bucket);
   size_t count = count_kept(chunk);
   struct place place;
   if (count == 0) return true;
@@ -332,12 +332,12 @@ static bool copy_bucket(struct table *to, const struct table *from, unsigned buc
   return true;
 }
 
-struct table *table_copy(struct table *from) {
-  struct table *to = table_new();
+struct table *atfork_table_copy(struct table *from) {
+  struct table *to = atfork_table_new();
   if (to == NULL) return NULL;
-  for (int bucket = 0; (bucket = table_next_bucket(from, bucket)) < BUCKETS; bucket++) {
+  for (int bucket = 0; (bucket = atfork_table_next_bucket(from, bucket)) < BUCKETS; bucket++) {
     if (copy_bucket(to, from, (unsigned)bucket)) continue;
-    table_free(to);
+    atfork_table_free(to);
     return NULL;
   }
   return to;

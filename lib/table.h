@@ -171,7 +171,7 @@ static inline bool slot_is_retired(struct slot slot, uint64_t sequence) {
 }
 
 /* How many slots of a chunk were added at or before `sequence`: they come first. */
-size_t chunk_count_until(struct chunk *chunk, uint64_t sequence);
+size_t atfork_chunk_count_until(struct chunk *chunk, uint64_t sequence);
 
 /* What a hook is, apart from its place. */
 struct contents {
@@ -182,27 +182,27 @@ struct contents {
   struct detail *detail;
 };
 
-void slot_write(struct slot slot, const struct contents *contents);
-void slot_read(struct slot slot, struct contents *contents);
+void atfork_slot_write(struct slot slot, const struct contents *contents);
+void atfork_slot_read(struct slot slot, struct contents *contents);
 
 /* Takes the callbacks away from walks that stand where it is, and has visits pass over it. */
-void slot_silence(struct slot slot);
+void atfork_slot_silence(struct slot slot);
 
 /* Makes a retired slot one that walks pass over without a look at its record. */
-void slot_bury(struct slot slot);
+void atfork_slot_bury(struct slot slot);
 
 /* ---- Tables ---- */
 
 /* An empty one; NULL when there is no memory. */
-struct table *table_new(void);
+struct table *atfork_table_new(void);
 
 /* A new one with the hooks that are not buried. */
-struct table *table_copy(struct table *from);
+struct table *atfork_table_copy(struct table *from);
 
-void table_free(struct table *table);
+void atfork_table_free(struct table *table);
 
 /* Keeps a copy; NULL when there is no memory. */
-struct detail *table_keep_detail(struct table *table, const struct detail *wanted);
+struct detail *atfork_table_keep_detail(struct table *table, const struct detail *wanted);
 
 /*
  * How many hooks are retired and not yet buried, for whoever holds the lock.  Added to before such a retirement is
@@ -218,18 +218,19 @@ static inline bool table_has_retired(const struct table *table) {
 }
 
 /* The first bucket from `from` on, or the last down from it, that may have hooks; BUCKETS or -1 when there is none. */
-int table_next_bucket(const struct table *table, int from);
-int table_previous_bucket(const struct table *table, int from);
+int atfork_table_next_bucket(const struct table *table, int from);
+int atfork_table_previous_bucket(const struct table *table, int from);
 
-struct chunk *table_first_chunk(const struct table *table, unsigned bucket);
-struct chunk *table_last_chunk(const struct table *table, unsigned bucket);
+struct chunk *atfork_table_first_chunk(const struct table *table, unsigned bucket);
+struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket);
 
 /* Finds a hook that is not buried. */
-bool table_find(const struct table *table, atfork_id id, struct slot *slot);
+bool atfork_table_find(const struct table *table, atfork_id id, struct slot *slot);
 
 /* The first hook from `from` on that is not buried and `wanted`; its id, or 0. */
-atfork_id table_search(const struct table *table, atfork_id from,
-                       bool (*wanted)(struct slot slot, const void *argument), const void *argument, struct slot *slot);
+atfork_id atfork_table_search(const struct table *table, atfork_id from,
+                              bool (*wanted)(struct slot slot, const void *argument), const void *argument,
+                              struct slot *slot);
 
 /*
  * Where the next hook of a priority goes, and the one word that puts it there.  Memory that this needs is
@@ -242,6 +243,6 @@ struct place {
 };
 
 /* False when there is no memory. */
-bool table_find_place(struct table *table, unsigned bucket, struct place *place);
+bool atfork_table_find_place(struct table *table, unsigned bucket, struct place *place);
 
 #endif

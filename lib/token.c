@@ -7,18 +7,18 @@ static const char magic[] = "atfork1:";
 
 _Static_assert(TOKEN_MAX >= sizeof magic - 1 + NUMBER_MAX + 1 + LINEAGE_MAX + 1 + DIGEST_SIZE, "all of it fits");
 
-size_t token_write(char *to, uint64_t generation, const char *lineage, size_t length) {
+size_t atfork_token_write(char *to, uint64_t generation, const char *lineage, size_t length) {
   size_t end = sizeof magic - 1;
   memcpy(to, magic, end);
-  end += put_number(to + end, generation);
+  end += atfork_put_number(to + end, generation);
   to[end++] = ':';
   memcpy(to + end, lineage, length);
   end += length;
   to[end++] = ':';
-  return end + put_digest(to + end, lineage_hash(0, to, end));
+  return end + atfork_put_digest(to + end, atfork_lineage_hash(0, to, end));
 }
 
-/* A number as put_number() writes it, but no larger than 2^63 and not 0; the end of it, or NULL. */
+/* A number as atfork_put_number() writes it, but no larger than 2^63 and not 0; the end of it, or NULL. */
 static const char *read_generation(const char *text, uint64_t *generation) {
   const uint64_t largest = UINT64_C(1) << 63;
   uint64_t number = 0;
@@ -34,11 +34,11 @@ static const char *read_generation(const char *text, uint64_t *generation) {
 
 static bool has_right_digest(const char *text, size_t length) {
   char digest[DIGEST_SIZE];
-  put_digest(digest, lineage_hash(0, text, length - DIGEST_SIZE));
+  atfork_put_digest(digest, atfork_lineage_hash(0, text, length - DIGEST_SIZE));
   return memcmp(digest, text + length - DIGEST_SIZE, DIGEST_SIZE) == 0;
 }
 
-bool token_read(const char *text, struct token *token) {
+bool atfork_token_read(const char *text, struct token *token) {
   size_t length = strlen(text);
   if (length > TOKEN_MAX || length < sizeof magic + DIGEST_SIZE) return false;
   if (memcmp(text, magic, sizeof magic - 1) != 0 || !has_right_digest(text, length)) return false;
@@ -48,5 +48,5 @@ bool token_read(const char *text, struct token *token) {
   const char *last = text + length - DIGEST_SIZE - 1;
   if (*last != ':' || last < token->lineage) return false;
   token->length = (size_t)(last - token->lineage);
-  return lineage_is_valid(token->lineage, token->length);
+  return atfork_lineage_is_valid(token->lineage, token->length);
 }

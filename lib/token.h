@@ -15,7 +15,7 @@
 enum { TOKEN_MAX = 8 + NUMBER_MAX + 1 + LINEAGE_MAX + 1 + DIGEST_SIZE };
 
 /* Writes a token of at most TOKEN_MAX bytes, not terminated; its length. */
-size_t token_write(char *to, uint64_t generation, const char *lineage, size_t length);
+size_t atfork_token_write(char *to, uint64_t generation, const char *lineage, size_t length);
 
 /* What a token says; `lineage` points into it. */
 struct token {
@@ -24,7 +24,7 @@ struct token {
   size_t length;
 };
 
-/* False for what token_write() has not written. */
-bool token_read(const char *text, struct token *token);
+/* False for what atfork_token_write() has not written. */
+bool atfork_token_read(const char *text, struct token *token);
 
 #endif

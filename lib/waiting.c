@@ -13,7 +13,7 @@ static bool is_on;
 
 /* At the start, as nobody may change the environment at the same time then. */
 __attribute__((constructor)) static void look_at_environment(void) {
-  is_on = os_is_set("ATFORK_DEBUG");
+  is_on = atfork_os_is_set("ATFORK_DEBUG");
 }
 
 struct line {
@@ -27,7 +27,7 @@ static void put_text(struct line *line, const char *text) {
 
 static void put(struct line *line, const char *before, uint64_t number) {
   put_text(line, before);
-  line->length += put_number(line->text + line->length, number);
+  line->length += atfork_put_number(line->text + line->length, number);
 }
 
 /* It stays one line. */
@@ -42,7 +42,7 @@ static void say(const struct waiting *waiting, uint64_t ms) {
   struct line line = {.length = 0};
   put_text(&line, "atfork: ");
   put_text(&line, waiting->who);
-  put(&line, " in thread ", os_thread());
+  put(&line, " in thread ", atfork_os_thread());
   put(&line, " has waited ", ms / 1000);
   put_text(&line, " s for ");
   put_text(&line, waiting->what);
@@ -53,12 +53,12 @@ static void say(const struct waiting *waiting, uint64_t ms) {
   if (waiting->why != NULL) put_text(&line, waiting->why);
   if (waiting->number != 0) put(&line, " ", waiting->number);
   put_text(&line, "\n");
-  os_say(line.text, line.length);
+  atfork_os_say(line.text, line.length);
 }
 
-void waiting_tell(struct waiting *waiting) {
+void atfork_waiting_tell(struct waiting *waiting) {
   if (!is_on) return;
-  uint64_t now = os_clock();
+  uint64_t now = atfork_os_clock();
   if (waiting->since == 0) {
     waiting->since = now;
     waiting->due = FIRST;

@@ -6,7 +6,7 @@
  *   struct waiting waiting = {.who = "fork()", .what = "a hook"};
  *   while (it is not so) {
  *     sleep a while
- *     waiting_tell(&waiting);
+ *     atfork_waiting_tell(&waiting);
  *   }
  *
  * Without ATFORK_DEBUG a debugger tells: each loop that may wait for ever sleeps in a function of its own, which is
@@ -29,7 +29,7 @@ struct waiting {
   uint64_t due;
 };
 
-void waiting_tell(struct waiting *waiting);
+void atfork_waiting_tell(struct waiting *waiting);
 
 /* For such a function: a backtrace shows it, and its arguments if they are kept until after its sleep. */
 #define WAITING_NAMED __attribute__((noinline, used)) static

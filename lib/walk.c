@@ -10,11 +10,11 @@ static void start(struct walk *walk, uint64_t sequence, enum phase phase, int bu
       .table = registry_table(), .sequence = sequence, .added = sequence, .phase = phase, .bucket = bucket};
 }
 
-void walk_begin(struct walk *walk, uint64_t sequence, enum phase phase) {
+void atfork_walk_begin(struct walk *walk, uint64_t sequence, enum phase phase) {
   start(walk, sequence, phase, -1);
 }
 
-void walk_end(struct walk *walk, uint64_t sequence, enum phase phase) {
+void atfork_walk_end(struct walk *walk, uint64_t sequence, enum phase phase) {
   start(walk, sequence, phase, BUCKETS);
 }
 
@@ -37,7 +37,7 @@ static bool is_worth_it(const struct walk *walk) {
 /* False if the chunk has no hooks for this walk. */
 static bool enter(struct walk *walk, struct chunk *chunk) {
   walk->chunk = chunk;
-  walk->count = chunk_count_until(chunk, walk->added);
+  walk->count = atfork_chunk_count_until(chunk, walk->added);
   if (!is_worth_it(walk)) return false;
   walk->has_retired = table_has_retired(walk->table);
   walk->sparse = walk->has_retired || atomic_load_explicit(&chunk->sparse, memory_order_relaxed);
@@ -47,78 +47,78 @@ static bool enter(struct walk *walk, struct chunk *chunk) {
 
 static struct chunk *next_chunk(struct walk *walk) {
   struct chunk *chunk = walk->chunk == NULL ? NULL : word_pointer(&walk->chunk->next);
-  while (chunk == NULL && (walk->bucket = table_next_bucket(walk->table, walk->bucket + 1)) < BUCKETS)
-    chunk = table_first_chunk(walk->table, (unsigned)walk->bucket);
+  while (chunk == NULL && (walk->bucket = atfork_table_next_bucket(walk->table, walk->bucket + 1)) < BUCKETS)
+    chunk = atfork_table_first_chunk(walk->table, (unsigned)walk->bucket);
   return chunk;
 }
 
 static struct chunk *previous_chunk(struct walk *walk) {
   struct chunk *chunk = walk->chunk == NULL ? NULL : walk->chunk->previous;
-  while (chunk == NULL && (walk->bucket = table_previous_bucket(walk->table, walk->bucket - 1)) >= 0)
-    chunk = table_last_chunk(walk->table, (unsigned)walk->bucket);
+  while (chunk == NULL && (walk->bucket = atfork_table_previous_bucket(walk->table, walk->bucket - 1)) >= 0)
+    chunk = atfork_table_last_chunk(walk->table, (unsigned)walk->bucket);
   return chunk;
 }
 
-bool walk_forward(struct walk *walk) {
+bool atfork_walk_forward(struct walk *walk) {
   if (walk->chunk != NULL && walk->first + BLOCK < walk->count) return stand_at(walk, walk->first + BLOCK);
   for (struct chunk *chunk; walk->table != NULL && (chunk = next_chunk(walk)) != NULL;)
     if (enter(walk, chunk)) return stand_at(walk, 0);
   return false;
 }
 
-bool walk_backward(struct walk *walk) {
+bool atfork_walk_backward(struct walk *walk) {
   if (walk->first > 0) return stand_at(walk, walk->first - BLOCK);
   for (struct chunk *chunk; walk->table != NULL && (chunk = previous_chunk(walk)) != NULL;)
     if (enter(walk, chunk)) return stand_at(walk, (walk->count - 1) / BLOCK * BLOCK);
   return false;
 }
 
-void walk_only(struct walk *walk, uint64_t added) {
+void atfork_walk_only(struct walk *walk, uint64_t added) {
   walk->added = added;
 }
 
 /* Where the chunk has no such callback, the array is zero. */
-void walk_go_on(struct walk *walk, enum phase phase) {
+void atfork_walk_go_on(struct walk *walk, enum phase phase) {
   walk->phase = phase;
   walk->callbacks = chunk_arrays(walk->chunk, walk->first).callbacks[phase];
 }
 
-bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence) {
+bool atfork_walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence) {
   struct table *now = registry_table();
   struct slot slot = {walk->chunk, walk->first + i};
   /* It is there, as this walk keeps it from being buried, unless its object goes; then it has no callback any more. */
-  if (now != walk->table) table_find(now, walk_id(walk, i), &slot);
+  if (now != walk->table) atfork_table_find(now, atfork_walk_id(walk, i), &slot);
   return slot_is_retired(slot, sequence);
 }
 
-bool walk_refuses(const struct walk *walk, size_t i) {
+bool atfork_walk_refuses(const struct walk *walk, size_t i) {
   return chunk_record(walk->chunk, walk->first + i)->detail->refuses;
 }
 
-atfork_id walk_id(const struct walk *walk, size_t i) {
+atfork_id atfork_walk_id(const struct walk *walk, size_t i) {
   return id_of((unsigned)walk->bucket, chunk_record(walk->chunk, walk->first + i)->sequence);
 }
 
-const struct detail *walk_detail(const struct walk *walk, size_t i) {
+const struct detail *atfork_walk_detail(const struct walk *walk, size_t i) {
   return chunk_record(walk->chunk, walk->first + i)->detail;
 }
 
-callback walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data) {
+callback atfork_walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data) {
   struct slot slot;
   struct contents hook;
-  if (!table_find(walk->table, id, &slot)) return NULL;
-  slot_read(slot, &hook);
+  if (!atfork_table_find(walk->table, id, &slot)) return NULL;
+  atfork_slot_read(slot, &hook);
   *data = hook.data;
   return hook.callbacks[phase];
 }
 
-void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
+void atfork_walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
   struct contents hook;
-  slot_read((struct slot){walk->chunk, walk->first + i}, &hook);
+  atfork_slot_read((struct slot){walk->chunk, walk->first + i}, &hook);
   const struct detail *detail = hook.detail;
   assert(detail != NULL); /* what takes part is not buried */
   *info = (struct atfork_info){
-      .id = walk_id(walk, i),
+      .id = atfork_walk_id(walk, i),
       .generation = detail->generation,
       .hook =
           {

@@ -2,8 +2,8 @@
 /*
  * A walk over the hooks in run order, or against it, a block of a chunk at a time:
  *
- *   walk_begin(&walk, sequence, CHILD);
- *   while (walk_forward(&walk))
+ *   atfork_walk_begin(&walk, sequence, CHILD);
+ *   while (atfork_walk_forward(&walk))
  *     for (size_t i = 0; i < walk.end; i++) … walk.callbacks[i] … walk.data[i] …
  */
 #ifndef ATFORK_WALK_H
@@ -22,7 +22,7 @@ struct walk {
   const _Atomic(callback) *callbacks; /* of the walk's phase */
   void *const *data;
   bool sparse;  /* some of them may be retired or buried: ask walk_takes_part() */
-  bool refuses; /* some of them may have a try_prepare: ask walk_refuses() */
+  bool refuses; /* some of them may have a try_prepare: ask atfork_walk_refuses() */
   /* Private. */
   const struct table *table;
   uint64_t sequence; /* the hooks are those not retired by then */
@@ -36,16 +36,16 @@ struct walk {
 };
 
 /* Of the hooks that have a callback for `phase`, or of all if it is PHASES; then step until false. */
-void walk_begin(struct walk *walk, uint64_t sequence, enum phase phase);
-bool walk_forward(struct walk *walk);
-void walk_end(struct walk *walk, uint64_t sequence, enum phase phase);
-bool walk_backward(struct walk *walk);
+void atfork_walk_begin(struct walk *walk, uint64_t sequence, enum phase phase);
+bool atfork_walk_forward(struct walk *walk);
+void atfork_walk_end(struct walk *walk, uint64_t sequence, enum phase phase);
+bool atfork_walk_backward(struct walk *walk);
 
 /* Leaves out what was registered after `added`. */
-void walk_only(struct walk *walk, uint64_t added);
+void atfork_walk_only(struct walk *walk, uint64_t added);
 
 /* Has it go on from where it stands in another phase. */
-void walk_go_on(struct walk *walk, enum phase phase);
+void atfork_walk_go_on(struct walk *walk, enum phase phase);
 
 /* The hook at index `i` < walk->end.  What is buried was retired before; that it is is seen without its record. */
 static inline bool walk_takes_part(const struct walk *walk, size_t i) {
@@ -55,18 +55,18 @@ static inline bool walk_takes_part(const struct walk *walk, size_t i) {
 }
 
 /* Whether it was retired at or before `sequence`, also where that was after the walk's table had been replaced. */
-bool walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
+bool atfork_walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
 
-bool walk_refuses(const struct walk *walk, size_t i);
+bool atfork_walk_refuses(const struct walk *walk, size_t i);
 
 /* Of a hook that is not buried; the detail lasts as long as the walk. */
-atfork_id walk_id(const struct walk *walk, size_t i);
-const struct detail *walk_detail(const struct walk *walk, size_t i);
+atfork_id atfork_walk_id(const struct walk *walk, size_t i);
+const struct detail *atfork_walk_detail(const struct walk *walk, size_t i);
 
 /* The callback for a phase, and its data, of the hook with this id; NULL when it is gone with its object. */
-callback walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data);
+callback atfork_walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data);
 
 /* Of one that takes part. */
-void walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);
+void atfork_walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);
 
 #endif

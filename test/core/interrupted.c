@@ -173,7 +173,7 @@ static void expect_token(void) {
   char lineage[1024];
   struct token token;
   int length = atfork_lineage(lineage, sizeof lineage);
-  child_check(token_read(text, &token));
+  child_check(atfork_token_read(text, &token));
   child_check_int(token.generation, ==, atfork_generation() + 1);
   child_check_int(token.length, >, length + 1);
   child_check(memcmp(token.lineage, lineage, (size_t)length) == 0 && token.lineage[length] == '.');
@@ -194,7 +194,7 @@ static bool is_locked(const ucontext_t *context) {
   return atfork_transient->owner != 0 && !atfork_thread.updating;
 }
 static bool is_planned(const ucontext_t *context) {
-  return is_at(context, (void (*)(void))slot_write);
+  return is_at(context, (void (*)(void))atfork_slot_write);
 }
 static bool is_noted(const ucontext_t *context) {
   (void)context;
@@ -215,22 +215,22 @@ static bool is_counted(const ucontext_t *context) {
   return registry_has_retired();
 }
 static bool is_to_be_cleared(const ucontext_t *context) {
-  return is_at(context, (void (*)(void))slot_bury);
+  return is_at(context, (void (*)(void))atfork_slot_bury);
 }
 static bool is_cleared(const ucontext_t *context) {
   struct slot slot;
   (void)context;
-  return !table_find(registry_table(), id, &slot);
+  return !atfork_table_find(registry_table(), id, &slot);
 }
 static bool is_shown(const ucontext_t *context) {
   (void)context;
   return text[0] != '#';
 }
 static bool is_to_be_hashed(const ucontext_t *context) {
-  return is_at(context, (void (*)(void))lineage_hash);
+  return is_at(context, (void (*)(void))atfork_lineage_hash);
 }
 static bool is_to_be_written(const ucontext_t *context) {
-  return is_at(context, (void (*)(void))token_write);
+  return is_at(context, (void (*)(void))atfork_token_write);
 }
 static bool is_to_be_numbered(const ucontext_t *context) {
   return is_exchange(context, &atfork_state.process.latest->children);

@@ -40,11 +40,11 @@ static void test_sequences(void) {
 
 static void test_memory(void) {
   struct arena arena = {NULL};
-  g_assert_true(arena_take(&arena, SIZE_MAX) == NULL);
-  g_assert_true(arena_take(&arena, SIZE_MAX - 64) == NULL);
-  g_assert_true(arena_take(&arena, 100) != NULL);
-  g_assert_true(arena_take(&arena, SIZE_MAX / 4 + 1) == NULL);
-  arena_free(&arena);
+  g_assert_true(atfork_arena_take(&arena, SIZE_MAX) == NULL);
+  g_assert_true(atfork_arena_take(&arena, SIZE_MAX - 64) == NULL);
+  g_assert_true(atfork_arena_take(&arena, 100) != NULL);
+  g_assert_true(atfork_arena_take(&arena, SIZE_MAX / 4 + 1) == NULL);
+  atfork_arena_free(&arena);
 }
 
 /* The first memory of an arena is kept for the next one, and given back when there is some already. */
@@ -52,13 +52,13 @@ static void test_first_memory(void) {
   for (int round = 0; round < 3; round++) {
     struct arena arenas[2] = {{NULL}, {NULL}};
     for (int i = 0; i < 2; i++) {
-      char *memory = arena_take(&arenas[i], 1000);
+      char *memory = atfork_arena_take(&arenas[i], 1000);
       for (int j = 0; j < 1000; j++) g_assert_cmpint(memory[j], ==, 0);
       memset(memory, 'x', 1000);
     }
     for (int i = 0; i < 2; i++) {
       const struct slab *first = arenas[i].slab;
-      arena_free(&arenas[i]);
+      atfork_arena_free(&arenas[i]);
       g_assert_true(atfork_state.arenas.spare == first);
     }
   }
@@ -66,17 +66,17 @@ static void test_first_memory(void) {
 
 /* A chunk is twice the one before, but its size must be a number. */
 static void test_chunks(void) {
-  struct table *table = table_new();
+  struct table *table = atfork_table_new();
   struct place place;
-  g_assert_true(table_find_place(table, 7, &place));
+  g_assert_true(atfork_table_find_place(table, 7, &place));
   *place.changed = place.value;
   struct chunk *chunk = place.slot.chunk;
   for (size_t capacity = SIZE_MAX / 2; capacity > SIZE_MAX / 256; capacity /= 2) {
     chunk->capacity = capacity;
     chunk->used = capacity;
-    g_assert_false(table_find_place(table, 7, &place));
+    g_assert_false(atfork_table_find_place(table, 7, &place));
   }
-  table_free(table);
+  atfork_table_free(table);
 }
 
 int main(int argc, char **argv) {

@@ -469,7 +469,7 @@ static void test_others_register(void) {
 
 /* Nothing is given up where there is no fork that waits. */
 static void test_gives_up(void) {
-  g_assert_false(fork_gives_up());
+  g_assert_false(atfork_fork_gives_up());
 }
 
 /* What is locked as it is registered is not waited for, and of its type afterwards. */

@@ -439,7 +439,7 @@ static bool is_to_outgrow_table(const ucontext_t *context) {
   return is_exchange(context, &atfork_state.registry.outgrown);
 }
 static bool is_planned(const ucontext_t *context) {
-  return is_at(context, (void (*)(void))slot_write);
+  return is_at(context, (void (*)(void))atfork_slot_write);
 }
 
 static void call_unregister_second(void) {
@@ -469,7 +469,7 @@ static void look(void) {
 }
 
 static bool is_adopting(const ucontext_t *context) {
-  return !atfork_transient->adopted && is_at(context, (void (*)(void))table_search);
+  return !atfork_transient->adopted && is_at(context, (void (*)(void))atfork_table_search);
 }
 
 static void adopt_with_handler(void) {

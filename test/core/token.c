@@ -40,7 +40,7 @@ static void *take_tokens(void *lineages) {
     char token[ROOM];
     struct token read;
     atfork_token(token, sizeof token);
-    g_assert_true(token_read(token, &read));
+    g_assert_true(atfork_token_read(token, &read));
     ((int *)lineages)[i] = atoi(read.lineage + 2);
   }
   return NULL;
@@ -80,9 +80,9 @@ static void test_vectors(void) {
   for (size_t i = 0; i < G_N_ELEMENTS(vectors); i++) {
     char token[TOKEN_MAX + 1];
     size_t length = strlen(vectors[i].lineage);
-    g_assert_cmpuint(lineage_hash(0, vectors[i].lineage, length), ==, vectors[i].seed_0);
-    g_assert_cmpuint(lineage_hash(42, vectors[i].lineage, length), ==, vectors[i].seed_42);
-    token[token_write(token, 3, vectors[i].lineage, length)] = '\0';
+    g_assert_cmpuint(atfork_lineage_hash(0, vectors[i].lineage, length), ==, vectors[i].seed_0);
+    g_assert_cmpuint(atfork_lineage_hash(42, vectors[i].lineage, length), ==, vectors[i].seed_42);
+    token[atfork_token_write(token, 3, vectors[i].lineage, length)] = '\0';
     g_assert_cmpstr(token, ==, vectors[i].token);
   }
 }
@@ -95,8 +95,8 @@ static void test_vectors_of_the_deep(void) {
   lineages[0][0] = '0';
   for (unsigned i = 0; i < 600; i++) {
     char *child = lineages[(i + 1) % 2];
-    length = lineage_of_child(child, lineages[i % 2], length, false, i % 7 == 3 ? 1234567 : i % 3 + 1);
-    seed[i] = lineage_hash(42, child, length);
+    length = atfork_lineage_of_child(child, lineages[i % 2], length, false, i % 7 == 3 ? 1234567 : i % 3 + 1);
+    seed[i] = atfork_lineage_hash(42, child, length);
   }
   g_assert_cmpuint(seed[300], ==, UINT64_C(12183411607293415212));
   g_assert_cmpuint(seed[458], ==, UINT64_C(10987567908970252077));
@@ -124,14 +124,14 @@ static void test_the_longest(void) {
     lineage[length++] = '.';
     lineage[length++] = '7';
   }
-  token[token_write(token, UINT64_C(1) << 63, lineage, length)] = '\0';
+  token[atfork_token_write(token, UINT64_C(1) << 63, lineage, length)] = '\0';
   check_worker(token, NULL, token);
 }
 
 static void test_with_a_digest(void) {
   static const char lineage[] = "~89abcdef01234567.1.p22";
   char token[TOKEN_MAX + 1];
-  token[token_write(token, 500, lineage, sizeof lineage - 1)] = '\0';
+  token[atfork_token_write(token, 500, lineage, sizeof lineage - 1)] = '\0';
   check_worker(token, NULL, token);
 }
 
@@ -182,7 +182,7 @@ static void check_hostile(const char *body) {
   char token[2 * ROOM];
   size_t length = strlen(body);
   memcpy(token, body, length);
-  token[length + put_digest(token + length, lineage_hash(0, body, length))] = '\0';
+  token[length + atfork_put_digest(token + length, atfork_lineage_hash(0, body, length))] = '\0';
   check_bad(token);
 }
 
@@ -267,10 +267,10 @@ static void test_at_random(void) {
     size_t length = strlen(text);
     for (int i = g_rand_int_range(random, 0, 4); i > 0; i--)
       text[g_rand_int_range(random, 0, (int)length)] = "0123456789.:p~af"[g_rand_int_range(random, 0, 16)];
-    put_digest(text + length, round % 2 == 0 ? lineage_hash(0, text, length) : 7);
-    if (!token_read(text, &token)) continue;
+    atfork_put_digest(text + length, round % 2 == 0 ? atfork_lineage_hash(0, text, length) : 7);
+    if (!atfork_token_read(text, &token)) continue;
     char again[TOKEN_MAX + 1] = "";
-    token_write(again, token.generation, token.lineage, token.length);
+    atfork_token_write(again, token.generation, token.lineage, token.length);
     g_assert_cmpstr(again, ==, text);
   }
   g_rand_free(random);

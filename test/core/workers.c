@@ -34,8 +34,8 @@ char **run_worker(const char *program, const char *argument, const char *variabl
 
 void check_worker(const char *argument, const char *variable, const char *token) {
   struct token place;
-  g_assert_true(token_read(token, &place));
-  uint64_t seed = lineage_hash(42, place.lineage, place.length);
+  g_assert_true(atfork_token_read(token, &place));
+  uint64_t seed = atfork_lineage_hash(42, place.lineage, place.length);
   char **lines = run_worker(WORKER, argument, variable);
   char *tail = g_strdup_printf("%" PRIu64 " %.*s %016" PRIx64 " abc unset", place.generation, (int)place.length,
                                place.lineage, seed);

@@ -13,28 +13,28 @@ static DWORD state_of(const void *memory) {
 }
 
 static void test_memory(void) {
-  const size_t size = os_map_size(100000);
+  const size_t size = atfork_os_map_size(100000);
   g_assert_cmpuint(size, >=, 100000);
-  g_assert_cmpuint(size % os_page_size(), ==, 0);
-  char *memory = os_map(size);
+  g_assert_cmpuint(size % atfork_os_page_size(), ==, 0);
+  char *memory = atfork_os_map(size);
   g_assert_true(memory != NULL);
   for (size_t i = 0; i < size; i++) g_assert_cmpint(memory[i], ==, 0);
   memset(memory, 1, size);
-  os_unmap(memory, size);
+  atfork_os_unmap(memory, size);
   g_assert_cmpuint(state_of(memory), ==, MEM_FREE);
-  g_assert_true(os_map(SIZE_MAX / 2) == NULL);
+  g_assert_true(atfork_os_map(SIZE_MAX / 2) == NULL);
 }
 
 /* In one piece: nothing that is reserved is left over. */
 static void test_map_size(void) {
   for (size_t size = 1; size < 300000; size += 9999) {
     MEMORY_BASIC_INFORMATION info;
-    char *memory = os_map(os_map_size(size));
-    char *next = memory + os_map_size(size);
+    char *memory = atfork_os_map(atfork_os_map_size(size));
+    char *next = memory + atfork_os_map_size(size);
     g_assert_cmpuint(VirtualQuery(memory, &info, sizeof info), !=, 0);
     g_assert_true((char *)info.BaseAddress + info.RegionSize == next);
     g_assert_cmpuint((uintptr_t)next % 65536, ==, 0);
-    os_unmap(memory, os_map_size(size));
+    atfork_os_unmap(memory, atfork_os_map_size(size));
   }
 }
 
@@ -42,10 +42,10 @@ static void test_map_size(void) {
 static void test_wait_ends(void) {
   _Atomic uint32_t word = 1;
   gint64 start = g_get_monotonic_time();
-  for (int i = 0; i < 1000; i++) os_wait(&word, 0);
+  for (int i = 0; i < 1000; i++) atfork_os_wait(&word, 0);
   g_assert_cmpint(g_get_monotonic_time() - start, <, 10 * G_USEC_PER_SEC);
   start = g_get_monotonic_time();
-  os_wait(&word, 1);
+  atfork_os_wait(&word, 1);
   g_assert_cmpint(g_get_monotonic_time() - start, <, 10 * G_USEC_PER_SEC);
 }
 
@@ -56,9 +56,9 @@ static _Atomic uint32_t turn;
 /* Two threads that wait for each other: each sleep that nobody ended would last 50 ms. */
 static gpointer take_turns(gpointer parity) {
   for (uint32_t i = (uint32_t)(uintptr_t)parity; i < 2 * ROUNDS; i += 2) {
-    for (uint32_t seen; (seen = atomic_load(&turn)) != i;) os_wait(&turn, seen);
+    for (uint32_t seen; (seen = atomic_load(&turn)) != i;) atfork_os_wait(&turn, seen);
     atomic_store(&turn, i + 1);
-    os_wake_all(&turn);
+    atfork_os_wake_all(&turn);
   }
   return NULL;
 }
@@ -75,11 +75,11 @@ static void test_wake(void) {
 static void test_environment(void) {
   static char large[4096];
   SetEnvironmentVariableA("ATFORK_TEST", "value");
-  g_assert_cmpstr(os_environment("ATFORK_TEST"), ==, "value");
+  g_assert_cmpstr(atfork_os_environment("ATFORK_TEST"), ==, "value");
   memset(large, 'x', sizeof large - 1);
   SetEnvironmentVariableA("ATFORK_TEST", large);
-  g_assert_true(os_environment("ATFORK_TEST") == NULL);
-  os_forget("ATFORK_TEST");
+  g_assert_true(atfork_os_environment("ATFORK_TEST") == NULL);
+  atfork_os_forget("ATFORK_TEST");
   g_assert_cmpuint(GetEnvironmentVariableA("ATFORK_TEST", large, sizeof large), ==, 0);
 }
 
