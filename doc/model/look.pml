@@ -60,7 +60,7 @@ inline become_child() {
   if
   :: done ->
      from = latest;
-     assert(name[from] == lineage[from] || whole);
+     assert(whole || name[from] == lineage[from]);
      who = process;
      name[to] = who;
      generation[to] = generation[from] + 1;
@@ -141,10 +141,10 @@ proctype Thread() provided (!interrupted) {
   /* No handler comes any more. */
   forks = FORKS;
   process_mark();
-  assert((self != 0 && self < BEING_MADE) || whole);
-  assert((name[self - 1] == process && lineage[self - 1] == process) || whole);
-  assert(latest == self - 1 || whole);
-  assert(mark == generation[latest] + 1 || whole)
+  assert(whole || (self != 0 && self < BEING_MADE));
+  assert(whole || (name[self - 1] == process && lineage[self - 1] == process));
+  assert(whole || latest == self - 1);
+  assert(whole || mark == generation[latest] + 1)
 }
 
 init {
