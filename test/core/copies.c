@@ -503,7 +503,7 @@ static void write_odd(const char *path, struct oddity oddity) {
     if (parts[i].p_type != PT_NOTE) continue;
     parts[i].p_vaddr = oddity.address;
     parts[i].p_filesz = parts[i].p_memsz = oddity.size;
-    parts[i].p_align = 4;
+    parts[i].p_align = sizeof(void *) == 4 ? 8 : 4; /* of its own alignment, the dynamic linker reads them itself */
   }
   child_check(g_file_set_contents(path, file, (gssize)size, NULL));
   g_free(file);
