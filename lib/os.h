@@ -26,6 +26,10 @@ bool atfork_os_wipe_on_fork(void *pages, size_t size);
 /* Has fork() call these; 0, or -1 and errno ENOMEM. */
 int atfork_os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
+/* Whether a fork inside a handler has all handlers called, and not only those from that one on.  If not, we can have
+ * one set of handlers alone: of two, the fork might miss the first. */
+bool atfork_os_nests_forks(void);
+
 /* Calls function(argument) before the shared object `dso` is unmapped, and at exit; 0, or -1 and ENOMEM. */
 int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *dso);
 

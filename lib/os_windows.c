@@ -164,3 +164,8 @@ void atfork_os_say(const char *text, size_t length) {
 const struct service *atfork_os_serving(const struct service *own) {
   return own;
 }
+
+/* None is made. */
+bool atfork_os_nests_forks(void) {
+  return true;
+}

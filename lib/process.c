@@ -261,7 +261,7 @@ void atfork_process_loaded(void) {
   atomic_store(&latest()->process, atfork_os_process());
   exchange_self(0, (uintptr_t)latest());
   establish(latest());
-  atfork_os_handle_forks(note_number, forget_number, NULL);
+  if (atfork_os_nests_forks()) atfork_os_handle_forks(note_number, forget_number, NULL);
 }
 
 uint64_t atfork_process_look(void) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "service.h"
 
+#include "fork.h"
 #include "hook.h"
 #include "once.h"
 #include "os.h"
@@ -33,10 +34,16 @@ static const struct service own = {
     .mark = atfork_self_mark,
 };
 
+/* Where forks do not nest, the handlers that run hooks are to number children too, and so are given at once. */
+static void load(void) {
+  atfork_process_loaded();
+  if (!atfork_os_nests_forks()) atfork_fork_enter();
+}
+
 /* Release pairs with the acquire in another copy's atfork_os_serving(). */
 const struct service *atfork_service_choose(void) {
   const struct service *chosen = atfork_os_serving(&own);
-  if (chosen == &own) atfork_process_loaded();
+  if (chosen == &own) load();
   atomic_store_explicit(&atfork_service_chosen, chosen, memory_order_release);
   return chosen;
 }

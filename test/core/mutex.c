@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fork.h" /* the library's own */
@@ -30,6 +31,17 @@ int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex) {
   int error = __real_pthread_mutex_trylock(mutex);
   if (error == 0) do_once(&once_locked);
   return error;
+}
+
+/* Done once, in the place of a wait that ends in vain. */
+static void (*while_waiting)(void);
+
+int __real_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until) {
+  if (while_waiting == NULL) return __real_pthread_mutex_timedlock(mutex, until);
+  do_once(&while_waiting);
+  return ETIMEDOUT;
 }
 
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
@@ -468,6 +480,41 @@ static void test_others_register(void) {
 }
 
 /* Nothing is given up where there is no fork that waits. */
+/* ---- It becomes free as a wait for it ends in vain ---- */
+
+static pthread_t holder;
+static struct gate leave;
+
+static void *hold_until(void *unused) {
+  pthread_mutex_lock(&mutex);
+  gate_open(&ready);
+  gate_wait(&leave);
+  pthread_mutex_unlock(&mutex);
+  return unused;
+}
+
+static void have_it_unlocked(void) {
+  gate_open(&leave);
+  child_check_int(pthread_join(holder, NULL), ==, 0);
+}
+
+static void free_at_last(void) {
+  make_mutex(PTHREAD_MUTEX_NORMAL);
+  child_check_int((atfork_register_mutex)(&mutex, 0), !=, 0);
+  gate_make(&ready);
+  gate_make(&leave);
+  child_check_int(pthread_create(&holder, NULL, hold_until, NULL), ==, 0);
+  gate_wait(&ready);
+  while_waiting = have_it_unlocked;
+  in_child(fork, is_usable);
+  child_check(while_waiting == NULL);
+  is_usable();
+}
+
+static void test_free_at_last(void) {
+  in_child(fork, free_at_last);
+}
+
 static void test_gives_up(void) {
   g_assert_false(atfork_fork_gives_up());
 }
@@ -501,6 +548,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/mutex/handler-forks-in-the-child", test_handler_forks_in_the_child);
   g_test_add_func("/mutex/faults-are-let-in", test_faults_are_let_in);
   g_test_add_func("/mutex/others-register", test_others_register);
+  g_test_add_func("/mutex/free-at-last", test_free_at_last);
   g_test_add_func("/mutex/gives-up", test_gives_up);
   g_test_add_func("/mutex/registered-while-locked", test_registered_while_locked);
   return g_test_run();

@@ -211,11 +211,19 @@ static void wait_for_unregister(void) {
   child_check_int(pthread_join(thread, NULL), ==, 0);
 }
 
+/* By the thread that takes it back, which must not write into the trace at the same time. */
+static bool waiter_destroyed;
+
+static void destroy_waiter(void *unused) {
+  (void)unused;
+  waiter_destroyed = true;
+}
+
 static pthread_t unregisters;
 
 static void *unregister_waits(void *unused) {
   child_check_int(atfork_unregister(waits), ==, 0);
-  note("u");
+  child_check(waiter_destroyed);
   return unused;
 }
 
@@ -228,11 +236,6 @@ static int stop_at_waits(const struct atfork_info *info, void *unused) {
 static void have_it_retired(void) {
   child_check_int(pthread_create(&unregisters, NULL, unregister_waits, NULL), ==, 0);
   while (atfork_foreach(stop_at_waits, NULL) != 0) sched_yield();
-}
-
-static void destroy_waiter(void *data) {
-  note("~");
-  (void)data;
 }
 
 static void add_while(void (*then)(void)) {
@@ -267,10 +270,6 @@ static void itself_unregistered(void) {
   trace[0] = '\0';
   in_child(fork, child_passes);
   child_check_int(pthread_join(unregisters, NULL), ==, 0);
-  child_check(g_str_has_prefix(trace, "AW!a(W)w"));
-  char *ends = strstr(trace, "~u");
-  child_check(ends != NULL);
-  memmove(ends, ends + 2, strlen(ends + 2) + 1);
   child_check(strcmp(trace, "AW!a(W)wAa") == 0);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mutexes that do not tell which thread has locked them. */
+/* Other C libraries, musl above all: their mutexes do not tell which thread has locked them. */
 #include "os.h"
 
 uint64_t atfork_os_mutex_owner(const void *mutex) {
@@ -11,4 +11,9 @@ uint64_t atfork_os_mutex_owner(const void *mutex) {
 bool atfork_os_mutex_is_orphaned(void *mutex) {
   (void)mutex;
   return atfork_os_is_single_threaded();
+}
+
+/* musl begins where the outer fork stands in the list of handlers. */
+bool atfork_os_nests_forks(void) {
+  return false;
 }

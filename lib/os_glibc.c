@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mutexes of the GNU C library, which note the thread that has locked them, whatever their type. */
+/* The GNU C library: its mutexes note the thread that has locked them, whatever their type. */
 #define _GNU_SOURCE /* syscall() */
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -33,4 +33,8 @@ bool atfork_os_mutex_is_orphaned(void *mutex) {
   if (owner == 0) return atfork_os_is_single_threaded();
   if (owner == self() || is_alive(owner)) return false;
   return atfork_os_mutex_owner(mutex) == owner;
+}
+
+bool atfork_os_nests_forks(void) {
+  return true;
 }
