@@ -215,19 +215,10 @@ int main(int argc, char **argv) {
   g_test_add_func("/early/polls", test_polls);
   g_test_add_func("/early/registers", test_registers);
   g_test_add_func("/early/unregisters", test_unregisters);
-  /* With musl a fork inside another library's handler begins where the outer one stands in the list of handlers. */
-#ifdef __GLIBC__
   g_test_add_func("/early/forks", test_forks);
   g_test_add_func("/early/forks-and-returns", test_forks_and_returns);
   g_test_add_func("/early/unregisters-and-forks", test_unregisters_and_forks);
   g_test_add_func("/early/unregisters-in-preparation-and-forks", test_unregisters_in_preparation_and_forks);
   g_test_add_func("/early/forks-before-and-after", test_forks_before_and_after);
-#else
-  (void)test_forks_before_and_after;
-  (void)test_unregisters_in_preparation_and_forks;
-  (void)test_unregisters_and_forks;
-  (void)test_forks;
-  (void)test_forks_and_returns;
-#endif
   return g_test_run();
 }

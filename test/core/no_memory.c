@@ -266,10 +266,15 @@ static void test_grow(void) {
 
 /* With an object that was noted, but has no hook, as there was no memory for one. */
 static void exit_without_hooks(void) {
+#ifdef __GLIBC__
+  enum { FOR_TABLE = 4 };
+#else
+  enum { FOR_TABLE = 3 }; /* the fork handlers have had theirs at the load */
+#endif
   allocations = 0;
-  fails_at = 4;
+  fails_at = FOR_TABLE;
   child_check_int(call_register(), ==, 0);
-  child_check_int(allocations, ==, 4);
+  child_check_int(allocations, ==, FOR_TABLE);
   exit(CHILD_PASSED);
 }
 
