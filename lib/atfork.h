@@ -23,9 +23,9 @@
  * author can know (fork(2), "async-signal-safe").
  *
  * The library is ready when it is loaded: a child that makes the first call finds its place in the tree, whatever its
- * parent has called.  In a program that never calls the library a fork numbers its child; the parent has one page more
- * to copy, and the child none.  Without memory at the load each fork is noticed by its pid, or the children of such a
- * program are named by theirs.
+ * parent has called.  In a program that never calls the library a fork numbers its child; with glibc
+ * the parent has one page more to copy, and the child none.  Without memory at the load each fork is noticed by its
+ * pid, or the children of such a program are named by theirs.
  *
  * Async-signal-safe "after the first call": that one, of whatever function, tells the C library of our fork handlers by
  * pthread_atfork(3), and the first registration from a shared object of what to do when it goes, by __cxa_atexit.  Both
