@@ -47,7 +47,7 @@ static void expect_child(const char *lineage) {
 static void (*at_early_handler)(void); /* each time; what follows, once */
 static void (*in_early_prepare)(void), (*in_late_prepare)(void), (*in_late_child)(void);
 
-static void call_once(void (**what)(void)) {
+static void do_once(void (**what)(void)) {
   void (*once)(void) = *what;
   if (once == NULL) return;
   *what = NULL;
@@ -55,16 +55,16 @@ static void call_once(void (**what)(void)) {
 }
 
 static void on_late_prepare(void) {
-  call_once(&in_late_prepare);
+  do_once(&in_late_prepare);
 }
 static void on_late_child(void) {
-  call_once(&in_late_child);
+  do_once(&in_late_child);
 }
 
 #ifdef __GLIBC__
 static void on_early_prepare(void) {
   if (at_early_handler != NULL) at_early_handler();
-  call_once(&in_early_prepare);
+  do_once(&in_early_prepare);
 }
 
 static void on_early_parent(void) {
