@@ -213,8 +213,8 @@ static bool try_to_prepare(const struct frame *frame, struct attempt *attempt) {
 /* What is known of why a hook says "not now". */
 static void explain(struct waiting *waiting, int answer) {
   if (atfork_thread.locked == NULL) {
-    waiting->why = "its try_prepare says \"not now\", by";
-    waiting->number = (uint64_t)answer;
+    waiting->why = answer > 0 ? "its try_prepare says \"not now\", by" : "its try_prepare says \"not now\", by minus";
+    waiting->number = answer > 0 ? (uint64_t)answer : -(uint64_t)answer;
     return;
   }
   waiting->number = atfork_os_mutex_owner(atfork_thread.locked);

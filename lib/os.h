@@ -59,15 +59,13 @@ uint64_t atfork_os_process(void);
 /* False where that process is alive and not this one's parent.  A parent that has ended cannot be told any more. */
 bool atfork_os_may_be_child_of(uint64_t process);
 
-/* Whether this is the thread that the process began with. */
-bool atfork_os_is_first_thread(void);
-
 /* ---- What waiting.c says ---- */
 
 /* Whether the environment has this variable, and not as "" or "0"; as atfork_os_environment() looks at it. */
 bool atfork_os_is_set(const char *name);
 
-/* A clock that only goes forward, in ms, never 0; and the number of this thread, as the system's tools show it. */
+/* A clock that only goes forward, in ms, never 0; and the number of this thread, as the system's tools show it: that of
+ * the process, for the thread that this began with. */
 uint64_t atfork_os_clock(void);
 uint64_t atfork_os_thread(void);
 

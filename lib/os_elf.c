@@ -15,9 +15,6 @@
 
 /* ---- The note of a copy ---- */
 
-#define TEXT_OF(word) #word
-#define TEXT(word) TEXT_OF(word)
-
 /* It is in whatever a copy is linked into, and says how far from its last word that copy's atfork_service_chosen lies.
  * That is known to the linker, so nothing has to be relocated, or exported, for a copy to be found. */
 struct note {
@@ -32,9 +29,9 @@ struct note {
 __asm__(
     ".pushsection .note.atfork, \"a\", %note\n"
     ".balign 4\n"
-    ".4byte 7, 4, " TEXT(SERVICE_PROTOCOL) "\n"
+    ".4byte 7, 4, " SERVICE_TEXT(SERVICE_PROTOCOL) "\n"
     ".ascii \"atfork\\0\\0\"\n"
-    ".4byte " TEXT(atfork_service_chosen) " - .\n"
+    ".4byte atfork_service_chosen - .\n"
     ".popsection\n");
 /* clang-format on */
 

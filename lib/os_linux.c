@@ -136,10 +136,6 @@ bool atfork_os_may_be_child_of(uint64_t process) {
   return may_be;
 }
 
-bool atfork_os_is_first_thread(void) {
-  return syscall(SYS_gettid) == getpid();
-}
-
 bool atfork_os_is_set(const char *name) {
   const char *value = atfork_os_environment(name);
   return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;

@@ -129,10 +129,6 @@ bool atfork_os_may_be_child_of(uint64_t process) {
   return false;
 }
 
-bool atfork_os_is_first_thread(void) {
-  return false;
-}
-
 /* Not by atfork_os_environment(), whose value its caller may still be reading.  One that does not fit is something,
  * too. */
 bool atfork_os_is_set(const char *name) {

@@ -133,7 +133,7 @@ static const struct note *own_note(void) {
     any = note;
     count++;
   }
-  return count == 0 || atfork_os_is_first_thread() ? mine : count == 1 ? any : NULL;
+  return count == 0 || atfork_os_thread() == atfork_os_process() ? mine : count == 1 ? any : NULL;
 }
 
 /* The number of this process that its parent `from` has noted; 0: it has not, or a bypassing fork was between them. */
@@ -250,18 +250,17 @@ static void map_transient(void) {
   }
 }
 
-/*
- * A child that is forked before anybody has called the library finds its place all the same: who the root is stands
- * there, and forks are numbered.
- *
- * Without memory the page is not wiped, or the children of such forks are named by their pids.
- */
+/* Without memory the page is not wiped, and pids are compared. */
 void atfork_process_loaded(void) {
   map_transient();
   atomic_store(&latest()->process, atfork_os_process());
   exchange_self(0, (uintptr_t)latest());
   establish(latest());
-  if (atfork_os_nests_forks()) atfork_os_handle_forks(note_number, forget_number, NULL);
+}
+
+/* Without memory the children of such forks are named by their pids. */
+void atfork_process_number_forks(void) {
+  atfork_os_handle_forks(note_number, forget_number, NULL);
 }
 
 uint64_t atfork_process_look(void) {

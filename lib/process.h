@@ -13,6 +13,9 @@
 /* Called once, when the library is loaded, by the copy of it that serves. */
 void atfork_process_loaded(void);
 
+/* Has forks before the first call numbered: a child that is made by one finds its place all the same. */
+void atfork_process_number_forks(void);
+
 /*
  * Notices a new process, and gives its mark.  It is the child of the ordinary fork that this thread has prepared, or
  * else of a bypassing one.

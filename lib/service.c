@@ -11,13 +11,11 @@
 #include "mutex.h"
 #endif
 
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
-
 const struct service *_Atomic atfork_service_chosen;
 
 static const struct service own = {
-    .version = TEXT(ATFORK_VERSION_MAJOR) "." TEXT(ATFORK_VERSION_MINOR) "." TEXT(ATFORK_VERSION_MICRO),
+    .version = SERVICE_TEXT(ATFORK_VERSION_MAJOR) "." SERVICE_TEXT(ATFORK_VERSION_MINOR) "." SERVICE_TEXT(
+        ATFORK_VERSION_MICRO),
     .register_hook = atfork_hook_register,
 #ifndef _WIN32
     .register_mutex = atfork_mutex_register,
@@ -37,7 +35,10 @@ static const struct service own = {
 /* Where forks do not nest, the handlers that run hooks are to number children too, and so are given at once. */
 static void load(void) {
   atfork_process_loaded();
-  if (!atfork_os_nests_forks()) atfork_fork_enter();
+  if (atfork_os_nests_forks())
+    atfork_process_number_forks();
+  else
+    atfork_fork_enter();
 }
 
 /* Release pairs with the acquire in another copy's atfork_os_serving(). */

@@ -18,6 +18,10 @@
 #define SERVICE_PROTOCOL 1
 #endif
 
+/* A number that a macro names, as text. */
+#define SERVICE_TEXT_OF(number) #number
+#define SERVICE_TEXT(number) SERVICE_TEXT_OF(number)
+
 struct service {
   const char *version; /* comes first in every protocol */
   /* As the public functions of these names, the registering ones as their _for forms. */

@@ -135,17 +135,21 @@ static int refuse(void *answer) {
   return *(int *)answer;
 }
 
-static void refuses(const char *name, const char *shown) {
-  static int answer = 7;
+static void refuses(const char *name, const char *shown, int answer, const char *by) {
   atfork_id id = atfork_register(&(struct atfork_hook){.name = name, .try_prepare = refuse, .data = &answer});
   expect(
-      "atfork: fork() in thread %ld has waited 1 s for hook \"%s\" (id %llu): its try_prepare says \"not now\", by 7\n",
-      this_thread(), shown, (unsigned long long)id);
+      "atfork: fork() in thread %ld has waited 1 s for hook \"%s\" (id %llu): its try_prepare says \"not now\", by "
+      "%s\n",
+      this_thread(), shown, (unsigned long long)id, by);
   fork();
 }
 
 static void always_refuses(void) {
-  refuses("two\nlines", "two?lines");
+  refuses("two\nlines", "two?lines", 7, "7");
+}
+
+static void refuses_by_a_negative_number(void) {
+  refuses("minus", "minus", -1, "minus 1");
 }
 
 /* What is too long for a line is cut off. */
@@ -153,7 +157,7 @@ static void has_a_long_name(void) {
   char name[2000] = "", shown[129] = "";
   memset(name, 'x', sizeof name - 1);
   memset(shown, 'x', sizeof shown - 1);
-  refuses(name, shown);
+  refuses(name, shown, 7, "7");
 }
 
 static struct atfork_once outer = ATFORK_ONCE_INIT, inner = ATFORK_ONCE_INIT;
@@ -278,6 +282,7 @@ static const struct {
     {"holds-an-error-checking-one", "/waiting/says/holds-an-error-checking-one", holds_an_error_checking_one},
     {"another-holds-it", "/waiting/says/another-holds-it", another_holds_it},
     {"always-refuses", "/waiting/says/always-refuses", always_refuses},
+    {"refuses-by-minus", "/waiting/says/refuses-by-minus", refuses_by_a_negative_number},
     {"has-a-long-name", "/waiting/says/has-a-long-name", has_a_long_name},
     {"inside-its-own-init", "/waiting/says/inside-its-own-init", inside_its_own_init},
     {"inside-another-threads-init", "/waiting/says/inside-another-threads-init", inside_another_thread_s_init},
