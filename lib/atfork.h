@@ -172,8 +172,8 @@ ATFORK_API atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority)
  * atfork_foreach().
  *
  * From inside a callback or a visit it never waits: a hook that takes part in forks under way still gets the rest of
- * them, `parent` in the parent and `child` in the child, and ends, with `destroy`, when the last of them does, or the
- * last atfork_foreach().
+ * them, `parent` in the parent and `child` in the child, takes part in the forks that their callbacks make meanwhile,
+ * and ends, with `destroy`, when the last of them does, or the last atfork_foreach().
  *
  * A fork may come while another thread is here: then the hook ends in the child, too, with its `destroy`; unless that
  * thread has called `destroy` already, or is just about to.

@@ -35,8 +35,9 @@ void atfork_fork_wait_for_burial(void *dso, struct waiting *waiting) {
 
 void atfork_fork_end(struct frame *walk) {
   struct grave grave = {0};
+  bool has_retired = atfork_frame_innermost() != NULL && registry_has_retired();
   bool is_here = atfork_frame_over(walk);
-  while (is_here && registry_has_deferred() && atfork_registry_bury_due(grave.id, walk, &grave))
+  while (is_here && has_retired && atfork_registry_bury_due(grave.id, walk, &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
   atfork_frame_end(walk);
   atfork_registry_collect();
@@ -61,8 +62,7 @@ static void run_parents(const struct walk *walk, size_t i) {
 
 static void run_parent(const struct frame *frame) {
   struct walk walk;
-  atfork_walk_begin(&walk, atfork_frame_sequence(frame), PARENT);
-  atfork_walk_only(&walk, frame->added);
+  atfork_walk_begin(&walk, frame, PARENT);
   while (atfork_walk_forward(&walk)) run_parents(&walk, 0);
 }
 
@@ -72,28 +72,19 @@ static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
   return atomic_load_explicit(at, memory_order_relaxed) != mark && process_mark() != mark;
 }
 
-/* Of a process of no mark: a child phase that is another's altogether. */
-static const uint64_t nobodys = UINT64_MAX;
-
-/* Whether the child phases of this process, and of those that it was made in the middle of this walk through, all
- * passed over the hook, or will. */
-static bool is_left(const struct walk *walk, size_t i, const struct frame *frame) {
-  uint64_t mark = process_mark();
-  uint64_t passed = frame->passed != 0 ? frame->passed : sequence_now();
-  /* Of this process itself, whichever thread ran it. */
-  if (atomic_load(&forks()->dispatched) == mark && atomic_load(&forks()->passed[mark & 1]) < passed)
-    passed = atomic_load(&forks()->passed[mark & 1]);
-  return atfork_walk_was_retired(walk, i, passed);
+/* Whether the hook is retired, and this process's own child phase is still to come, which will pass over it. */
+static bool is_left(const struct walk *walk, size_t i) {
+  return atomic_load(&forks()->dispatched) < process_mark() && atfork_walk_was_retired(walk, i, sequence_now());
 }
 
 /*
  * Calls `child` of the hooks where the walk stands; how many.
  *
- * A callback, or a handler, that forks makes a process whose own child phase is run while this one is under way.  When
- * it comes back here, this one is over, as each callback runs once in a process: but for what had been unregistered by
- * then, which that phase passed over, and which is prepared still.
+ * A callback, or a handler, that forks makes a process with a child phase of its own, which has the same hooks.  When
+ * that process comes back here, this phase is over: but for what would be lost, as it was unregistered meanwhile and
+ * that phase is still to come, after a bypassing fork.
  */
-static size_t run_children(const struct walk *walk, const struct frame *frame, uint64_t mark) {
+static size_t run_children(const struct walk *walk, uint64_t mark) {
   const _Atomic uint64_t *const at = &transient()->mark;
   const _Atomic(callback) *const callbacks = walk->callbacks;
   void *const *const data = walk->data;
@@ -103,36 +94,27 @@ static size_t run_children(const struct walk *walk, const struct frame *frame, u
   for (size_t i = 0; i < end; i++) {
     callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
     if (call == NULL || (sparse && !walk_takes_part(walk, i))) continue;
-    if (is_over(at, mark) && !is_left(walk, i, frame)) continue;
+    if (is_over(at, mark) && !is_left(walk, i)) continue;
     call(data[i]);
     count++;
   }
   return count;
 }
 
-/* Of the hooks registered at or before `added`; how many. */
-static int run_child(const struct frame *frame, uint64_t added, uint64_t mark) {
-  struct walk walk;
+/* Of the hooks that were registered before this process was; how many. */
+static int run_child(struct walk *walk, uint64_t mark) {
   size_t count = 0;
-  atfork_walk_begin(&walk, atfork_frame_sequence(frame), CHILD);
-  atfork_walk_only(&walk, added);
-  while (atfork_walk_forward(&walk)) count += run_children(&walk, frame, mark);
+  while (atfork_walk_forward(walk)) count += run_children(walk, mark);
   return count > INT_MAX ? INT_MAX : (int)count;
 }
 
 /*
- * Claims the child phase of this process for a walk; false when it has been.  Marks grow from process to process, so
- * one that is larger is that of a child, in which a handler that interrupted this has run it.
+ * Claims the child phase of this process; false when it has been.  Marks grow from process to process, so one that is
+ * larger is that of a child, in which a handler that interrupted this has run it.
  */
-static bool claim_child_phase(struct frame *frame, uint64_t mark) {
+static bool claim_child_phase(uint64_t mark) {
   uint64_t dispatched = atomic_load(&forks()->dispatched);
-  uint64_t sequence = atfork_frame_sequence(frame);
-  if (dispatched >= mark) return false;
-  atomic_store(&forks()->passed[mark & 1], sequence);
-  if (!atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark)) return false;
-  for (struct frame *outer = frame->outer; outer != NULL; outer = outer->outer)
-    if (outer->passed == 0 || sequence < outer->passed) outer->passed = sequence;
-  return true;
+  return dispatched < mark && atomic_compare_exchange_strong(&forks()->dispatched, &dispatched, mark);
 }
 
 /* ---- Preparing ---- */
@@ -197,8 +179,7 @@ static bool run_prepares(struct attempt *attempt) {
 }
 
 static bool try_to_prepare(const struct frame *frame, struct attempt *attempt) {
-  atfork_walk_end(&attempt->walk, atfork_frame_sequence(frame), PREPARE);
-  atfork_walk_only(&attempt->walk, frame->added);
+  atfork_walk_end(&attempt->walk, frame, PREPARE);
   while (atfork_walk_backward(&attempt->walk)) {
     if (run_prepares(attempt)) continue;
     /* First, as a callback may unload the hook. */
@@ -289,34 +270,17 @@ static void prepare_all(struct frame *frame) {
 
 /* ---- A new process ---- */
 
-/* Whether an ordinary fork that has made this process, of this mark, is about to run its child phase. */
-static bool is_to_come(const struct frame *frame, uint64_t mark) {
-  return frame->number != 0 || frame->due == mark;
-}
-
-/* Which phases passed over what, in the fork that made this process: that was true of its parent. */
-static void forget_passed(void) {
-  struct frame *frame = atfork_frame_innermost();
-  if (frame != NULL && is_to_come(frame, process_mark())) frame->passed = 0;
-}
-
 /*
- * In a new process, once: clears away what the parent's other threads were doing.  If it `was_bypassed`, notes
- * which hooks its child phase has, before any is added.  Their part of the registry is put right only when this
- * thread is not inside an update itself, which goes on in the child: then there is none, but for what they were
- * unregistering, and that can wait.
+ * In a new process, once: clears away what the parent's other threads were doing.  Their part of the registry is put
+ * right only when this thread is not inside an update itself, which goes on in the child: then there is none, but for
+ * what they were unregistering, and that can wait; until then all other threads wait, too.
  */
-static void settle(bool was_bypassed) {
+static void settle(void) {
   bool nested = atfork_lock_enter();
   if (!atomic_load(&transient()->settled)) {
-    forget_passed();
     atfork_frame_keep_own();
-    if (was_bypassed) atomic_store(&forks()->birth, sequence_now());
-    atomic_store_explicit(&transient()->settled, true, memory_order_release);
-  }
-  if (!nested && !atomic_load(&transient()->adopted)) {
-    atfork_registry_adopt();
-    atomic_store_explicit(&transient()->adopted, true, memory_order_release);
+    if (!nested) atfork_registry_adopt();
+    atomic_store_explicit(&transient()->settled, !nested, memory_order_release);
   }
   atfork_lock_leave(nested);
 }
@@ -324,7 +288,7 @@ static void settle(bool was_bypassed) {
 /* Notices a bypassing fork; this process's mark. */
 static uint64_t look_around(void) {
   uint64_t mark = process_mark();
-  if (!atomic_load_explicit(&transient()->adopted, memory_order_acquire)) settle(true);
+  if (!atomic_load_explicit(&transient()->settled, memory_order_acquire)) settle();
   return mark;
 }
 
@@ -336,21 +300,30 @@ static struct frame *prepared(void) {
   return frame != NULL && frame->number != 0 ? frame : NULL;
 }
 
-/* Whether an ordinary fork of this thread is about to run this process's child phase, and sees to its hooks. */
-static bool child_phase_is_to_come(uint64_t mark) {
+/* Whether an ordinary fork of this thread is about to run this process's child phase. */
+static bool child_phase_is_to_come(void) {
   for (const struct frame *frame = atfork_frame_innermost(); frame != NULL; frame = frame->outer)
-    if (is_to_come(frame, mark)) return true;
+    if (frame->number != 0) return true;
   return false;
+}
+
+/* A child that was made while another thread had the C library take our handlers has it take them once more.  Then each
+ * fork calls both from one place, and a fork inside another handler calls them from further down the stack. */
+static bool is_called_twice(const void *called_at) {
+  const struct frame *frame = prepared();
+  return frame != NULL && frame->called_at == called_at;
 }
 
 /* The handlers leave errno alone.  Where it is, only this one asks: the C library's answer may lie on a page
  * that the child has no other need of. */
 static void on_prepare(void) {
   int error = errno;
-  if (atomic_load(&forks()->doubtful) && prepared() != NULL) return;
+  const void *called_at = __builtin_frame_address(0);
+  if (is_called_twice(called_at)) return;
   atfork_fork_catch_up();
-  struct frame *frame = atfork_frame_begin();
+  struct frame *frame = atfork_frame_begin(false);
   prepare_all(frame);
+  frame->called_at = called_at;
   frame->errno_at = &errno;
   atfork_process_number_child(&frame->number);
   errno = error;
@@ -374,41 +347,34 @@ static void on_child(void) {
   int *errno_at = frame->errno_at;
   int error = *errno_at;
   atomic_store_explicit(&transient()->touched, true, memory_order_relaxed);
-  uint64_t mark = process_mark();
-  frame->due = mark;
-  atomic_signal_fence(memory_order_seq_cst); /* a handler finds it prepared or due */
-  frame->number = 0;
-  settle(false);
+  uint64_t mark = look_around();
   /* A process that another library's handler has forked before this has had a child phase of its own. */
-  run_child(frame, frame->added, claim_child_phase(frame, mark) ? mark : nobodys);
+  bool claimed = claim_child_phase(mark);
+  atomic_signal_fence(memory_order_seq_cst); /* a handler finds the fork prepared, or the phase claimed */
+  frame->number = 0;
+  struct walk walk;
+  atfork_walk_begin(&walk, frame, CHILD);
+  if (claimed) run_child(&walk, mark);
   atfork_fork_end(frame);
   *errno_at = error;
 }
 
 /* ---- Being called by fork() ---- */
 
-enum handling { UNHANDLED, BEING_HANDLED, HANDLED };
-
 static bool is_handled(void) {
-  return atomic_load_explicit(&forks()->handled, memory_order_acquire) == HANDLED;
+  return atomic_load_explicit(&forks()->handled, memory_order_acquire);
 }
 
 static void handle_forks(void) {
   bool nested = atfork_lock_enter();
-  if (!nested && !is_handled()) {
-    /* Another thread of the parent was in the middle of this: perhaps it was done. */
-    if (atomic_load(&forks()->handled) == BEING_HANDLED) atomic_store(&forks()->doubtful, true);
-    atomic_store(&forks()->handled, BEING_HANDLED);
-    int failed = atfork_os_handle_forks(on_prepare, on_parent, on_child);
-    atomic_store(&forks()->handled, failed ? UNHANDLED : HANDLED);
-  }
+  if (!nested && !is_handled() && atfork_os_handle_forks(on_prepare, on_parent, on_child) == 0)
+    atomic_store(&forks()->handled, true);
   atfork_lock_leave(nested);
 }
 
-/* After atfork_fork_enter() that it is being seen to tells a handler that has interrupted this very thread in the
- * middle. */
+/* A handler that has interrupted this very thread in the middle need not see to it. */
 bool atfork_fork_is_handled(void) {
-  return atomic_load_explicit(&forks()->handled, memory_order_acquire) != UNHANDLED;
+  return is_handled() || atfork_thread.updating;
 }
 
 uint64_t atfork_fork_enter(void) {
@@ -417,39 +383,19 @@ uint64_t atfork_fork_enter(void) {
   return mark;
 }
 
-/* ---- Bypassing forks, and spawned workers ---- */
+/* ---- Bypassing forks, and spawned workers, to whose hooks it is as if one had made them ---- */
 
-/*
- * Nothing has missed the fork of the process that everything began in: its birth was before any hook.  And where an
- * ordinary fork is only about to call on_child(), that one sees to it.
- */
+/* Where an ordinary fork is only about to call on_child(), that one sees to it. */
 int atfork_fork_catch_up(void) {
   uint64_t mark = look_around();
-  if (atomic_load(&forks()->dispatched) >= mark || child_phase_is_to_come(mark)) return 0;
+  if (atomic_load(&forks()->dispatched) >= mark || child_phase_is_to_come()) return 0;
   int error = errno;
-  struct frame *frame = atfork_frame_begin();
-  int count = claim_child_phase(frame, mark) ? run_child(frame, atomic_load(&forks()->birth), mark) : 0;
+  struct frame *frame = atfork_frame_begin(false);
+  struct walk walk;
+  atfork_walk_begin(&walk, frame, CHILD);
+  atfork_walk_inherited(&walk, mark);
+  int count = claim_child_phase(mark) ? run_child(&walk, mark) : 0;
   atfork_fork_end(frame);
   errno = error;
   return count;
-}
-
-/*
- * To its hooks it is as if a fork that bypassed nothing had just made this process.  A handler that polls, or forks, in
- * the middle of it sees one that was bypassed: so in the root, which has missed nothing, that is settled first, and the
- * hooks that are due are noted.
- */
-int atfork_fork_take_place(const char *token) {
-  if (atfork_fork_enter() == 1) {
-    atfork_fork_catch_up();
-    atomic_store(&forks()->birth, sequence_now());
-  }
-  return atfork_process_spawned(token);
-}
-
-void atfork_fork_spawned(void) {
-  uint64_t mark = process_mark();
-  struct frame *frame = atfork_frame_begin();
-  if (claim_child_phase(frame, mark)) run_child(frame, frame->added, mark);
-  atfork_fork_end(frame);
 }

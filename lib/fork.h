@@ -36,11 +36,7 @@ void atfork_fork_wait(uint64_t added, uint64_t retired, struct waiting *waiting)
 /* Waits for the ends of other threads' walks that run the `destroy` of a hook of the shared object. */
 void atfork_fork_wait_for_burial(void *dso, struct waiting *waiting);
 
-/* Runs the child hooks that a bypassing fork missed; how many. */
+/* Runs the child hooks that this process has missed, as a bypassing fork or a spawn has made it; how many. */
 int atfork_fork_catch_up(void);
-
-/* Takes the place in the tree that a token names; 0, EINVAL or EALREADY.  And then runs the child hooks. */
-int atfork_fork_take_place(const char *token);
-void atfork_fork_spawned(void);
 
 #endif

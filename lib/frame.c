@@ -60,14 +60,13 @@ static struct frame *claim(void) {
  * Counted after it is claimed, and no longer counted before it is free: a handler that forks in between leaves its
  * child, which counts the frames anew, a count that is too high by one, never too low.
  */
-struct frame *atfork_frame_begin(void) {
+struct frame *atfork_frame_begin(bool visits) {
   struct frame *outer = atfork_frame_innermost();
   struct frame *frame = claim();
   atomic_fetch_add(&frames()->count, 1);
   frame->outer = outer;
   frame->number = 0;
-  frame->due = 0;
-  frame->passed = 0;
+  frame->visits = visits;
   atomic_store_explicit(&frame->burying, NULL, memory_order_relaxed);
   uint64_t sequence = sequence_now();
   atomic_store_explicit(&frame->added, sequence, memory_order_relaxed);
@@ -173,17 +172,29 @@ struct span {
 };
 
 /* A frame that is another walk's by now has not been one that needs the hook. */
-static bool is_within(struct frame *frame, uint64_t began, void *argument) {
-  const struct span *span = argument;
-  if (began == 0) return true;
+static bool is_within(const struct frame *frame, uint64_t began, const struct span *span) {
   if (began > span->retired || atomic_load_explicit(&frame->added, memory_order_relaxed) < span->added) return false;
   uint64_t only = atomic_load(&frame->only);
   return only == 0 || span->added == 0 || only == span->added;
 }
 
+static bool may_need(struct frame *frame, uint64_t began, void *span) {
+  return began == 0 || is_within(frame, began, span);
+}
+
 bool atfork_frame_needs(uint64_t added, uint64_t retired, bool others) {
   struct span span = {added, retired};
-  return any_walk(others, is_within, &span);
+  return any_walk(others, may_need, &span);
+}
+
+bool atfork_frame_sees(const struct frame *frame, uint64_t added, uint64_t retired) {
+  const struct span span = {added, retired};
+  const struct frame *own = frame;
+  for (; frame != NULL; frame = own->visits ? NULL : frame->outer) {
+    if (frame->visits && frame != own) continue;
+    if (is_within(frame, atomic_load_explicit(&frame->began, memory_order_relaxed), &span)) return true;
+  }
+  return false;
 }
 
 static bool is_burying(struct frame *frame, uint64_t began, void *dso) {

@@ -25,7 +25,8 @@
 
 static const uint64_t FRAME_OVER = UINT64_MAX; /* more than any sequence */
 
-struct frame *atfork_frame_begin(void);
+/* Of a fork, or of a visit by atfork_foreach(). */
+struct frame *atfork_frame_begin(bool visits);
 uint64_t atfork_frame_sequence(const struct frame *frame);
 void atfork_frame_end(struct frame *frame);
 
@@ -41,6 +42,13 @@ void atfork_frame_need_only(struct frame *frame, uint64_t added);
 
 /* The innermost walk of this thread, or NULL. */
 struct frame *atfork_frame_innermost(void);
+
+/*
+ * Whether the walk sees a hook that was added and retired at these sequences.  A fork sees what it found, and what the
+ * forks that it is nested in have still: the child that it makes may come back into their child phases, and nothing is
+ * left for it there.
+ */
+bool atfork_frame_sees(const struct frame *frame, uint64_t added, uint64_t retired);
 
 /* The sequence that the oldest walk began at: what was given up before that, no walk needs. */
 uint64_t atfork_frame_oldest(void);

@@ -152,10 +152,10 @@ int atfork_hook_visit(int (*visit)(const struct atfork_info *info, void *arg), v
     return -1;
   }
   atfork_fork_enter();
-  struct frame *frame = atfork_frame_begin();
+  struct frame *frame = atfork_frame_begin(true);
   struct walk walk;
   int result = 0;
-  atfork_walk_begin(&walk, atfork_frame_sequence(frame), PHASES);
+  atfork_walk_begin(&walk, frame, PHASES);
   while (result == 0 && atfork_walk_forward(&walk)) {
     for (size_t i = 0; result == 0 && i < walk.end; i++) {
       struct atfork_info info;

@@ -152,7 +152,6 @@ static uint64_t retirement(struct slot slot) {
  */
 static void bury(atfork_id id, struct slot slot, struct grave *grave) {
   callback destroy = slot_record(slot)->detail->destroy;
-  bool deferred = (retirement(slot) & 1) != 0;
   /* Data lies elsewhere, and is looked at only for this. */
   *grave = (struct grave){id, destroy, destroy == NULL ? NULL : *chunk_arrays(slot.chunk, slot.index).data};
   struct table *table;
@@ -161,7 +160,6 @@ static void bury(atfork_id id, struct slot slot, struct grave *grave) {
     if (table == slot.chunk->table || atfork_table_find(table, id, &slot)) atfork_slot_bury(slot);
     atomic_signal_fence(memory_order_seq_cst);
   } while (table != registry_table());
-  if (deferred) atomic_fetch_sub(&registry()->deferred, 1);
   if (table->live > 0) table->live--;
   if (++table->dead > table->live + PLENTY) atomic_store_explicit(&registry()->wasteful, true, memory_order_relaxed);
 }
@@ -204,9 +202,7 @@ static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
     if (!atfork_table_find(registry_table(), id, slot) || retirement(*slot) != 0) return 0;
     /* When a handler's commit is in the way it has left this table behind, and counted in a copy. */
     table_count_retired(slot->chunk->table, 1);
-    if (deferred) atomic_fetch_add(&registry()->deferred, 1);
     if (commit(&slot_record(*slot)->retired, sequence << 1 | deferred, sequence)) return sequence;
-    atomic_fetch_sub(&registry()->deferred, (uint64_t)deferred);
   }
 }
 
@@ -274,8 +270,6 @@ void atfork_registry_adopt(void) {
   uint64_t count;
   struct table *table;
   undo_uncommitted();
-  /* Another thread may have been about to lower it.  And asked again, as a handler may have retired one meanwhile. */
-  if (!registry_has_retired()) atomic_store(&registry()->deferred, 0);
   if (!registry_has_retired()) return;
   do {
     table = registry_table();
@@ -284,7 +278,6 @@ void atfork_registry_adopt(void) {
       atomic_fetch_or_explicit(&slot_record(slot)->retired, 1, memory_order_relaxed);
     /* Counted anew, as another thread may have been about to change it. */
     atomic_store_explicit(&table->retired, count, memory_order_release);
-    atomic_store(&registry()->deferred, count);
   } while (table != registry_table());
 }
 

@@ -33,14 +33,10 @@ static inline struct table *registry_table(void) {
   return atomic_load_explicit(&atfork_state.registry.table, memory_order_acquire);
 }
 
-/* Whether hooks are retired and not yet buried.  Under the lock, as the table must not be given back meanwhile. */
+/* Whether hooks are retired and not yet buried.  Under the lock, or in a walk, as the table must not be given back
+ * meanwhile. */
 static inline bool registry_has_retired(void) {
   return table_has_retired(registry_table());
-}
-
-/* Whether hooks are left to atfork_registry_bury_due(); perhaps when there are none, never the other way round. */
-static inline bool registry_has_deferred(void) {
-  return atomic_load(&atfork_state.registry.deferred) != 0;
 }
 
 /* Returns the id, or 0 when there is no memory. */

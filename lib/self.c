@@ -42,14 +42,15 @@ int atfork_self_token(char *buf, size_t size) {
 int atfork_self_spawned(const char *token) {
   static const char variable[] = "ATFORK_TOKEN";
   int before = errno;
-  int error = atfork_fork_take_place(token != NULL ? token : atfork_os_environment(variable));
+  atfork_fork_enter();
+  int error = atfork_process_spawned(token != NULL ? token : atfork_os_environment(variable));
   if (error != 0) {
     errno = error;
     return -1;
   }
   /* Before the hooks run, as what they spawn must not find it. */
   if (token == NULL) atfork_os_forget(variable);
-  atfork_fork_spawned();
+  atfork_fork_catch_up();
   errno = before;
   return 0;
 }

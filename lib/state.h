@@ -48,12 +48,10 @@ struct frame {
   _Atomic uint64_t only;  /* it waits with nothing prepared, and needs only the hook that was added then; 0: all */
   struct frame *outer;    /* the one that this one is nested in */
   int *errno_at;          /* this thread's errno */
+  const void *called_at;  /* where the stack stood as fork() called the handler that prepared it */
   uint64_t number;        /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
-  uint64_t due;           /* in that child: its mark, as its hooks are to come; 0 or another's elsewhere */
-  /* Where this process was made in the middle of this walk: the lowest sequence at which a child phase began in this
-   * process, or in one that it descends from and that was made there too; 0: none has */
-  uint64_t passed;
-  void *_Atomic burying; /* where the walk is over: the shared object of the hook that it buries, or has buried last */
+  bool visits;            /* it is atfork_foreach()'s, and not a fork */
+  void *_Atomic burying;  /* where the walk is over: the shared object of the hook that it buries, or has buried last */
 };
 
 struct frame_block {
@@ -67,11 +65,8 @@ struct frames {
 };
 
 struct forks {
-  _Atomic int handled;         /* whether fork() calls our handlers: an enum handling of fork.c */
-  _Atomic bool doubtful;       /* it may call them twice */
-  _Atomic uint64_t birth;      /* the sequence when this process was new, if a bypassing fork made it */
+  _Atomic bool handled;        /* fork() calls our handlers */
   _Atomic uint64_t dispatched; /* the mark of the latest process whose child hooks have begun to run */
-  _Atomic uint64_t passed[2];  /* the sequence at which that was, by the low bit of the mark */
 };
 
 /* The one word that an update has changed but not yet committed. */
@@ -83,7 +78,6 @@ struct intent {
 
 struct registry {
   _Atomic(struct table *) table;
-  _Atomic uint64_t deferred; /* hooks that are retired, and left to the walk that ends last; perhaps too high */
   struct intent intent;
   _Atomic(struct table *) outgrown; /* tables that were replaced, and that a fork under way may be walking */
   _Atomic bool wasteful;            /* most of the table is dead */

@@ -28,10 +28,8 @@ struct transient {
   struct event lock_free;
   /* frame.c */
   struct event walk_ended;
-  /* fork.c: this process has cleared away what other threads of its parent left, and has taken over what they
-   * were unregistering */
+  /* fork.c: this process has cleared away what other threads of its parent left */
   _Atomic bool settled;
-  _Atomic bool adopted;
   /* fork.c: a child writes here before it reads, which would be a fault of its own: of the zero page */
   _Atomic bool touched;
   /* once.c */

@@ -3,19 +3,23 @@
 
 #include <assert.h>
 
+#include "frame.h"
 #include "registry.h"
 
-static void start(struct walk *walk, uint64_t sequence, enum phase phase, int bucket) {
-  *walk = (struct walk){
-      .table = registry_table(), .sequence = sequence, .added = sequence, .phase = phase, .bucket = bucket};
+static void start(struct walk *walk, const struct frame *frame, enum phase phase, int bucket) {
+  *walk = (struct walk){.table = registry_table(), .frame = frame, .phase = phase, .bucket = bucket};
 }
 
-void atfork_walk_begin(struct walk *walk, uint64_t sequence, enum phase phase) {
-  start(walk, sequence, phase, -1);
+void atfork_walk_begin(struct walk *walk, const struct frame *frame, enum phase phase) {
+  start(walk, frame, phase, -1);
 }
 
-void atfork_walk_end(struct walk *walk, uint64_t sequence, enum phase phase) {
-  start(walk, sequence, phase, BUCKETS);
+void atfork_walk_end(struct walk *walk, const struct frame *frame, enum phase phase) {
+  start(walk, frame, phase, BUCKETS);
+}
+
+void atfork_walk_inherited(struct walk *walk, uint64_t mark) {
+  walk->born = mark;
 }
 
 /* Stands at the block that begins there. */
@@ -37,10 +41,10 @@ static bool is_worth_it(const struct walk *walk) {
 /* False if the chunk has no hooks for this walk. */
 static bool enter(struct walk *walk, struct chunk *chunk) {
   walk->chunk = chunk;
-  walk->count = atfork_chunk_count_until(chunk, walk->added);
+  walk->count = atfork_chunk_count_until(chunk, atomic_load_explicit(&walk->frame->added, memory_order_relaxed));
   if (!is_worth_it(walk)) return false;
-  walk->has_retired = table_has_retired(walk->table);
-  walk->sparse = walk->has_retired || atomic_load_explicit(&chunk->sparse, memory_order_relaxed);
+  walk->is_plain = walk->born == 0 && !table_has_retired(walk->table);
+  walk->sparse = !walk->is_plain || atomic_load_explicit(&chunk->sparse, memory_order_relaxed);
   walk->refuses = walk->phase == PREPARE && atomic_load_explicit(&chunk->refuses, memory_order_relaxed);
   return true;
 }
@@ -73,8 +77,11 @@ bool atfork_walk_backward(struct walk *walk) {
   return false;
 }
 
-void atfork_walk_only(struct walk *walk, uint64_t added) {
-  walk->added = added;
+bool atfork_walk_sees(const struct walk *walk, size_t i) {
+  const struct record *record = chunk_record(walk->chunk, walk->first + i);
+  uint64_t retired = atomic_load_explicit(&record->retired, memory_order_relaxed);
+  if (retired != 0 && !atfork_frame_sees(walk->frame, record->sequence, retired >> 1)) return false;
+  return walk->born == 0 || record->detail->generation + 1 < walk->born;
 }
 
 /* Where the chunk has no such callback, the array is zero. */

@@ -2,7 +2,7 @@
 /*
  * A walk over the hooks in run order, or against it, a block of a chunk at a time:
  *
- *   atfork_walk_begin(&walk, sequence, CHILD);
+ *   atfork_walk_begin(&walk, frame, CHILD);
  *   while (atfork_walk_forward(&walk))
  *     for (size_t i = 0; i < walk.end; i++) … walk.callbacks[i] … walk.data[i] …
  */
@@ -25,33 +25,34 @@ struct walk {
   bool refuses; /* some of them may have a try_prepare: ask atfork_walk_refuses() */
   /* Private. */
   const struct table *table;
-  uint64_t sequence; /* the hooks are those not retired by then */
-  uint64_t added;    /* and registered by then */
+  const struct frame *frame; /* whose hooks they are */
+  uint64_t born;             /* the mark of a process: hooks that were registered there take no part; 0: they do */
   enum phase phase;
   int bucket;
   struct chunk *chunk;
-  size_t count; /* of its hooks */
-  size_t first; /* of the block that the walk stands at */
-  bool has_retired;
+  size_t count;  /* of its hooks */
+  size_t first;  /* of the block that the walk stands at */
+  bool is_plain; /* whatever is not dead takes part */
 };
 
 /* Of the hooks that have a callback for `phase`, or of all if it is PHASES; then step until false. */
-void atfork_walk_begin(struct walk *walk, uint64_t sequence, enum phase phase);
+void atfork_walk_begin(struct walk *walk, const struct frame *frame, enum phase phase);
 bool atfork_walk_forward(struct walk *walk);
-void atfork_walk_end(struct walk *walk, uint64_t sequence, enum phase phase);
+void atfork_walk_end(struct walk *walk, const struct frame *frame, enum phase phase);
 bool atfork_walk_backward(struct walk *walk);
 
-/* Leaves out what was registered after `added`. */
-void atfork_walk_only(struct walk *walk, uint64_t added);
+/* Leaves out what was registered in the process of this mark. */
+void atfork_walk_inherited(struct walk *walk, uint64_t mark);
 
 /* Has it go on from where it stands in another phase. */
 void atfork_walk_go_on(struct walk *walk, enum phase phase);
 
+bool atfork_walk_sees(const struct walk *walk, size_t i);
+
 /* The hook at index `i` < walk->end.  What is buried was retired before; that it is is seen without its record. */
 static inline bool walk_takes_part(const struct walk *walk, size_t i) {
-  struct slot slot = {walk->chunk, walk->first + i};
-  if (slot_is_dead(slot)) return false;
-  return !walk->has_retired || !slot_is_retired(slot, walk->sequence);
+  if (slot_is_dead((struct slot){walk->chunk, walk->first + i})) return false;
+  return walk->is_plain || atfork_walk_sees(walk, i);
 }
 
 /* Whether it was retired at or before `sequence`, also where that was after the walk's table had been replaced. */

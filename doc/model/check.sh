@@ -87,8 +87,9 @@ breaks whole bypass -DBUG_NO_UNDO
 breaks whole deferred -DBUG_KEEPS_FRAMES
 breaks pairing nested -DBUG_INNER_BURIES
 breaks pairing nested -DBUG_CUT_SHORT
+breaks pairing nested -DBUG_SEES_ALONE
 breaks once nested -DBUG_DISPATCHED_LATE
-breaks final poll -DBUG_POLLS_THE_PAST
+breaks once poll -DBUG_POLLS_ALL
 breaks once signal -DBUG_RUNS_AGAIN
 breaks once signal -DIN_A_FORK -DBUG_BORN_TWICE
 breaks final signal -DBUG_ADOPTS_UNLESS_NESTED

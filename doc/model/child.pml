@@ -5,7 +5,6 @@
 #define FRAMES 3
 #define GENERATION 0
 #define DISPATCHED 0
-#define BIRTH 0
 #define START skip
 
 bool forked;

@@ -5,7 +5,6 @@
 #define FRAMES 2
 #define GENERATION 0
 #define DISPATCHED 0
-#define BIRTH 0
 #define START skip
 #define callback(phase, h) skip
 

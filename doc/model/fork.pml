@@ -158,25 +158,19 @@ inline bury_due() {
 /* ---- fork.c: new processes ---- */
 
 /* A handler inside this thread's own update cannot adopt: the next call outside of one does. */
-inline settle(bypassed) {
+inline settle() {
   lock_enter();
   if
   :: settled != k ->
      keep_own_frames();
-     atomic {
-       if
-       :: bypassed -> birth = sequence
-       :: else
-       fi;
+     if
+     :: !nested -> registry_adopt(); settled = k
 #ifdef BUG_ADOPTS_UNLESS_NESTED
-       adopted = (nested -> k : adopted);
+     :: else -> settled = k
+#else
+     :: else
 #endif
-       settled = k
-     }
-  :: else
-  fi;
-  if
-  :: !nested && adopted != k -> registry_adopt(); adopted = k
+     fi
   :: else
   fi;
   lock_leave()
@@ -192,7 +186,7 @@ inline fork_enter() {
     k = mark
   }
   if
-  :: settled != k || (adopted != k && owner != t) -> settle(true)
+  :: settled != k -> settle()
   :: else
   fi
 }
@@ -210,19 +204,46 @@ inline leave_callback(h) {
   enter_callback(h)
 }
 
-/* Whether the walk calls a hook: decided a step before it is called.  Not even asked whether it is retired, unless some
- * hook was (`sparse`) when the walk began. */
-#define CALLED(h, added_until, at) \
-  (!buried[h] && added[h] <= added_until && (!sparse || retired[h] == 0 || (retired[h] >> 1) > at))
+/*
+ * Leaves in o whether the walk calls a hook: decided a step before it is called.  Not even asked whether it is retired,
+ * unless some hook was (`sparse`) when the walk began.  A fork sees what the forks that it is nested in have still.
+ */
+#ifdef BUG_SEES_ALONE
+#define OUTER(g) 0
+#else
+#define OUTER(g) frame_outer[g - 1]
+#endif
+inline takes_part(h, born) {
+  d_step {
+    o = (!buried[h] && added[h] <= s && born_in[h] + 1 < born);
+    g = (o == 1 && sparse && retired[h] != 0 -> f + 1 : 0);
+    if
+    :: g != 0 -> o = 0
+    :: else
+    fi;
+    do
+    :: g != 0 ->
+       if
+       :: frame_began[g - 1] > added[h] && frame_began[g - 1] <= (retired[h] >> 1) -> o = 1
+       :: else
+       fi;
+       g = OUTER(g)
+    :: else -> break
+    od
+  }
+}
+#define ANY 255
 
 inline run_prepare() {
   atomic { h = used; sparse = true }
   do
   :: h > 0 ->
      h--;
+     takes_part(h, ANY);
      if
-     :: CALLED(h, s, s) ->
+     :: o == 1 ->
         atomic {
+          o = 0;
           enter_callback(h);
           assert(pairing || !IN(held[f], h));
           held[f] = WITH(held[f], h)
@@ -239,9 +260,11 @@ inline run_parent() {
   atomic { h = 0; sparse = (retired_count != 0) }
   do
   :: h < used ->
+     takes_part(h, ANY);
      if
-     :: CALLED(h, s, s) ->
+     :: o == 1 ->
         atomic {
+          o = 0;
           enter_callback(h);
           assert(pairing || IN(held[f], h));
           held[f] = WITHOUT(held[f], h)
@@ -273,19 +296,23 @@ inline put_right(h) {
   od
 }
 
-/* Hooks added until `added_until` and not retired at s.  When a callback has forked and this is its child, that
- * fork's own child phase ran all that it knew of: what is left are the hooks that were retired before it began. */
+/*
+ * Hooks that were registered in an earlier process than one of mark `born`.  When a callback has forked and this is its
+ * child, its own child phase had the same hooks, or will: but for those that are retired by then.
+ */
 #ifdef BUG_CUT_SHORT
 #define LEFT_OVER(h) false
 #else
-#define LEFT_OVER(h) (retired[h] != 0 && (retired[h] >> 1) <= (dispatched == k -> dispatched_at : birth))
+#define LEFT_OVER(h) (retired[h] != 0 && dispatched < k)
 #endif
-inline run_child(added_until, m) {
-  atomic { h = 0; sparse = (retired_count != 0) }
+inline run_child(born, here) {
+  atomic { h = 0; sparse = (born != ANY || retired_count != 0) }
   do
   :: h < used ->
+     takes_part(h, born);
      if
-     :: CALLED(h, added_until, s) ->
+     :: o == 1 ->
+        o = 0;
         /* A handler that forks here makes the look good for nothing.  One that comes between the look and the call is
          * the same as one at the callback's first instruction. */
         do
@@ -295,7 +322,7 @@ inline run_child(added_until, m) {
              if
              :: mark != k
              :: else ->
-                o = (k == m || LEFT_OVER(h));
+                o = (k == here || LEFT_OVER(h));
                 if
                 :: o == 1 ->
                    enter_callback(h);
@@ -345,24 +372,26 @@ inline fork_catch_up() {
   :: PREPARED(t) || d >= m
 #endif
   :: else ->
+     frame_begin();
      atomic {
        if
-       :: dispatched == d -> dispatched = m; d = 0
-       :: else
+#ifndef BUG_RUNS_AGAIN
+       :: dispatched != d || d >= m
+#else
+       :: dispatched != d
+#endif
+       :: else -> dispatched = m; d = ANY
        fi
      }
      if
-     :: d == 0 -> /* the exchange succeeded */
-        frame_begin();
-#ifdef BUG_POLLS_THE_PAST
-        frame_began[f] = birth + 1;
-        s = birth;
+#ifdef BUG_POLLS_ALL
+     :: d == ANY -> run_child(ANY, m)
+#else
+     :: d == ANY -> run_child(m, m)
 #endif
-        dispatched_at = s;
-        run_child(birth, m);
-        frame_end()
      :: else
-     fi
+     fi;
+     frame_end()
   fi;
   d = 0
 }
@@ -397,19 +426,25 @@ inline on_child() {
     :: else
     fi;
     k = mark;
-    m = k;
-    frame_prepared[f] = false
+    m = k
   }
-  settle(false);
+  if
+  :: settled != k -> settle()
+  :: else
+  fi;
 #ifndef BUG_DISPATCHED_LATE
   atomic { /* an exchange */
     if
     :: dispatched >= m && !BORN_TWICE -> m = 0
-    :: else -> dispatched = m; dispatched_at = s
+    :: else -> dispatched = m
     fi
   }
 #endif
-  run_child(s, m);
+  frame_prepared[f] = false;
+  if
+  :: m != 0 -> run_child(ANY, m)
+  :: else
+  fi;
   assert(pairing || (held[f] & ~missed) == 0); /* what a fork in a callback bypassed is left to be polled */
 #ifdef BUG_DISPATCHED_LATE
   dispatched = m;

@@ -5,7 +5,6 @@
 #define FRAMES 2
 #define GENERATION 1
 #define DISPATCHED 1
-#define BIRTH 2
 #define START skip
 #define callback(phase, h) skip
 

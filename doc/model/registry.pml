@@ -81,6 +81,7 @@ inline atfork_register(h) {
     added[h] = sequence + 1;
     retired[h] = 0;
     born_here[h] = (p == process);
+    born_in[h] = k - 1;
     p = 0
   }
   commit(1, h + 1);

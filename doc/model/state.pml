@@ -44,6 +44,7 @@ byte used = HOOKS;
 byte added[SLOTS];
 byte retired[SLOTS];
 bool buried[SLOTS];
+byte born_in[SLOTS]; /* the generation that it was registered in */
 byte retired_count;
 
 /* The intent: which word (1: used; 2 + h: retired of slot h), and what it was. */
@@ -59,15 +60,12 @@ byte top[3];              /* of each thread, likewise */
 byte under_way;           /* how many frames are claimed; at least, not exactly */
 
 byte generation = GENERATION;
-byte birth = BIRTH;
 byte dispatched = DISPATCHED;
-byte dispatched_at;
 
 /* ---- Transient: zero in a new process ---- */
 
 byte mark = GENERATION + 1;
 byte settled = GENERATION + 1;
-byte adopted = GENERATION + 1;
 byte owner;
 byte ends; /* how many forks have ended: what fork_wait() sleeps on */
 
@@ -102,7 +100,6 @@ inline become_child(bypassed) {
   owner = 0;
   mark = 0;
   settled = 0;
-  adopted = 0;
   ends = 0;
   h_ = 0;
   missed = 0;

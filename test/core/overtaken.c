@@ -469,7 +469,7 @@ static void look(void) {
 }
 
 static bool is_adopting(const ucontext_t *context) {
-  return !atfork_transient->adopted && is_at(context, (void (*)(void))atfork_table_search);
+  return !atfork_transient->settled && is_at(context, (void (*)(void))atfork_table_search);
 }
 
 static void adopt_with_handler(void) {
@@ -520,18 +520,19 @@ static void bury_later(void) {
   child_check_int(destroyed, ==, 1);
 }
 
-/* Another thread forks when this one has buried a hook that was left to it, and is about to count it.  The fork itself
- * ends only after that. */
+/* Another thread forks when this one has buried a hook, and is about to count it.  The fork itself ends only after
+ * that. */
 static bool is_buried(const ucontext_t *context) {
   (void)context;
+  struct slot slot;
   const struct table *table = registry_table();
-  return atfork_thread.updating && atfork_state.registry.deferred == 1 && table->retired == 0 && table->live > 0 &&
+  return atfork_thread.updating && table->retired == 1 && !atfork_table_find(table, id, &slot) &&
          atfork_state.sequence > sequence_before;
 }
 
 static void none_is_left(void) {
   gate_open(&entered);
-  child_check_int(atfork_state.registry.deferred, ==, 0);
+  child_check_int(registry_table()->retired, ==, 0);
 }
 
 static void *fork_there(void *unused) {

@@ -182,8 +182,13 @@ static void test_unregisters_itself(void) {
   expect(two, 1, 1, 0);
 }
 
-/* Forks that begin after it was unregistered end before the one that it waits for. */
+/* Forks inside that begin after it was unregistered have it too, and end before the one that it waits for. */
 static int levels;
+
+static void two_was_inside(void) {
+  child_expect(two, 3, 2, 1);
+  child_check_int(two.destroyed, ==, 1);
+}
 
 static void drop_and_fork_twice(void *unused) {
   if (levels == 0) drop_two(unused);
@@ -196,8 +201,8 @@ static void test_unregistered_before_inner_forks(void) {
   levels = 0;
   two_id = add(&two);
   atfork_id id = atfork_register(&(struct atfork_hook){.priority = 1, .prepare = drop_and_fork_twice});
-  in_child(fork, two_got_the_rest);
-  expect(two, 1, 1, 0);
+  in_child(fork, two_was_inside);
+  expect(two, 3, 3, 0);
   g_assert_cmpint(two.destroyed, ==, 1);
   g_assert_cmpint(atfork_unregister(id), ==, 0);
 }
@@ -270,10 +275,8 @@ static void test_fork_in_parent(void) {
 
 /* ---- Unregistered by a callback that then forks ---- */
 
-static void is_passed_over(void) {
-  child_check_int(one.prepared, ==, 1);
-  child_check_int(one.parented, ==, 0);
-  child_check_int(one.childed, ==, 0);
+static void has_part_inside(void) {
+  child_expect(one, 2, 0, 1);
   child_check_int(one.destroyed, ==, 0);
 }
 
@@ -283,25 +286,45 @@ static void drop_one_and_fork(void *unused) {
   one_id = 0;
   if (id == 0) return; /* in the fork inside */
   g_assert_cmpint(atfork_unregister(id), ==, 0);
-  in_child(fork, is_passed_over);
+  in_child(fork, has_part_inside);
 }
 
 static void one_got_the_rest(void) {
-  child_expect(one, 1, 0, 1);
+  child_expect(one, 2, 1, 1);
   child_check_int(one.destroyed, ==, 1);
 }
 
-/* It has no part in the fork inside, and the rest of the one around. */
+/* It has part in the fork inside, as in the rest of the one around. */
 static void test_fork_after_unregistering(void) {
   start();
   one_id = add(&one);
   add(&two);
   atfork_register(&(struct atfork_hook){.priority = -1, .prepare = drop_one_and_fork});
   in_child(fork, one_got_the_rest);
-  expect(one, 1, 1, 0);
+  expect(one, 2, 2, 0);
   expect(two, 2, 2, 0);
   g_assert_cmpint(one.destroyed, ==, 1);
   unregister_all();
+}
+
+/* A visit is no fork: what it unregisters takes no part in the forks that it makes. */
+static void two_has_no_part(void) {
+  child_expect(two, 0, 0, 0);
+}
+
+static int drop_two_and_fork(const struct atfork_info *info, void *unused) {
+  (void)info;
+  drop_two(unused);
+  in_child(fork, two_has_no_part);
+  return 1;
+}
+
+static void test_fork_in_a_visit_after_unregistering(void) {
+  start();
+  two_id = add(&two);
+  g_assert_cmpint(atfork_foreach(drop_two_and_fork, NULL), ==, 1);
+  expect(two, 0, 0, 0);
+  g_assert_cmpint(two.destroyed, ==, 1);
 }
 
 /* ---- Forks inside callbacks, 64 deep ---- */
@@ -403,6 +426,8 @@ static void unregister_and_fork_in_second(void *unused) {
 }
 
 /* In a table that comes in the middle of this walk. */
+static const struct way *way;
+
 static void renew_unregister_and_fork(void *unused) {
   atfork_id ids[200];
   if (atfork_generation() != 1) return;
@@ -410,7 +435,9 @@ static void renew_unregister_and_fork(void *unused) {
   for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) child_check_int(atfork_unregister(ids[i]), ==, 0);
   atfork_foreach(visit_nothing, NULL);
   child_check_int(atfork_unregister(later.id), ==, 0);
-  fork_and_return();
+  pid_t pid = way->fork();
+  child_check_int(pid, >=, 0);
+  if (pid > 0) expect_passed(pid);
 }
 
 static void check_later(void) {
@@ -473,8 +500,11 @@ static void test_unregistered_after_a_poll(void) {
 }
 
 static void test_unregistered_in_a_new_table(void) {
-  atfork_register_after_fork(renew_unregister_and_fork, NULL);
-  check_later();
+  for (size_t i = 0; i < ways_count; i++) {
+    way = &ways[i];
+    atfork_register_after_fork(renew_unregister_and_fork, NULL);
+    check_later();
+  }
 }
 
 /* ---- In every phase, by another hook, itself, or another thread, registered and unregistered ---- */
@@ -532,6 +562,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
   g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
   g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);
+  g_test_add_func("/pairing/fork-in-a-visit-after-unregistering", test_fork_in_a_visit_after_unregistering);
   g_test_add_func("/pairing/unregistered-deeper", test_unregistered_deeper);
   g_test_add_func("/pairing/unregistered-in-preparation", test_unregistered_in_preparation);
   g_test_add_func("/pairing/unregistered-after-a-poll", test_unregistered_after_a_poll);
