@@ -20,6 +20,11 @@ _Thread_local struct thread atfork_thread;
 static struct transient unmapped;
 struct transient *_Atomic atfork_transient = &unmapped;
 
+/* The transient page, at fork. */
+static bool is_wiped(void) {
+  return transient() != &unmapped;
+}
+
 static uintptr_t this_thread(void) {
   return (uintptr_t)&atfork_thread;
 }
@@ -49,7 +54,7 @@ static bool exchange_self(uintptr_t before, uintptr_t after) {
 /* NULL: this process has not looked.  Where pages are not wiped it may be the parent's. */
 static struct identity *identity_of(uintptr_t self) {
   struct identity *identity = (self & being_made) != 0 ? NULL : (struct identity *)self;
-  if (identity == NULL || atomic_load(&process()->wiped)) return identity;
+  if (identity == NULL || is_wiped()) return identity;
   return atomic_load_explicit(&identity->process, memory_order_relaxed) == atfork_os_process() ? identity : NULL;
 }
 
@@ -165,7 +170,7 @@ static void write_child(struct identity *to, const struct identity *from, bool b
   const struct frame *frame = atfork_thread.frame;
   uint64_t number = fork_is_prepared() ? frame->number : number_noted(from);
   bypassed |= number == 0;
-  uint64_t here = bypassed || !atomic_load(&process()->wiped) ? atfork_os_process() : 0;
+  uint64_t here = bypassed || !is_wiped() ? atfork_os_process() : 0;
   to->generation = from->generation + 1;
   atomic_store_explicit(&to->process, here, memory_order_relaxed);
   atomic_store_explicit(&to->children, frame == NULL ? 0 : numbers_taken(frame->outer), memory_order_relaxed);
@@ -192,7 +197,7 @@ static bool establish(struct identity *own) {
   uint64_t mark = own->generation + 1;
   if (before != own) atomic_compare_exchange_strong(&process()->latest, &before, own);
   /* Release pairs with the acquire in process_mark(). */
-  if (atomic_load(&process()->wiped)) atomic_store_explicit(&transient()->mark, mark, memory_order_release);
+  if (is_wiped()) atomic_store_explicit(&transient()->mark, mark, memory_order_release);
   atomic_signal_fence(memory_order_seq_cst);
   if (identity_of(self_now()) == own && own->generation + 1 == mark) return true;
   atomic_store(&transient()->mark, 0);
@@ -242,12 +247,10 @@ static void map_transient(void) {
   size_t size = atfork_os_page_size();
   struct transient *page = atfork_os_map(size);
   if (page == NULL) return;
-  if (atfork_os_wipe_on_fork(page, size)) {
-    atomic_store(&process()->wiped, true);
+  if (atfork_os_wipe_on_fork(page, size))
     atomic_store_explicit(&atfork_transient, page, memory_order_release);
-  } else {
+  else
     atfork_os_unmap(page, size);
-  }
 }
 
 /* Without memory the page is not wiped, and pids are compared. */
@@ -264,7 +267,7 @@ void atfork_process_number_forks(void) {
 }
 
 uint64_t atfork_process_look(void) {
-  if (!atomic_load(&process()->wiped)) {
+  if (!is_wiped()) {
     const struct identity *own = identity_of(self_now());
     if (own != NULL) return own->generation + 1;
     claim_transient();

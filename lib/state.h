@@ -36,7 +36,6 @@ struct process {
   struct identity identity[IDENTITIES]; /* used in turn */
   _Atomic(struct identity *) latest;    /* of the process that looked last, of this one and those it descends from */
   struct note notes[NOTES];
-  _Atomic bool wiped; /* the transient page is, at fork */
 };
 
 /* frame.c: a fork under way, or another walk over the hooks */
