@@ -329,6 +329,11 @@ static void on_prepare(void) {
   errno = error;
 }
 
+/* Not to write to its page, which the parent may have no other need of. */
+static void put_back(int *errno_at, int error) {
+  if (*errno_at != error) *errno_at = error;
+}
+
 static void on_parent(void) {
   struct frame *frame = prepared();
   if (frame == NULL) return;
@@ -337,7 +342,7 @@ static void on_parent(void) {
   frame->number = 0;
   run_parent(frame);
   atfork_fork_end(frame);
-  *errno_at = error;
+  put_back(errno_at, error);
 }
 
 /* Another library's handler may have looked before this one: then the process has an identity already. */
@@ -356,7 +361,7 @@ static void on_child(void) {
   atfork_walk_begin(&walk, frame, CHILD);
   if (claimed) run_child(&walk, mark);
   atfork_fork_end(frame);
-  *errno_at = error;
+  put_back(errno_at, error);
 }
 
 /* ---- Being called by fork() ---- */

@@ -19,12 +19,15 @@ static uintptr_t self(void) {
 
 /* ---- Claiming ---- */
 
+static bool claim_this(struct frame *frame) {
+  uintptr_t nobody = 0;
+  return atomic_load_explicit(&frame->thread, memory_order_relaxed) == 0 &&
+         atomic_compare_exchange_strong(&frame->thread, &nobody, self());
+}
+
 static struct frame *claim_in(struct frame_block *block) {
-  for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++) {
-    uintptr_t nobody = 0;
-    if (atomic_load_explicit(&block->frames[i].thread, memory_order_relaxed) != 0) continue;
-    if (atomic_compare_exchange_strong(&block->frames[i].thread, &nobody, self())) return &block->frames[i];
-  }
+  for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++)
+    if (claim_this(&block->frames[i])) return &block->frames[i];
   return NULL;
 }
 
@@ -44,8 +47,14 @@ WAITING_NAMED void atfork_waits_for_memory(unsigned attempt, struct waiting *wai
   atfork_waiting_tell(waiting);
 }
 
-/* With all frames taken and no memory for more, the fork waits: it cannot be refused. */
-static struct frame *claim(void) {
+/*
+ * The one that this thread had last, if nobody has it: then nothing is to be written to thread-local state, which may
+ * lie on a page that the parent of a fork has no other need of.  With all frames taken and no memory for more, the fork
+ * waits: it cannot be refused.
+ */
+static struct frame *claim(const struct frame *outer) {
+  struct frame *last = atfork_thread.frame;
+  if (outer == NULL && last != NULL && claim_this(last)) return last;
   struct waiting waiting = {.who = "fork() or atfork_foreach()", .what = "memory"};
   for (unsigned attempt = 0;; attempt++) {
     for (struct frame_block *block = &frames()->block; block != NULL; block = next_block(block)) {
@@ -62,7 +71,7 @@ static struct frame *claim(void) {
  */
 struct frame *atfork_frame_begin(bool visits) {
   struct frame *outer = atfork_frame_innermost();
-  struct frame *frame = claim();
+  struct frame *frame = claim(outer);
   atomic_fetch_add(&frames()->count, 1);
   frame->outer = outer;
   frame->number = 0;
@@ -72,7 +81,7 @@ struct frame *atfork_frame_begin(bool visits) {
   atomic_store_explicit(&frame->added, sequence, memory_order_relaxed);
   atomic_store_explicit(&frame->only, 0, memory_order_relaxed);
   atomic_store(&frame->began, sequence + 1);
-  atfork_thread.frame = frame;
+  if (atfork_thread.frame != frame) atfork_thread.frame = frame;
   return frame;
 }
 
@@ -97,6 +106,8 @@ uint64_t atfork_frame_sequence(const struct frame *frame) {
 static void frame_free(struct frame *frame) {
   /* In this order: a free frame is one that is only beginning, as soon as it is claimed. */
   atomic_store(&frame->began, 0);
+  frame->number = 0;
+  frame->outer = NULL;
   atomic_store(&frame->thread, 0);
 }
 
@@ -110,7 +121,7 @@ bool atfork_frame_over(struct frame *frame) {
 void atfork_frame_end(struct frame *frame) {
   if (atfork_frame_innermost() == NULL) return;
   assert(atfork_thread.frame == frame);
-  atfork_thread.frame = frame->outer;
+  if (frame->outer != NULL) atfork_thread.frame = frame->outer;
   atomic_fetch_sub(&frames()->count, 1);
   frame_free(frame);
   event_happened(&transient()->walk_ended);
@@ -119,13 +130,12 @@ void atfork_frame_end(struct frame *frame) {
 /* ---- Looking around ---- */
 
 /*
- * In a new process another thread, started by another library's handler, may have been the first to look, and have
- * taken this one's walks for those of threads that are gone.
+ * NULL when the last one is over; or in a new process, where another thread, started by another library's handler, may
+ * have been the first to look, and have taken this one's walks for those of threads that are gone.
  */
 struct frame *atfork_frame_innermost(void) {
   struct frame *frame = atfork_thread.frame;
-  if (frame != NULL && atomic_load_explicit(&frame->thread, memory_order_relaxed) != self())
-    atfork_thread.frame = frame = NULL;
+  if (frame != NULL && atomic_load_explicit(&frame->thread, memory_order_relaxed) != self()) frame = NULL;
   return frame;
 }
 
@@ -191,8 +201,10 @@ bool atfork_frame_sees(const struct frame *frame, uint64_t added, uint64_t retir
   const struct span span = {added, retired};
   const struct frame *own = frame;
   for (; frame != NULL; frame = own->visits ? NULL : frame->outer) {
-    if (frame->visits && frame != own) continue;
-    if (is_within(frame, atomic_load_explicit(&frame->began, memory_order_relaxed), &span)) return true;
+    uint64_t began = atomic_load_explicit(&frame->began, memory_order_relaxed);
+    /* A handler may have come as an outer one was only beginning, or ending. */
+    if (began == 0 || (frame->visits && frame != own)) continue;
+    if (is_within(frame, began, &span)) return true;
   }
   return false;
 }

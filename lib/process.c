@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "frame.h"
 #include "lock.h"
 #include "os.h"
 #include "state.h"
@@ -95,7 +96,8 @@ static uint64_t give_number(struct identity *parent) {
 
 /* Whether fork.c numbers the fork of this thread. */
 static bool fork_is_prepared(void) {
-  return atfork_thread.frame != NULL && atfork_thread.frame->number != 0;
+  const struct frame *frame = atfork_frame_innermost();
+  return frame != NULL && frame->number != 0;
 }
 
 /* Exchanges the thread of one note; NULL when there is none with that thread. */
@@ -167,7 +169,7 @@ static uint64_t numbers_taken(const struct frame *frame) {
 
 /* The child of `from`: of its fork under way, unless it `bypassed`. */
 static void write_child(struct identity *to, const struct identity *from, bool bypassed) {
-  const struct frame *frame = atfork_thread.frame;
+  const struct frame *frame = atfork_frame_innermost();
   uint64_t number = fork_is_prepared() ? frame->number : number_noted(from);
   bypassed |= number == 0;
   uint64_t here = bypassed || !is_wiped() ? atfork_os_process() : 0;

@@ -12,7 +12,7 @@ struct held;
 struct waiting;
 
 struct thread {
-  struct frame *frame;     /* the innermost fork under way in this thread; written by frame.c alone */
+  struct frame *frame;     /* the innermost walk of this thread, or the last one; used by frame.c alone */
   int updating;            /* this thread holds the lock; written by lock.c alone */
   struct turn *turn;       /* the innermost init of atfork_once() that this thread is in; written by once.c alone */
   struct held *held;       /* what forks of this thread have locked; written by mutex.c alone */

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #include "forks.h"
-#include "registry.h" /* the library's own, as are those that follow */
+#include "frame.h" /* the library's own, as are those that follow */
+#include "registry.h"
 #include "state.h"
 #include "steps.h"
 #include "thread.h"
@@ -187,7 +188,7 @@ static struct registry *registry(void) {
 
 static bool is_free(const ucontext_t *context) {
   (void)context;
-  return atfork_transient->owner == 0 && atfork_thread.frame == NULL;
+  return atfork_transient->owner == 0 && atfork_frame_innermost() == NULL;
 }
 static bool is_locked(const ucontext_t *context) {
   (void)context;

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "forks.h"
-#include "state.h" /* the library's own, as are those that follow */
+#include "frame.h" /* the library's own, as are those that follow */
+#include "state.h"
 #include "steps.h"
-#include "thread.h"
 #include "transient.h"
 
 /* How often the hook ran in the process that it ran in last. */
@@ -38,7 +38,7 @@ static int instructions; /* to go */
 
 static bool is_counted_down(const ucontext_t *context) {
   (void)context;
-  const struct frame *frame = atfork_thread.frame;
+  const struct frame *frame = atfork_frame_innermost();
   if (getpid() == parent || frame == NULL || frame->number != 0 || ran.process == getpid()) return false;
   return instructions-- == 0;
 }

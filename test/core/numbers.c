@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "forks.h"
-#include "state.h" /* the library's own, as are those that follow */
+#include "frame.h" /* the library's own, as are those that follow */
+#include "state.h"
 #include "steps.h"
-#include "thread.h"
 #include "transient.h"
 
 /* Shared: of each process that said so, one after the other. */
@@ -113,11 +113,11 @@ static uint64_t numbers(void) {
 
 static bool is_counted(const ucontext_t *context) {
   (void)context;
-  return numbers() != numbers_before && atfork_thread.frame->number == 0;
+  return numbers() != numbers_before && atfork_frame_innermost()->number == 0;
 }
 static bool is_noted(const ucontext_t *context) {
   (void)context;
-  return atfork_thread.frame != NULL && atfork_thread.frame->number != 0;
+  return atfork_frame_innermost() != NULL && atfork_frame_innermost()->number != 0;
 }
 
 static bool is_to_be_given(const ucontext_t *context) {

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #include "forks.h"
-#include "registry.h" /* the library's own, as are those that follow */
+#include "frame.h" /* the library's own, as are those that follow */
+#include "registry.h"
 #include "state.h"
 #include "steps.h"
 #include "table.h"
@@ -580,7 +581,7 @@ static void have_other_look(void) {
 
 static void none_walks(void) {
   child_check_int(atfork_state.frames.count, ==, 0);
-  child_check(atfork_thread.frame == NULL);
+  child_check(atfork_frame_innermost() == NULL);
   early_action = NULL;
   in_child(fork, child_passes);
 }
@@ -660,7 +661,7 @@ static bool is_to_claim_phase(const ucontext_t *context) {
 }
 static bool is_to_poll(const ucontext_t *context) {
   (void)context;
-  return atfork_thread.frame != NULL;
+  return atfork_frame_innermost() != NULL;
 }
 
 static bool (*poll_place)(const ucontext_t *context);
