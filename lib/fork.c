@@ -314,6 +314,11 @@ static bool is_called_twice(const void *called_at) {
   return frame != NULL && frame->called_at == called_at;
 }
 
+/* Not to write to its page, which the parent may have no other need of. */
+static void put_back(int *errno_at, int error) {
+  if (*errno_at != error) *errno_at = error;
+}
+
 /* The handlers leave errno alone.  Where it is, only this one asks: the C library's answer may lie on a page
  * that the child has no other need of. */
 static void on_prepare(void) {
@@ -326,12 +331,7 @@ static void on_prepare(void) {
   frame->called_at = called_at;
   frame->errno_at = &errno;
   atfork_process_number_child(&frame->number);
-  errno = error;
-}
-
-/* Not to write to its page, which the parent may have no other need of. */
-static void put_back(int *errno_at, int error) {
-  if (*errno_at != error) *errno_at = error;
+  put_back(frame->errno_at, error);
 }
 
 static void on_parent(void) {
