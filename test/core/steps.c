@@ -28,6 +28,10 @@ void step_no_more(ucontext_t *context) {
   context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
 
+void step_on(ucontext_t *context) {
+  context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
 bool has_more_instructions(void) {
 #ifdef __SANITIZE_ADDRESS__
   return true;
@@ -75,10 +79,14 @@ static void change_mask(ucontext_t *context) {
   registers[REG_RIP] += 2;
 }
 
+void step_keep(ucontext_t *context) {
+  if (is_to_change_mask(context)) change_mask(context);
+}
+
 static void on_step(int signal, siginfo_t *info, void *context) {
   (void)signal;
   (void)info;
-  if (is_to_change_mask(context)) change_mask(context);
+  step_keep(context);
   if (plan.has_acted || !plan.is_there(context)) return;
   int error = errno;
   plan.has_acted = true;

@@ -12,8 +12,11 @@
 /* From here on, or no more, a SIGTRAP after each instruction of this thread. */
 void step_begin(void);
 void step_end(void);
-/* In the handler: no more when it has returned. */
+/* In the handler: no more when it has returned; or from then on. */
 void step_no_more(ucontext_t *context);
+void step_on(ucontext_t *context);
+/* In the handler of each step: keeps the thread from blocking SIGTRAP, as the next step would end the process. */
+void step_keep(ucontext_t *context);
 
 /*
  * Calls call(), and, once in it, act(): in a signal handler, before the first instruction at which is_there() says so.
