@@ -189,25 +189,25 @@ static void become_child(uintptr_t before, bool bypassed) {
   atomic_store(&to->busy, false);
 }
 
-static void exchange_latest(struct identity *before, struct identity *by) {
-  if (before != by) atomic_compare_exchange_strong(&process()->latest, &before, by);
-}
-
 /*
  * Puts this process's identity where its children find it, and sets the mark.  False in a child that a signal handler
  * has forked in the middle: nothing of that is true there.  Its identity may lie where its grandparent's did, so the
  * mark is compared, too.
+ *
+ * Looks at `latest` before it looks at `self`: whoever comes back there after that finds that `latest` has changed, or
+ * is a child of this process, which has the same parent as this one until somebody looks.
  */
 static bool establish(struct identity *own) {
-  struct identity *const before = latest();
+  struct identity *before = latest();
   uint64_t mark = own->generation + 1;
-  exchange_latest(before, own);
+  atomic_signal_fence(memory_order_seq_cst);
+  if (identity_of(self_now()) != own) return false;
+  if (before != own) atomic_compare_exchange_strong(&process()->latest, &before, own);
   /* Release pairs with the acquire in process_mark(). */
   if (is_wiped()) atomic_store_explicit(&transient()->mark, mark, memory_order_release);
   atomic_signal_fence(memory_order_seq_cst);
   if (identity_of(self_now()) == own && own->generation + 1 == mark) return true;
   atomic_store(&transient()->mark, 0);
-  exchange_latest(own, before);
   return false;
 }
 

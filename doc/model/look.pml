@@ -76,23 +76,29 @@ inline become_child() {
 }
 
 inline establish() {
-#ifndef BUG_UNTOLD
   from = latest;
-  if
-  :: from != seen - 1 -> exchange(latest, from, seen - 1, done)
-  :: else
-  fi;
-#endif
-  mark = generation[seen - 1] + 1;
-#ifndef BUG_NOT_COMPARED
+  made = generation[seen - 1] + 1;
   done = self == seen;
   if
-  :: done -> break
-  :: else -> mark = 0
-  fi
-#else
-  break
+  :: done ->
+#ifndef BUG_UNTOLD
+     if
+     :: from != seen - 1 -> exchange(latest, from, seen - 1, done)
+     :: else
+     fi;
 #endif
+     mark = made;
+#ifndef BUG_NOT_COMPARED
+     done = self == seen && generation[seen - 1] + 1 == made;
+     if
+     :: done -> break
+     :: else -> mark = 0
+     fi
+#else
+     break
+#endif
+  :: else
+  fi
 }
 
 inline look() {
@@ -124,7 +130,7 @@ inline bypassing_fork() {
 }
 
 proctype Handler() {
-  byte seen, to, from, who;
+  byte seen, to, from, who, made;
   bool done;
   interrupted = true;
   do
@@ -135,7 +141,7 @@ proctype Handler() {
 }
 
 proctype Thread() provided (!interrupted) {
-  byte seen, to, from, who;
+  byte seen, to, from, who, made;
   bool done;
   process_mark();
   /* No handler comes any more. */

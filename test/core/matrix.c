@@ -90,6 +90,7 @@ static struct {
   uint64_t generation; /* where it is known */
   char lineage[256];   /* "": it is not known */
   struct account accounts[HOOKS];
+  unsigned lingering; /* unregistered by the handler: a fork that it interrupts has them still */
   struct context *context;
 } me;
 
@@ -98,6 +99,7 @@ static struct {
 struct subject {
   const char *name;
   void (*run)(void);
+  bool walks;   /* a fork or a poll is under way */
   bool is_thin; /* goes to one instruction of several */
 };
 struct handler {
@@ -199,6 +201,7 @@ static void begin_context(struct context *context, bool bypasses) {
     if (me.accounts[i].registered == YES) context->expected |= 1U << i;
     if (me.accounts[i].registered != NO) context->possible |= 1U << i;
   }
+  context->possible |= me.lingering;
   me.context = context;
 }
 
@@ -209,6 +212,7 @@ static void end_context(struct context *context) {
 /* In forks under way it may take part or not: they may be about to begin. */
 static void set_registered(int hook, enum known registered) {
   me.accounts[hook].registered = registered;
+  if (registered == NO && cell->subject->walks) me.lingering |= 1U << hook;
   for (struct context *context = me.context; context != NULL; context = context->outer) {
     context->expected &= ~(1U << hook);
     context->possible |= 1U << hook;
@@ -592,6 +596,7 @@ static void act(void) {
   begin_context(&context, false);
   for (const char *at = cell->handler->script; *at != '\0'; at++) do_one(&at);
   me.has_come_back = me.pid != here;
+  me.lingering = 0;
   end_context(&context);
 }
 
@@ -703,10 +708,10 @@ static void fork_in_child(void) {
 }
 
 static const struct subject subjects[] = {
-    {"register", subject_registers, false},  {"unregister", subject_unregisters, false},
-    {"look-in-child", look_in_child, false}, {"look-in-clone", look_in_clone, false},
-    {"poll-in-clone", poll_in_clone, true},  {"fork-in-parent", fork_in_parent, true},
-    {"fork-in-child", fork_in_child, true},
+    {"register", subject_registers, false, false}, {"unregister", subject_unregisters, false, false},
+    {"look-in-child", look_in_child, true, false}, {"look-in-clone", look_in_clone, false, false},
+    {"poll-in-clone", poll_in_clone, true, true},  {"fork-in-parent", fork_in_parent, true, true},
+    {"fork-in-child", fork_in_child, true, true},
 };
 
 /* ---- Families ---- */
