@@ -159,7 +159,7 @@ int atfork_hook_visit(int (*visit)(const struct atfork_info *info, void *arg), v
   while (result == 0 && atfork_walk_forward(&walk)) {
     for (size_t i = 0; result == 0 && i < walk.end; i++) {
       struct atfork_info info;
-      if (!walk_takes_part(&walk, i)) continue;
+      if (!atfork_walk_takes_part(&walk, i)) continue;
       atfork_walk_describe(&walk, i, &info);
       result = visit(&info, arg);
     }

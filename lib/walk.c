@@ -77,17 +77,21 @@ bool atfork_walk_backward(struct walk *walk) {
   return false;
 }
 
-bool atfork_walk_sees(const struct walk *walk, size_t i) {
-  const struct record *record = chunk_record(walk->chunk, walk->first + i);
-  uint64_t retired = atomic_load_explicit(&record->retired, memory_order_relaxed);
-  if (retired != 0 && !atfork_frame_sees(walk->frame, record->sequence, retired >> 1)) return false;
-  return walk->born == 0 || record->detail->generation + 1 < walk->born;
-}
-
 /* Where the chunk has no such callback, the array is zero. */
 void atfork_walk_go_on(struct walk *walk, enum phase phase) {
   walk->phase = phase;
   walk->callbacks = chunk_arrays(walk->chunk, walk->first).callbacks[phase];
+}
+
+/* What is buried was retired before; that it is is seen without its record. */
+bool atfork_walk_takes_part(const struct walk *walk, size_t i) {
+  struct slot slot = {walk->chunk, walk->first + i};
+  if (slot_is_dead(slot)) return false;
+  if (walk->is_plain) return true;
+  const struct record *record = slot_record(slot);
+  uint64_t retired = atomic_load_explicit(&record->retired, memory_order_relaxed);
+  if (retired != 0 && !atfork_frame_sees(walk->frame, record->sequence, retired >> 1)) return false;
+  return walk->born == 0 || record->detail->generation + 1 < walk->born;
 }
 
 bool atfork_walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence) {

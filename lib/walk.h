@@ -21,7 +21,7 @@ struct walk {
   size_t end;                         /* so many hooks */
   const _Atomic(callback) *callbacks; /* of the walk's phase */
   void *const *data;
-  bool sparse;  /* some of them may be retired or buried: ask walk_takes_part() */
+  bool sparse;  /* some of them may be retired or buried: ask atfork_walk_takes_part() */
   bool refuses; /* some of them may have a try_prepare: ask atfork_walk_refuses() */
   /* Private. */
   const struct table *table;
@@ -47,13 +47,8 @@ void atfork_walk_inherited(struct walk *walk, uint64_t mark);
 /* Has it go on from where it stands in another phase. */
 void atfork_walk_go_on(struct walk *walk, enum phase phase);
 
-bool atfork_walk_sees(const struct walk *walk, size_t i);
-
-/* The hook at index `i` < walk->end.  What is buried was retired before; that it is is seen without its record. */
-static inline bool walk_takes_part(const struct walk *walk, size_t i) {
-  if (slot_is_dead((struct slot){walk->chunk, walk->first + i})) return false;
-  return walk->is_plain || atfork_walk_sees(walk, i);
-}
+/* The hook at index `i` < walk->end. */
+bool atfork_walk_takes_part(const struct walk *walk, size_t i);
 
 /* Whether it was retired at or before `sequence`, also where that was after the walk's table had been replaced. */
 bool atfork_walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
