@@ -34,19 +34,13 @@ static void keep_spare(struct slab *slab) {
   if (slab != NULL) atfork_os_unmap(slab, FIRST_SLAB);
 }
 
-static struct slab *map_slab(size_t *size) {
-  struct slab *slab = *size == FIRST_SLAB ? take_spare() : NULL;
-  if (slab != NULL) return slab;
-  *size = atfork_os_map_size(*size);
-  return atfork_os_map(*size);
-}
-
 /* A child forked in between sees the list with the slab or without it: one store puts it there. */
 static struct slab *add_slab(struct arena *arena, size_t needed) {
   struct slab *previous = arena->slab;
   size_t size = previous == NULL ? FIRST_SLAB : 2 * previous->size;
-  if (size < needed) size = needed;
-  struct slab *slab = map_slab(&size);
+  size = atfork_os_map_size(size < needed ? needed : size);
+  struct slab *slab = size == FIRST_SLAB ? take_spare() : NULL;
+  if (slab == NULL) slab = atfork_os_map(size);
   if (slab == NULL) return NULL;
   slab->previous = previous;
   slab->size = size;

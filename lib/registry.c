@@ -113,7 +113,8 @@ static bool try_add(const struct atfork_hook *hook, const struct detail *detail,
       .sequence = sequence,
       .detail = atfork_table_keep_detail(table, detail),
   };
-  if (sequence > sequence_max || contents.detail == NULL || !atfork_table_find_place(table, bucket, &place))
+  if (sequence > sequence_max || contents.detail == NULL ||
+      !atfork_table_find_place(table, bucket, FIRST_CAPACITY, &place))
     return false;
   atfork_slot_write(place.slot, &contents);
   *committed = commit(place.changed, place.value, sequence);
@@ -141,10 +142,6 @@ atfork_id atfork_registry_add(const struct atfork_hook *hook, void *dso, uint64_
 }
 
 /* ---- Burying ---- */
-
-static uint64_t retirement(struct slot slot) {
-  return atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
-}
 
 /*
  * Under the lock, of a retired hook.  A child that is forked in the middle sees it retired still, and buries it
@@ -176,7 +173,7 @@ void atfork_registry_bury(atfork_id id, struct grave *grave) {
 }
 
 static bool is_due(struct slot slot, const void *argument) {
-  uint64_t retired = retirement(slot);
+  uint64_t retired = slot_retirement(slot);
   (void)argument;
   return (retired & 1) != 0 && !atfork_frame_needs(slot_record(slot)->sequence, retired >> 1, false);
 }
@@ -199,7 +196,7 @@ bool atfork_registry_bury_due(atfork_id after, struct frame *walk, struct grave 
 static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
   for (;;) {
     uint64_t sequence = sequence_now() + 1; /* before the table, as in try_add() */
-    if (!atfork_table_find(registry_table(), id, slot) || retirement(*slot) != 0) return 0;
+    if (!atfork_table_find(registry_table(), id, slot) || slot_retirement(*slot) != 0) return 0;
     /* When a handler's commit is in the way it has left this table behind, and counted in a copy. */
     table_count_retired(slot->chunk->table, 1);
     if (commit(&slot_record(*slot)->retired, sequence << 1 | deferred, sequence)) return sequence;
@@ -223,7 +220,7 @@ uint64_t atfork_registry_retire(atfork_id id, bool inside, struct grave *grave) 
 }
 
 static bool is_owned(struct slot slot, const void *dso) {
-  return slot_record(slot)->detail->dso == dso && retirement(slot) == 0;
+  return slot_record(slot)->detail->dso == dso && slot_retirement(slot) == 0;
 }
 
 atfork_id atfork_registry_retire_owned(const void *dso, atfork_id from) {
@@ -262,7 +259,7 @@ void atfork_registry_silence(atfork_id id) {
 
 static bool is_retired(struct slot slot, const void *argument) {
   (void)argument;
-  return retirement(slot) != 0;
+  return slot_retirement(slot) != 0;
 }
 
 void atfork_registry_adopt(void) {

@@ -18,8 +18,6 @@ size_t atfork_chunk_count_until(struct chunk *chunk, uint64_t sequence) {
   size_t used = chunk_used(chunk);
   uint64_t first = chunk->first;
   if (first > sequence) return 0;
-  const struct chunk *next = word_pointer(&chunk->next);
-  if (next != NULL && next->first <= sequence) return used;
   uint64_t last = chunk_record(chunk, used - 1)->sequence;
   if (last <= sequence) return used;
   size_t high = sequence - first < used - 1 ? (size_t)(sequence - first) + 1 : used - 1;
@@ -99,76 +97,63 @@ void atfork_slot_bury(struct slot slot) {
 
 /* ---- Buckets ---- */
 
-static void bitmap_set(struct bitmap *bitmap, unsigned i) {
-  atomic_fetch_or_explicit(&bitmap->bits[i / 64], UINT64_C(1) << i % 64, memory_order_relaxed);
+/* Who sees a chunk that a commit has put there, release, sees the bounds that were set before. */
+static void table_widen(struct table *table, int bucket) {
+  if (bucket < atomic_load_explicit(&table->lowest, memory_order_relaxed))
+    atomic_store_explicit(&table->lowest, bucket, memory_order_relaxed);
+  if (bucket > atomic_load_explicit(&table->highest, memory_order_relaxed))
+    atomic_store_explicit(&table->highest, bucket, memory_order_relaxed);
 }
 
-/* The first that is set from `from` on, or FAN. */
-static int bitmap_next(const struct bitmap *bitmap, int from) {
-  for (int i = from; i < FAN; i = i / 64 * 64 + 64) {
-    uint64_t bits = atomic_load_explicit(&bitmap->bits[i / 64], memory_order_relaxed) >> i % 64;
-    if (bits != 0) return i + __builtin_ctzll(bits);
-  }
-  return FAN;
-}
-
-/* The last that is set down from `from`, or -1. */
-static int bitmap_previous(const struct bitmap *bitmap, int from) {
-  for (int i = from; i >= 0; i = i / 64 * 64 - 1) {
-    uint64_t bits = atomic_load_explicit(&bitmap->bits[i / 64], memory_order_relaxed) << (63 - i % 64);
-    if (bits != 0) return i - __builtin_clzll(bits);
-  }
-  return -1;
-}
-
-/* Who sees a pointer that a commit has stored, release, sees the bit that was set before; a bit without a pointer is
- * an update's that was not committed. */
 int atfork_table_next_bucket(const struct table *table, int from) {
-  int low = from % FAN;
-  for (int high = bitmap_next(&table->used, from / FAN); high < FAN; high = bitmap_next(&table->used, high + 1)) {
-    const struct branch *branch = word_pointer(&table->branch[high]);
-    if (high != from / FAN) low = 0;
-    low = branch == NULL ? FAN : bitmap_next(&branch->used, low);
-    if (low < FAN) return high * FAN + low;
+  const int lowest = atomic_load_explicit(&table->lowest, memory_order_relaxed);
+  const int highest = atomic_load_explicit(&table->highest, memory_order_relaxed);
+  for (int i = from < lowest ? lowest : from; i <= highest; i++) {
+    if (word_pointer(&table->branch[i / FAN]) == NULL)
+      i |= FAN - 1;
+    else if (atfork_table_last_chunk(table, (unsigned)i) != NULL)
+      return i;
   }
   return BUCKETS;
 }
 
 int atfork_table_previous_bucket(const struct table *table, int from) {
-  int low = from % FAN;
-  for (int high = from < 0 ? -1 : bitmap_previous(&table->used, from / FAN); high >= 0;
-       high = bitmap_previous(&table->used, high - 1)) {
-    const struct branch *branch = word_pointer(&table->branch[high]);
-    if (high != from / FAN) low = FAN - 1;
-    low = branch == NULL ? -1 : bitmap_previous(&branch->used, low);
-    if (low >= 0) return high * FAN + low;
+  const int lowest = atomic_load_explicit(&table->lowest, memory_order_relaxed);
+  const int highest = atomic_load_explicit(&table->highest, memory_order_relaxed);
+  for (int i = from > highest ? highest : from; i >= lowest; i--) {
+    if (word_pointer(&table->branch[i / FAN]) == NULL)
+      i &= ~(FAN - 1);
+    else if (atfork_table_last_chunk(table, (unsigned)i) != NULL)
+      return i;
   }
   return -1;
 }
 
 /* ---- Finding ---- */
 
-struct chunk *atfork_table_first_chunk(const struct table *table, unsigned bucket) {
+struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket) {
   const struct branch *branch = word_pointer(&table->branch[bucket / FAN]);
   return branch == NULL ? NULL : word_pointer(&branch->chunk[bucket % FAN]);
 }
 
-static struct chunk *last_chunk(const struct chunk *first) {
-  struct chunk *last = word_pointer(&first->last);
-  for (struct chunk *next = word_pointer(&last->next); next != NULL; next = word_pointer(&next->next)) last = next;
-  return last;
+/* Chunks have no pointers to later ones, as one word puts a chunk in sight; and there are few. */
+struct chunk *atfork_table_next_chunk(const struct table *table, unsigned bucket, const struct chunk *chunk) {
+  struct chunk *next = atfork_table_last_chunk(table, bucket);
+  if (next == chunk) return NULL;
+  while (next->previous != chunk) next = next->previous;
+  return next;
 }
 
-struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket) {
-  const struct chunk *first = atfork_table_first_chunk(table, bucket);
-  return first == NULL ? NULL : last_chunk(first);
+/* The one that a hook added at `sequence` would be in; NULL when all begin later. */
+static struct chunk *chunk_at(const struct table *table, unsigned bucket, uint64_t sequence) {
+  struct chunk *chunk = atfork_table_last_chunk(table, bucket);
+  while (chunk != NULL && chunk->first > sequence) chunk = chunk->previous;
+  return chunk;
 }
 
-/* From the end, as the last chunk has half of all. */
 bool atfork_table_find(const struct table *table, atfork_id id, struct slot *slot) {
   uint64_t sequence = id_sequence(id);
-  struct chunk *chunk = table == NULL ? NULL : atfork_table_last_chunk(table, id_bucket(id));
-  while (chunk != NULL && chunk->first > sequence) chunk = chunk->previous;
+  struct chunk *chunk = table == NULL ? NULL : chunk_at(table, id_bucket(id), sequence);
   if (chunk == NULL) return false;
   *slot = (struct slot){chunk, atfork_chunk_count_until(chunk, sequence) - 1};
   return slot_record(*slot)->sequence == sequence && slot_record(*slot)->detail != NULL;
@@ -191,8 +176,9 @@ atfork_id atfork_table_search(const struct table *table, atfork_id from,
   if (table == NULL) return 0;
   for (int bucket = (int)id_bucket(from); (bucket = atfork_table_next_bucket(table, bucket)) < BUCKETS; bucket++) {
     uint64_t after = id_of((unsigned)bucket, 0) < from ? id_sequence(from) - 1 : 0;
-    struct chunk *chunk = atfork_table_first_chunk(table, (unsigned)bucket);
-    for (; chunk != NULL; chunk = word_pointer(&chunk->next))
+    struct chunk *chunk = chunk_at(table, (unsigned)bucket, after);
+    if (chunk == NULL) chunk = atfork_table_next_chunk(table, (unsigned)bucket, NULL);
+    for (; chunk != NULL; chunk = atfork_table_next_chunk(table, (unsigned)bucket, chunk))
       if (search_chunk(chunk, after, wanted, argument, slot))
         return id_of((unsigned)bucket, slot_record(*slot)->sequence);
   }
@@ -204,7 +190,10 @@ atfork_id atfork_table_search(const struct table *table, atfork_id from,
 struct table *atfork_table_new(void) {
   struct arena arena = {NULL};
   struct table *table = atfork_arena_take(&arena, sizeof *table);
-  if (table != NULL) table->arena = arena;
+  if (table == NULL) return NULL;
+  table->arena = arena;
+  table->lowest = BUCKETS;
+  table->highest = -1;
   return table;
 }
 
@@ -222,7 +211,6 @@ static struct chunk *chunk_new(struct table *table, size_t capacity, struct chun
   chunk->capacity = capacity;
   chunk->stride = capacity < BLOCK ? capacity : BLOCK;
   chunk->previous = previous;
-  atomic_store_explicit(&chunk->last, word_of(chunk), memory_order_relaxed);
   return chunk;
 }
 
@@ -242,54 +230,39 @@ struct detail *atfork_table_keep_detail(struct table *table, const struct detail
   return detail;
 }
 
-/* In a new chunk, of which the hook is the first. */
-static bool place_in_new_chunk(struct table *table, struct place *place, size_t capacity, struct chunk *previous,
-                               word *changed) {
-  struct chunk *chunk = chunk_new(table, capacity, previous);
-  if (chunk == NULL) return false;
-  atomic_store_explicit(&chunk->used, 1, memory_order_relaxed);
-  *place = (struct place){{chunk, 0}, changed, word_of(chunk)};
-  return true;
+/* A new branch is empty, so it may be in sight before the commit. */
+static struct branch *branch_of(struct table *table, unsigned bucket) {
+  word *at = &table->branch[bucket / FAN];
+  struct branch *branch = word_pointer(at);
+  if (branch != NULL) return branch;
+  branch = atfork_arena_take(&table->arena, sizeof *branch);
+  atomic_store_explicit(at, word_of(branch), memory_order_release);
+  return branch;
 }
 
-/* In a new branch, with a new chunk in it. */
-static bool place_in_new_branch(struct table *table, struct place *place, unsigned bucket, size_t capacity) {
-  struct branch *branch = atfork_arena_take(&table->arena, sizeof *branch);
-  if (branch == NULL || !place_in_new_chunk(table, place, capacity, NULL, NULL)) return false;
-  bitmap_set(&branch->used, bucket % FAN);
-  bitmap_set(&table->used, bucket / FAN);
-  atomic_store_explicit(&branch->chunk[bucket % FAN], word_of(place->slot.chunk), memory_order_relaxed);
-  place->changed = &table->branch[bucket / FAN];
-  place->value = word_of(branch);
-  return true;
-}
-
-static bool find_place(struct table *table, unsigned bucket, size_t first_capacity, struct place *place) {
-  struct branch *branch = word_pointer(&table->branch[bucket / FAN]);
-  if (branch == NULL) return place_in_new_branch(table, place, bucket, first_capacity);
-  struct chunk *first = word_pointer(&branch->chunk[bucket % FAN]);
-  if (first == NULL) {
-    bitmap_set(&branch->used, bucket % FAN);
-    return place_in_new_chunk(table, place, first_capacity, NULL, &branch->chunk[bucket % FAN]);
+bool atfork_table_find_place(struct table *table, unsigned bucket, size_t first_capacity, struct place *place) {
+  struct branch *branch = branch_of(table, bucket);
+  if (branch == NULL) return false;
+  word *at = &branch->chunk[bucket % FAN];
+  struct chunk *last = word_pointer(at);
+  size_t used = last == NULL ? 0 : chunk_used(last);
+  if (last != NULL && used < last->capacity) {
+    *place = (struct place){{last, used}, &last->used, used + 1};
+    return true;
   }
-  struct chunk *last = last_chunk(first);
-  /* Release: a fork that goes there from here sees the chunk as who goes there by `next` does. */
-  if (word_pointer(&first->last) != last) atomic_store_explicit(&first->last, word_of(last), memory_order_release);
-  size_t used = chunk_used(last);
-  if (used == last->capacity) return place_in_new_chunk(table, place, 2 * last->capacity, last, &last->next);
-  *place = (struct place){{last, used}, &last->used, used + 1};
+  struct chunk *chunk = chunk_new(table, last == NULL ? first_capacity : 2 * last->capacity, last);
+  if (chunk == NULL) return false;
+  table_widen(table, (int)bucket);
+  atomic_store_explicit(&chunk->used, 1, memory_order_relaxed);
+  *place = (struct place){{chunk, 0}, at, word_of(chunk)};
   return true;
-}
-
-bool atfork_table_find_place(struct table *table, unsigned bucket, struct place *place) {
-  return find_place(table, bucket, FIRST_CAPACITY, place);
 }
 
 /* ---- Copying ---- */
 
 static size_t count_kept(struct chunk *chunk) {
   size_t count = 0;
-  for (; chunk != NULL; chunk = word_pointer(&chunk->next))
+  for (; chunk != NULL; chunk = chunk->previous)
     for (size_t i = 0; i < chunk_used(chunk); i++) count += chunk_record(chunk, i)->detail != NULL;
   return count;
 }
@@ -318,14 +291,13 @@ static bool copy_chunk(struct table *table, struct chunk *to, size_t *at, struct
 }
 
 static bool copy_bucket(struct table *to, const struct table *from, unsigned bucket) {
-  struct chunk *chunk = atfork_table_first_chunk(from, bucket);
-  size_t count = count_kept(chunk);
+  size_t count = count_kept(atfork_table_last_chunk(from, bucket));
   struct place place;
   if (count == 0) return true;
-  if (!find_place(to, bucket, count < FIRST_CAPACITY ? FIRST_CAPACITY : count, &place)) return false;
+  if (!atfork_table_find_place(to, bucket, count < FIRST_CAPACITY ? FIRST_CAPACITY : count, &place)) return false;
   atomic_store_explicit(place.changed, place.value, memory_order_relaxed);
   size_t copied = 0;
-  for (; chunk != NULL; chunk = word_pointer(&chunk->next))
+  for (struct chunk *chunk = NULL; (chunk = atfork_table_next_chunk(from, bucket, chunk)) != NULL;)
     if (!copy_chunk(to, place.slot.chunk, &copied, chunk)) return false;
   atomic_store_explicit(&place.slot.chunk->used, copied, memory_order_relaxed);
   to->live += copied;

@@ -65,9 +65,7 @@ struct chunk {
   struct table *table; /* that it is of */
   uint64_t first;      /* the sequence of its first hook */
   word used;
-  word next; /* a chunk of the same priority, with later hooks */
-  struct chunk *previous;
-  word last; /* in the first chunk of a priority: one near the end, to find that quickly */
+  struct chunk *previous; /* of the same priority, with earlier hooks */
   size_t capacity;
   size_t stride;            /* the length of a block */
   _Atomic bool has[PHASES]; /* some hook here has, or nearly had, this callback */
@@ -77,21 +75,15 @@ struct chunk {
 
 enum { HOOK_SIZE = (1 + PHASES) * sizeof(void *) + sizeof(struct record) };
 
-/* Which of FAN pointers may not be NULL, so that a walk need not look at all. */
-struct bitmap {
-  word bits[FAN / 64];
-};
-
 struct branch {
-  word chunk[FAN];
-  struct bitmap used;
+  word chunk[FAN]; /* the last of each priority */
 };
 
 struct table {
   struct arena arena; /* that all of it lies in, itself too */
   word branch[FAN];
-  struct bitmap used;
-  uint64_t live; /* hooks not buried, and buried: advice for collecting, not relied on */
+  _Atomic int lowest, highest; /* bucket that may have hooks, so that a walk need not look at all */
+  uint64_t live;               /* hooks not buried, and buried: advice for collecting, not relied on */
   uint64_t dead;
   word retired;          /* hooks that are retired and not yet buried; perhaps too high, never too low */
   struct detail *latest; /* the detail of the latest hook, in case the next one is alike */
@@ -164,9 +156,13 @@ static inline bool slot_is_dead(struct slot slot) {
           1) != 0;
 }
 
+static inline uint64_t slot_retirement(struct slot slot) {
+  return atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
+}
+
 /* At or before `sequence`. */
 static inline bool slot_is_retired(struct slot slot, uint64_t sequence) {
-  uint64_t retired = atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
+  uint64_t retired = slot_retirement(slot);
   return retired != 0 && retired >> 1 <= sequence;
 }
 
@@ -217,12 +213,14 @@ static inline bool table_has_retired(const struct table *table) {
   return table != NULL && atomic_load_explicit(&table->retired, memory_order_acquire) != 0;
 }
 
-/* The first bucket from `from` on, or the last down from it, that may have hooks; BUCKETS or -1 when there is none. */
+/* The first bucket from `from` on, or the last down from it, that has hooks; BUCKETS or -1 when there is none. */
 int atfork_table_next_bucket(const struct table *table, int from);
 int atfork_table_previous_bucket(const struct table *table, int from);
 
-struct chunk *atfork_table_first_chunk(const struct table *table, unsigned bucket);
 struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket);
+
+/* The one behind `chunk`, or the first if that is NULL; NULL when there is none. */
+struct chunk *atfork_table_next_chunk(const struct table *table, unsigned bucket, const struct chunk *chunk);
 
 /* Finds a hook that is not buried. */
 bool atfork_table_find(const struct table *table, atfork_id id, struct slot *slot);
@@ -242,7 +240,7 @@ struct place {
   uint64_t value;
 };
 
-/* False when there is no memory. */
-bool atfork_table_find_place(struct table *table, unsigned bucket, struct place *place);
+/* In the last chunk of the priority, or a new one: the first has that capacity.  False when there is no memory. */
+bool atfork_table_find_place(struct table *table, unsigned bucket, size_t first_capacity, struct place *place);
 
 #endif

@@ -50,9 +50,10 @@ static bool enter(struct walk *walk, struct chunk *chunk) {
 }
 
 static struct chunk *next_chunk(struct walk *walk) {
-  struct chunk *chunk = walk->chunk == NULL ? NULL : word_pointer(&walk->chunk->next);
+  struct chunk *chunk = walk->chunk;
+  if (chunk != NULL) chunk = atfork_table_next_chunk(walk->table, (unsigned)walk->bucket, chunk);
   while (chunk == NULL && (walk->bucket = atfork_table_next_bucket(walk->table, walk->bucket + 1)) < BUCKETS)
-    chunk = atfork_table_first_chunk(walk->table, (unsigned)walk->bucket);
+    chunk = atfork_table_next_chunk(walk->table, (unsigned)walk->bucket, NULL);
   return chunk;
 }
 

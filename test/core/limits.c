@@ -68,13 +68,13 @@ static void test_first_memory(void) {
 static void test_chunks(void) {
   struct table *table = atfork_table_new();
   struct place place;
-  g_assert_true(atfork_table_find_place(table, 7, &place));
+  g_assert_true(atfork_table_find_place(table, 7, FIRST_CAPACITY, &place));
   *place.changed = place.value;
   struct chunk *chunk = place.slot.chunk;
   for (size_t capacity = SIZE_MAX / 2; capacity > SIZE_MAX / 256; capacity /= 2) {
     chunk->capacity = capacity;
     chunk->used = capacity;
-    g_assert_false(atfork_table_find_place(table, 7, &place));
+    g_assert_false(atfork_table_find_place(table, 7, FIRST_CAPACITY, &place));
   }
   atfork_table_free(table);
 }
