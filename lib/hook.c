@@ -75,9 +75,9 @@ static void on_unload(void *dso) {
     void *expected = dso;
     atomic_compare_exchange_strong(&owner->dso, &expected, NULL);
   }
-  for (atfork_id id = 0; (id = atfork_registry_retire_owned(dso, id + 1)) != 0;) continue;
+  for (atfork_id id = 0; (id = atfork_registry_next_owned(dso, id + 1, true)) != 0;) continue;
   atfork_unload_waits_for_forks(dso, sequence_now());
-  for (atfork_id id = 0; (id = atfork_registry_find_owned(dso, id + 1)) != 0;) {
+  for (atfork_id id = 0; (id = atfork_registry_next_owned(dso, id + 1, false)) != 0;) {
     /* In a callback: the walk that this is in the middle of has looked at what is retired already. */
     if (atfork_frame_innermost() != NULL) atfork_registry_silence(id);
     end_hook(id);

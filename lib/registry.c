@@ -54,6 +54,12 @@ static bool commit(word *changed, uint64_t value, uint64_t sequence) {
   return committed;
 }
 
+static void keep_outgrown(struct table *table) {
+  struct table *older = atomic_load(&registry()->outgrown);
+  do table->older = older;
+  while (!atomic_compare_exchange_weak(&registry()->outgrown, &older, table));
+}
+
 /*
  * Puts a copy in the place of the table in force, or the first table there.  Exchanged, as a signal handler
  * may have done the same meanwhile; then its table is as good.
@@ -71,9 +77,7 @@ static bool renew_table(void) {
   uint64_t sequence = sequence_advance();
   if (old == NULL) return true;
   old->outgrown_at = sequence;
-  struct table *older = atomic_load(&registry()->outgrown);
-  do old->older = older;
-  while (!atomic_compare_exchange_weak(&registry()->outgrown, &older, old));
+  keep_outgrown(old);
   return true;
 }
 
@@ -220,26 +224,14 @@ uint64_t atfork_registry_retire(atfork_id id, bool inside, struct grave *grave) 
 }
 
 static bool is_owned(struct slot slot, const void *dso) {
-  return slot_record(slot)->detail->dso == dso && slot_retirement(slot) == 0;
-}
-
-atfork_id atfork_registry_retire_owned(const void *dso, atfork_id from) {
-  bool nested = atfork_lock_enter();
-  struct slot slot;
-  atfork_id id = atfork_table_search(registry_table(), from, is_owned, dso, &slot);
-  if (id != 0 && update_begin(nested)) retire(id, false, &slot);
-  atfork_lock_leave(nested);
-  return id;
-}
-
-static bool is_of(struct slot slot, const void *dso) {
   return slot_record(slot)->detail->dso == dso;
 }
 
-atfork_id atfork_registry_find_owned(const void *dso, atfork_id from) {
+atfork_id atfork_registry_next_owned(const void *dso, atfork_id from, bool to_retire) {
   bool nested = atfork_lock_enter();
   struct slot slot;
-  atfork_id id = atfork_table_search(registry_table(), from, is_of, dso, &slot);
+  atfork_id id = atfork_table_search(registry_table(), from, is_owned, dso, &slot);
+  if (id != 0 && to_retire && update_begin(nested)) retire(id, false, &slot);
   atfork_lock_leave(nested);
   return id;
 }
@@ -282,24 +274,14 @@ void atfork_registry_adopt(void) {
 
 /* Nobody else takes from the list while this has the lock; handlers inside it only add. */
 static void free_outgrown(uint64_t oldest) {
-  struct table *kept = NULL;
   struct table *table = atomic_exchange(&registry()->outgrown, NULL);
   while (table != NULL) {
     struct table *older = table->older;
-    if (table->outgrown_at <= oldest) {
+    if (table->outgrown_at <= oldest)
       atfork_table_free(table);
-    } else {
-      table->older = kept;
-      kept = table;
-    }
+    else
+      keep_outgrown(table);
     table = older;
-  }
-  while (kept != NULL) {
-    struct table *rest = kept->older;
-    struct table *head = atomic_load(&registry()->outgrown);
-    do kept->older = head;
-    while (!atomic_compare_exchange_weak(&registry()->outgrown, &head, kept));
-    kept = rest;
   }
 }
 

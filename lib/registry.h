@@ -52,11 +52,8 @@ uint64_t atfork_registry_retire(atfork_id id, bool inside, struct grave *grave);
 /* Has walks, those of this thread in tables that are outgrown too, call nothing of a hook any more: its code goes. */
 void atfork_registry_silence(atfork_id id);
 
-/* Retires the first hook of a shared object that is not retired yet; its id, or 0.  Begins at `from`. */
-atfork_id atfork_registry_retire_owned(const void *dso, atfork_id from);
-
-/* The first hook of a shared object from `from` on, retired or not; 0 when there is none. */
-atfork_id atfork_registry_find_owned(const void *dso, atfork_id from);
+/* The first hook of a shared object from `from` on; 0 when there is none.  Retires it, if it is to and is not. */
+atfork_id atfork_registry_next_owned(const void *dso, atfork_id from, bool to_retire);
 
 /* Buries a retired hook, if that is not done. */
 void atfork_registry_bury(atfork_id id, struct grave *grave);
