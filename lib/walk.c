@@ -6,16 +6,13 @@
 #include "frame.h"
 #include "registry.h"
 
-static void start(struct walk *walk, const struct frame *frame, enum phase phase, int bucket) {
-  *walk = (struct walk){.table = registry_table(), .frame = frame, .phase = phase, .bucket = bucket};
-}
-
 void atfork_walk_begin(struct walk *walk, const struct frame *frame, enum phase phase) {
-  start(walk, frame, phase, -1);
+  *walk = (struct walk){.table = registry_table(), .frame = frame, .phase = phase, .bucket = -1};
 }
 
 void atfork_walk_end(struct walk *walk, const struct frame *frame, enum phase phase) {
-  start(walk, frame, phase, BUCKETS);
+  atfork_walk_begin(walk, frame, phase);
+  walk->bucket = BUCKETS;
 }
 
 void atfork_walk_inherited(struct walk *walk, uint64_t mark) {
@@ -32,17 +29,13 @@ static bool stand_at(struct walk *walk, size_t first) {
   return true;
 }
 
-/* The acquire that read `used` shows the flags as they were when the last of these hooks was added. */
-static bool is_worth_it(const struct walk *walk) {
-  if (walk->count == 0 || walk->phase == PHASES) return walk->count > 0;
-  return atomic_load_explicit(&walk->chunk->has[walk->phase], memory_order_relaxed);
-}
-
-/* False if the chunk has no hooks for this walk. */
+/* False if the chunk has no hooks for this walk.  The acquire that read `used` shows the flags as they were when the
+ * last of these hooks was added. */
 static bool enter(struct walk *walk, struct chunk *chunk) {
   walk->chunk = chunk;
   walk->count = atfork_chunk_count_until(chunk, atomic_load_explicit(&walk->frame->added, memory_order_relaxed));
-  if (!is_worth_it(walk)) return false;
+  if (walk->count == 0) return false;
+  if (walk->phase != PHASES && !atomic_load_explicit(&chunk->has[walk->phase], memory_order_relaxed)) return false;
   walk->is_plain = walk->born == 0 && !table_has_retired(walk->table);
   walk->sparse = !walk->is_plain || atomic_load_explicit(&chunk->sparse, memory_order_relaxed);
   walk->refuses = walk->phase == PREPARE && atomic_load_explicit(&chunk->refuses, memory_order_relaxed);
