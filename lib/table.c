@@ -241,20 +241,19 @@ static struct branch *branch_of(struct table *table, unsigned bucket) {
 }
 
 bool atfork_table_find_place(struct table *table, unsigned bucket, size_t first_capacity, struct place *place) {
-  struct branch *branch = branch_of(table, bucket);
-  if (branch == NULL) return false;
-  word *at = &branch->chunk[bucket % FAN];
-  struct chunk *last = word_pointer(at);
+  struct chunk *last = atfork_table_last_chunk(table, bucket);
   size_t used = last == NULL ? 0 : chunk_used(last);
   if (last != NULL && used < last->capacity) {
     *place = (struct place){{last, used}, &last->used, used + 1};
     return true;
   }
+  /* The chunk first: then all that few hooks of no priority need is one page. */
   struct chunk *chunk = chunk_new(table, last == NULL ? first_capacity : 2 * last->capacity, last);
-  if (chunk == NULL) return false;
+  struct branch *branch = branch_of(table, bucket);
+  if (chunk == NULL || branch == NULL) return false;
   table_widen(table, (int)bucket);
   atomic_store_explicit(&chunk->used, 1, memory_order_relaxed);
-  *place = (struct place){{chunk, 0}, at, word_of(chunk)};
+  *place = (struct place){{chunk, 0}, &branch->chunk[bucket % FAN], word_of(chunk)};
   return true;
 }
 
