@@ -8,6 +8,7 @@ require "atfork/symbol"
 require "atfork/hook"
 require "atfork/table"
 require "atfork/forks"
+require "atfork/inherited"
 require "atfork/per_process"
 
 # Puts a process right after +fork+: callbacks that run before a fork, after it in the parent, and after it in
@@ -41,8 +42,9 @@ module AtFork
   Info = Struct.new(:id, :name, :priority, :generation, :prepare, :parent, :child)
 
   class << self
-    # @return [#call, nil] what is called with (error, hook) when a callback raises; nil: a warning with the backtrace on
-    #   stderr
+    # @return [#call, nil] what is called with (error, hook, phase) when a callback raises; nil: a warning with the backtrace
+    #   on stderr.  The phase is :prepare, :parent, :child, or :discard, and then the hook is nil.  A lambda that takes two
+    #   arguments is not told the phase
     def on_error
       forks.on_error
     end
@@ -130,10 +132,15 @@ module AtFork
     end
 
     # A value of its own for each process: +AtFork.per_process { connect }.value+
+    #
+    # What a process above this one made is neither finalised nor closed here, at the end of this process neither; unless
+    # +discard+ says what becomes of it.
+    # @param discard [#call, nil] called with the value that was inherited, once, before this process makes its own; from
+    #   then on Ruby does with it as with any other object
     # @yieldreturn what becomes the value
     # @return [PerProcess]
-    def per_process(&init)
-      PerProcess.new(&init)
+    def per_process(discard: nil, &init)
+      PerProcess.new(discard: discard, &init)
     end
 
     private
@@ -175,5 +182,5 @@ module AtFork
     end
   end
 
-  FORKS.take_over
+  at_exit { Inherited.spare } if FORKS.take_over
 end

@@ -4,6 +4,7 @@
 require "atfork"
 require_relative "tap"
 require_relative "callbacks"
+require_relative "inherited"
 require_relative "memory"
 require_relative "neighbours"
 require_relative "per_process"

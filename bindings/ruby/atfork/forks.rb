@@ -31,7 +31,7 @@ module AtFork
     end
     private_constant :Walk
 
-    attr_accessor :on_error
+    attr_reader :on_error
 
     def initialize
       @hooks = {}.compare_by_identity
@@ -39,10 +39,11 @@ module AtFork
       @table = nil
       @walks = {}.compare_by_identity
       @running = {}.compare_by_identity
-      @on_error = nil
+      self.on_error = nil
     end
 
     # From here on Process._fork is ours.  Below what others have prepended to it is Ruby's own.
+    # @return [Boolean] false if it was before
     def take_over
       method = Process.method(:_fork)
       while (below = method.super_method) do method = below end
@@ -103,15 +104,21 @@ module AtFork
       Thread.new { thread.raise(e) }
     end
 
-    def report(error, hook, where)
-      return warn_of(error, hook, where) unless @on_error
+    # hook:: nil in the phase +:discard+
+    def report(error, hook, phase)
+      return warn_of(error, hook, phase) unless @on_error
 
       begin
-        @on_error.call(error, hook)
+        @on_error.call(*[error, hook, phase].first(@arguments))
       rescue Exception => e # rubocop:disable Lint/RescueException
         warn_of(e, hook, "on_error")
-        warn_of(error, hook, where)
+        warn_of(error, hook, phase)
       end
+    end
+
+    def on_error=(callable)
+      @arguments = takes_two?(callable) ? 2 : 3
+      @on_error = callable
     end
 
     private
@@ -166,8 +173,14 @@ module AtFork
       walks.each { |walk| walk.wait if walk.generation == generation && walk.table.include?(hook) }
     end
 
+    # A lambda, or a method, of two arguments takes no third.
+    def takes_two?(callable)
+      callable && (callable.respond_to?(:arity) ? callable : callable.method(:call)).arity == 2
+    end
+
     def warn_of(error, hook, where)
-      $stderr.puts("atfork: error in #{where} of hook '#{hook.name}': #{error.full_message(highlight: false)}")
+      of = hook ? "hook '#{hook.name}'" : "a per_process"
+      $stderr.puts("atfork: error in #{where} of #{of}: #{error.full_message(highlight: false)}")
       $stderr.flush
     end
   end

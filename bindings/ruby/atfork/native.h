@@ -43,6 +43,24 @@ VALUE native_fork(void);
 /* The Mutex of this process; `box` is an Array that holds it from call to call. */
 VALUE native_lock(VALUE box);
 
+/* ---- kept.c ---- */
+
+/* An object that stands for a value of this process: in those below it, the collector leaves the value alone
+ * for as long as they live. */
+VALUE native_keep(VALUE value);
+
+/* What is done with that value is the caller's affair from here on. */
+VALUE native_let_go(VALUE kept);
+
+/* The values that processes above this one made, and nobody has let go of here. */
+VALUE native_inherited(void);
+
+/* For an Array of objects: nothing that was defined runs when they go. */
+VALUE native_undefine_finalizers(VALUE objects);
+
+/* Takes from them what Ruby would free, flush or close as it ends; they are of no use after that. */
+VALUE native_empty(VALUE objects);
+
 /* ---- list.c ---- */
 
 /* An Array for each hook of the process: id, name, priority, generation, and whether it has a prepare, parent, child.

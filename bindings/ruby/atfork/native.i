@@ -5,6 +5,7 @@
 %{
 #include "due.h"
 #include "hook.h"
+#include "kept.h"
 #include "native.h"
 #include "process.h"
 %}
@@ -24,6 +25,7 @@
   rb_ext_ractor_safe(false);
   hook_init();
   due_init();
+  kept_init();
   process_init();
 %}
 
@@ -42,3 +44,8 @@ VALUE native_lock(VALUE box);
 VALUE native_hooks(void);
 VALUE native_symbol(VALUE library, VALUE name);
 VALUE native_keep_library(VALUE address);
+VALUE native_keep(VALUE value);
+VALUE native_let_go(VALUE kept);
+VALUE native_inherited(void);
+VALUE native_undefine_finalizers(VALUE objects);
+VALUE native_empty(VALUE objects);

@@ -9,11 +9,14 @@ module AtFork
   class PerProcess
     include Local
 
+    # @param discard [#call, nil] see AtFork.per_process
     # @yieldreturn what becomes the value
-    def initialize(&init)
+    def initialize(discard: nil, &init)
       raise ArgumentError, "no block" unless init
+      raise TypeError, "discard must respond to call, not #{discard.class}" unless discard.nil? || discard.respond_to?(:call)
 
       @init = init
+      @discard = discard
       @made = nil
       @lock = [nil, nil]
       @reset = Object.new
@@ -30,11 +33,11 @@ module AtFork
       make
     end
 
-    # Forgets the value; the next call of +value+ makes another.
+    # Forgets the value of this process; the next call of +value+ makes another.
     # @return [PerProcess] itself
     def reset
       @reset = Object.new
-      @made = nil
+      @made = nil if made?
       self
     end
 
@@ -82,13 +85,31 @@ module AtFork
 
     # When the block has forked, this may be the child: the value is this process's.
     def make_once
-      made = @made
-      return made[1] if made && made[0] == Native.generation
+      return @made[1] if made?
 
+      leave_inherited
       reset = @reset
       value = @init.call
-      @made = [Native.generation, value].freeze if reset.equal?(@reset)
+      @made = [Native.generation, value, Native.keep(value)].freeze if reset.equal?(@reset)
       value
+    end
+
+    # Without +discard+ the value of the process above stays among those that are kept, for good.
+    def leave_inherited
+      _, value, kept = @made
+      @made = nil
+      return if kept.nil? || @discard.nil?
+
+      discard(value)
+      Native.let_go(kept)
+    end
+
+    def discard(value)
+      @discard.call(value)
+    rescue *Phase.leaving
+      raise
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      FORKS.report(e, nil, :discard)
     end
   end
 end

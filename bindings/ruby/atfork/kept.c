@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "kept.h"
+
+#include <atfork.h>
+#include <ruby.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "native.h"
+
+/* A value, and the generation of the process that it belongs to. */
+struct kept {
+  struct kept *next, *previous;
+  uint64_t generation;
+  VALUE self;
+  VALUE value;
+};
+
+/* All that there are, in a circle.  Changed with the GVL only. */
+static struct kept all = {.next = &all, .previous = &all};
+
+static VALUE kept_class;
+
+static bool is_inherited(const struct kept *kept) {
+  return kept->generation != atfork_generation();
+}
+
+static void link_kept(struct kept *kept) {
+  kept->previous = &all;
+  kept->next = all.next;
+  all.next->previous = kept;
+  all.next = kept;
+}
+
+/* Again changes nothing. */
+static void unlink_kept(struct kept *kept) {
+  kept->previous->next = kept->next;
+  kept->next->previous = kept->previous;
+  kept->next = kept->previous = kept;
+}
+
+/* ---- The object ---- */
+
+static void mark(void *data) {
+  rb_gc_mark_movable(((const struct kept *)data)->value);
+}
+
+static void compact(void *data) {
+  struct kept *kept = data;
+  kept->value = rb_gc_location(kept->value);
+  kept->self = rb_gc_location(kept->self);
+}
+
+static void free_kept(void *data) {
+  unlink_kept(data);
+  xfree(data);
+}
+
+static size_t memory_size(const void *data) {
+  (void)data;
+  return sizeof(struct kept);
+}
+
+static const rb_data_type_t type = {
+    .wrap_struct_name = "AtFork::Native::Kept",
+    .function = {.dmark = mark, .dfree = free_kept, .dsize = memory_size, .dcompact = compact},
+    .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
+};
+
+/* ---- The root ---- */
+
+static void mark_inherited(void *unused) {
+  (void)unused;
+  for (const struct kept *kept = all.next; kept != &all; kept = kept->next)
+    if (is_inherited(kept)) rb_gc_mark(kept->self);
+}
+
+/* Without a write barrier, so that every collection asks again: what the parent's did not mark, the child's must. */
+static const rb_data_type_t root_type = {
+    .wrap_struct_name = "AtFork::Native::Inherited",
+    .function = {.dmark = mark_inherited},
+};
+
+void kept_init(void) {
+  kept_class = rb_define_class_under(rb_define_module_under(rb_define_module("AtFork"), "Native"), "Kept", rb_cObject);
+  rb_gc_register_mark_object(kept_class);
+  rb_undef_alloc_func(kept_class);
+  rb_undef_method(rb_singleton_class(kept_class), "new");
+  rb_gc_register_mark_object(TypedData_Wrap_Struct(0, &root_type, &all));
+}
+
+/* ---- For AtFork ---- */
+
+VALUE native_keep(VALUE value) {
+  struct kept *kept;
+  VALUE self = TypedData_Make_Struct(kept_class, struct kept, &type, kept);
+  kept->generation = atfork_generation();
+  kept->self = self;
+  RB_OBJ_WRITE(self, &kept->value, value);
+  link_kept(kept);
+  return self;
+}
+
+VALUE native_let_go(VALUE self) {
+  unlink_kept(rb_check_typeddata(self, &type));
+  return Qnil;
+}
+
+VALUE native_inherited(void) {
+  VALUE values = rb_ary_new();
+  for (const struct kept *kept = all.next; kept != &all; kept = kept->next)
+    if (is_inherited(kept)) rb_ary_push(values, kept->value);
+  return values;
+}
+
+/* ---- At the end of a process ---- */
+
+/* Ruby has this for who may change the object; here its state stays as it is. */
+static void undefine_finalizers(VALUE object) {
+  if (!RB_FL_TEST_RAW(object, RUBY_FL_FINALIZE)) return;
+  VALUE frozen = RB_FL_TEST_RAW(object, RUBY_FL_FREEZE);
+  RB_FL_UNSET_RAW(object, RUBY_FL_FREEZE);
+  rb_undefine_finalizer(object);
+  RB_FL_SET_RAW(object, frozen);
+}
+
+VALUE native_undefine_finalizers(VALUE objects) {
+  for (long i = 0; i < RARRAY_LEN(objects); i++) undefine_finalizers(RARRAY_AREF(objects, i));
+  return Qnil;
+}
+
+static bool is_embedded(VALUE object) {
+#ifdef TYPED_DATA_EMBEDDED
+  return RTYPEDDATA_P(object) && RTYPEDDATA_EMBEDDED_P(object);
+#else
+  (void)object;
+  return false;
+#endif
+}
+
+/* As if it had never been given anything: so there is nothing that Ruby would free, flush or close. */
+static void empty(VALUE object) {
+  if (RB_TYPE_P(object, T_FILE))
+    RFILE(object)->fptr = NULL;
+  else if (RB_TYPE_P(object, T_DATA) && !is_embedded(object))
+    DATA_PTR(object) = NULL;
+}
+
+VALUE native_empty(VALUE objects) {
+  for (long i = 0; i < RARRAY_LEN(objects); i++) empty(RARRAY_AREF(objects, i));
+  return Qnil;
+}
