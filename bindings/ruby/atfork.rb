@@ -7,6 +7,9 @@ require "atfork/local"
 require "atfork/symbol"
 require "atfork/hook"
 require "atfork/table"
+require "atfork/walk"
+require "atfork/run"
+require "atfork/lock"
 require "atfork/forks"
 require "atfork/inherited"
 require "atfork/per_process"
@@ -111,6 +114,31 @@ module AtFork
       raise ArgumentError, "none of prepare, parent and child is given" if prepare.nil? && parent.nil? && child.nil?
 
       forks.register(name, priority, prepare, parent, child)
+    end
+
+    # Holds a lock across each fork, so that no child is made while another thread is inside it: taken before the fork, and
+    # let go of after it in the parent and in the child.
+    #
+    # A fork that does not come by Process._fork takes no lock, and its child lets go of none; nor does a thread that forks
+    # while the lock is its own.  In a +trap+, a lock that another thread holds cannot be waited for: an error, and the fork
+    # is made without it.
+    # @param lock [Mutex, Monitor, MonitorMixin] kept until the hook is unregistered
+    # @param priority [Integer] see {#register}.  Locks are taken from the highest number to the lowest
+    # @return [Hook]
+    def register_lock(lock, priority: 0)
+      held = Lock.new(lock)
+      release = held.method(:release)
+      register(name: "lock", priority: priority, prepare: held.method(:prepare), parent: release, child: release)
+    end
+
+    # In a +parent+ or +child+ callback: whether the +prepare+ of the same hook ran for this fork, and returned.  Not if it
+    # raised; nor if none ran, as there is none, or as C code made the fork.
+    # @return [Boolean]
+    def prepared
+      run = Run.current
+      raise "prepared may be asked in a parent or child callback only" if run.nil? || run.prepare?
+
+      run.walk.prepared?(run.hook)
     end
 
     # A C function, <tt>void function(void *data)</tt>, of a shared library, which stays loaded; nil: of the

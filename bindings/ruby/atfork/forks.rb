@@ -9,28 +9,6 @@ module AtFork
   # call of a method that is written in C.
   # @api private
   class Forks
-    # A fork under way in this process.
-    class Walk
-      attr_reader :thread, :table
-      attr_accessor :generation
-
-      def initialize(table)
-        @thread = Thread.current
-        @table = table
-        @generation = Native.generation
-        @over = Thread::Queue.new
-      end
-
-      def end
-        @over.close
-      end
-
-      def wait
-        @over.pop
-      end
-    end
-    private_constant :Walk
-
     attr_reader :on_error
 
     def initialize
@@ -92,8 +70,9 @@ module AtFork
       return if due.nil?
 
       children, parents = due
-      run_children(table.child_of(children)) unless children.empty?
-      table.run_parents(parents, self)
+      walk = Walk.new(table, prepared: false)
+      run_children(table.child_of(children), walk) unless children.empty?
+      Run.new(table.parent_of(parents), walk).run(self) unless parents.empty?
     end
 
     # As a job of Ruby's.  What a job raises is lost; what another thread raises here comes when the job is over.
@@ -135,33 +114,38 @@ module AtFork
     # fork(2) fails by raising, and then this is the parent.
     def around(walk, table)
       pid = nil
-      table.prepare.run(self)
+      prepared = false
+      Run.new(table.prepare, walk).run(self)
+      prepared = true
       pid = Native.fork
     ensure
       if pid == 0 # rubocop:disable Style/NumericPredicate
         become_child(walk, table)
-        run_children(table.child)
+        run_children(table.child, walk)
       else
-        table.parent.run(self)
+        walk.not_forked unless prepared
+        Run.new(table.parent, walk).run(self)
       end
     end
 
-    # The threads of the others are gone, and with them their forks.
+    # The threads of the others are gone, and with them their forks.  Those of other fibers of this thread are not.
     def become_child(walk, table)
-      thread = Thread.current
-      @walks.delete_if { |other, _| !other.thread.equal?(thread) }
-      walk.generation = Native.generation
+      @walks.delete_if { |other, _| !other.thread.equal?(walk.thread) }
+      @walks.each_key { |other| other.generation = Native.generation }
       Native.drop_due(table.hooks)
     end
 
     # When a callback forks, all callbacks run in that child too, and then those around it have nothing left to run there.
-    def run_children(phase)
-      @running.each_key(&:clear)
-      callables = phase.callables.dup
-      @running[callables] = true
-      phase.run(self, callables)
+    def run_children(phase, walk)
+      @running.each_key do |outer|
+        outer.clear
+        walk.inherit(outer.walk)
+      end
+      run = Run.new(phase, walk, phase.callables.dup)
+      @running[run] = true
+      run.run(self)
     ensure
-      @running.delete(callables)
+      @running.delete(run)
     end
 
     def wait_for(hook)

@@ -190,3 +190,7 @@ VALUE native_callable(VALUE object, VALUE phase) {
   if (index < PREPARE || index >= PHASES) rb_raise(rb_eArgError, "no such phase");
   return hook_is_scripted(hook, (enum phase)index) ? hook->callables[index] : Qnil;
 }
+
+VALUE native_prepares(VALUE object) {
+  return NIL_P(hook_of(object)->callables[PREPARE]) ? Qfalse : Qtrue;
+}

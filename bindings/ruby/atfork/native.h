@@ -18,6 +18,9 @@ VALUE native_unregister(VALUE hook);
 /* What Ruby has to call in the phase of that number, or nil. */
 VALUE native_callable(VALUE hook, VALUE phase);
 
+/* Whether it has a prepare, of Ruby's or of C's. */
+VALUE native_prepares(VALUE hook);
+
 /* ---- due.c ---- */
 
 /* Has `callable` called, as soon as the VM can, when something is due. */
@@ -38,7 +41,7 @@ VALUE native_replace_fork(VALUE method, VALUE runner);
 /* The original; its caller runs the callbacks. */
 VALUE native_fork(void);
 
-/* ---- lock.c ---- */
+/* ---- mutex.c ---- */
 
 /* The Mutex of this process; `box` is an Array that holds it from call to call. */
 VALUE native_lock(VALUE box);

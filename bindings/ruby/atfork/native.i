@@ -35,6 +35,7 @@ VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VA
                       VALUE prepare_symbol, VALUE parent_symbol, VALUE child_symbol);
 VALUE native_unregister(VALUE hook);
 VALUE native_callable(VALUE hook, VALUE phase);
+VALUE native_prepares(VALUE hook);
 VALUE native_when_due(VALUE callable);
 VALUE native_take_due(VALUE hooks);
 VALUE native_drop_due(VALUE hooks);

@@ -6,7 +6,7 @@ module AtFork
   # One phase of a fork: what Ruby calls in it, in order.  C functions are not among them.
   # @api private
   class Phase
-    attr_reader :callables
+    attr_reader :name, :hooks, :callables
 
     # Exceptions that are no error of a callback's.  Timeout's own is one: until timeout 0.4 (Ruby 3.3) it threw instead.
     def self.leaving
@@ -20,28 +20,6 @@ module AtFork
       @hooks = hooks.select { |hook| Native.callable(hook, index) }.freeze
       @callables = @hooks.map { |hook| dense(Native.callable(hook, index)) }.freeze
       freeze
-    end
-
-    # Each runs, whatever another one does.  What is no error, like +exit+, goes on when all have; so does a +throw+, by
-    # way of +ensure+.
-    #
-    # All that a hook costs beyond its callable is in this loop: it calls no other method.
-    # callables:: those of the phase, or no more than a fork in a callback has left of them
-    def run(forks, callables = @callables, from = 0)
-      leave = nil
-      while (callable = callables[from])
-        from += 1
-        begin
-          callable.call
-        rescue *Phase.leaving => e
-          leave = e
-        rescue Exception => e # rubocop:disable Lint/RescueException
-          forks.report(e, @hooks[from - 1], @name)
-        end
-      end
-      raise leave if leave
-    ensure
-      run(forks, callables, from) if callables[from]
     end
 
     private
@@ -62,7 +40,7 @@ module AtFork
       @mark = mark
       @hooks = hooks.sort_by(&:id).freeze
       @prepare = Phase.new(:prepare, @hooks.reverse, 0)
-      @parent = Phase.new(:parent, @hooks, 1)
+      @parent = parent_of(@hooks)
       @child = child_of(@hooks)
       freeze
     end
@@ -72,9 +50,9 @@ module AtFork
       Phase.new(:child, hooks, 2)
     end
 
-    # Runs the parent callback of each.
-    def run_parents(hooks, forks)
-      Phase.new(:parent, hooks, 1).run(forks) unless hooks.empty?
+    # The parent phase of some of the hooks.
+    def parent_of(hooks)
+      Phase.new(:parent, hooks, 1)
     end
 
     def include?(hook)

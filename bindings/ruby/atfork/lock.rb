@@ -1,0 +1,39 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module AtFork
+  # A Mutex or a Monitor that is held across forks; see AtFork.register_lock.
+  # @api private
+  class Lock
+    # What each kind calls it: is it this thread's, take it if it is free, take it, let go.
+    MUTEX = %i[owned? try_lock lock unlock].freeze
+    MONITOR = %i[mon_owned? mon_try_enter mon_enter mon_exit].freeze
+    private_constant :MUTEX, :MONITOR
+
+    def initialize(lock)
+      @calls = [MONITOR, MUTEX].find { |calls| calls.all? { |name| lock.respond_to?(name) } }
+      raise TypeError, "lock must be a Mutex or a Monitor, not #{lock.class}" unless @calls
+
+      @lock = lock
+    end
+
+    # A thread that forks inside its own section, in a +trap+ perhaps, goes on there in both processes.  Else no thread is
+    # interrupted between the lock and the note of it, but while it waits.
+    def prepare
+      owned, try, wait, = @calls
+      return if @lock.public_send(owned)
+
+      Thread.handle_interrupt(Object => :on_blocking) do
+        @lock.public_send(try) || @lock.public_send(wait)
+        Run.current.walk.lock(self)
+      end
+    end
+
+    # After it, in both processes.
+    def release
+      @lock.public_send(@calls.last) if Run.current.walk.unlock?(self)
+    end
+  end
+  private_constant :Lock
+end

@@ -1,0 +1,84 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module AtFork
+  # A phase that runs: which callback of it, and for which fork.  A fiber knows the innermost of its own, so that a callback
+  # may ask about its hook's +prepare+.
+  # @api private
+  class Run
+    KEY = :atfork_run
+    private_constant :KEY
+
+    # The one whose callback this fiber is in, or nil.
+    def self.current
+      Thread.current[KEY]
+    end
+
+    # The fork.
+    attr_reader :walk
+
+    # callables:: those of the phase, or a copy that a fork in a callback may clear
+    def initialize(phase, walk, callables = phase.callables)
+      @phase = phase
+      @walk = walk
+      @callables = callables
+      @next = 0
+    end
+
+    # Each callback runs, whatever another one does.
+    def run(forks)
+      outer = Thread.current[KEY]
+      Thread.current[KEY] = self
+      call_each(forks)
+    ensure
+      Thread.current[KEY] = outer
+    end
+
+    # Nothing is left to run.
+    def clear
+      @callables.clear
+    end
+
+    # The hook whose callback runs.
+    def hook
+      @phase.hooks[@next - 1]
+    end
+
+    def prepare?
+      @phase.name == :prepare
+    end
+
+    private
+
+    # What is no error, like +exit+, goes on when all have run; so does a +throw+, by way of +ensure+.
+    #
+    # All that a hook costs beyond its callable is in this loop: it calls no other method.
+    def call_each(forks)
+      leave = nil
+      returned = false
+      while (callable = @callables[@next])
+        @next += 1
+        begin
+          callable.call
+        rescue *Phase.leaving => e
+          @walk.failed(hook) if prepare?
+          leave = e
+        rescue Exception => e # rubocop:disable Lint/RescueException
+          @walk.failed(hook) if prepare?
+          forks.report(e, hook, @phase.name)
+        end
+      end
+      returned = true
+      raise leave if leave
+    ensure
+      go_on_after_throw(forks) unless returned
+    end
+
+    def go_on_after_throw(forks)
+      @walk.failed(hook) if prepare?
+      call_each(forks)
+    end
+  end
+  private_constant :Run
+end

@@ -1,0 +1,386 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+require "monitor"
+
+# AtFork.prepared: whether this hook's own prepare ran for this fork.
+class TestPrepared < ForkTest
+  # What each hook was told in its parent or child, by name.
+  def told
+    @told ||= Hash.new { |told, name| told[name] = [] }
+  end
+
+  def add(name, **callbacks)
+    tell = -> { told[name] << AtFork.prepared }
+    AtFork.register(name: name, **callbacks, parent: tell, child: tell)
+  end
+
+  def test_when_it_ran_and_returned
+    add("a", prepare: -> {})
+    in_child { assert_equal [true], told["a"] }
+    assert_equal [true], told["a"]
+  end
+
+  def test_not_when_there_is_none
+    add("a")
+    in_child { assert_equal [false], told["a"] }
+    assert_equal [false], told["a"]
+  end
+
+  def test_not_when_it_raised
+    AtFork.on_error = ->(error, hook, phase) { told[:error] << [error.message, hook.name, phase] }
+    add("a", prepare: -> {})
+    add("b", prepare: -> { raise "not now" })
+    add("c", prepare: -> {})
+    in_child { assert_equal [[true], [false], [true]], told.values_at("a", "b", "c") }
+    assert_equal [[true], [false], [true]], told.values_at("a", "b", "c")
+    assert_equal [["not now", "b", :prepare]], told[:error]
+  end
+
+  # The first and the last that runs.
+  %w[a c].each do |bad|
+    define_method("test_not_when_#{bad}_threw") do
+      %w[a b c].each { |name| add(name, prepare: -> { throw :out if name == bad }) }
+      catch(:out) { fork { Scenario.exit(1) } }
+      assert_equal(%w[a b c].map { |name| [name != bad] }, told.values_at("a", "b", "c"))
+    end
+  end
+
+  def test_not_when_it_exited
+    add("a", prepare: -> { exit })
+    assert_raises(SystemExit) { fork { Scenario.exit(1) } }
+    assert_equal [false], told["a"]
+  end
+
+  # Nothing was forked then, so one that is written in C did not run.
+  def test_a_prepare_in_c
+    count = AtFork.symbol(Scenario::LIBRARY, "scenario_count")
+    add("c", prepare: count)
+    in_child { assert_equal [true], told["c"] }
+    AtFork.register(prepare: -> { throw :out })
+    catch(:out) { fork { Scenario.exit(1) } }
+    assert_equal [true, false], told["c"]
+  end
+
+  (WAYS - ["ruby"]).each do |way|
+    define_method("test_not_after_a_fork_in_c_by_#{way}") do
+      add("a", prepare: -> { flunk })
+      in_child(way) do
+        AtFork.poll
+        assert_equal [false], told["a"]
+      end
+      AtFork.poll
+      in_child(way) {}
+      assert_empty told["a"]
+    end
+  end
+
+  def test_not_after_a_daemon
+    reader, writer = IO.pipe
+    pid = fork do
+      add("a", prepare: -> { writer.print("prepare ") })
+      Process.daemon(true, true)
+      writer.print(told["a"].inspect)
+      writer.flush
+      Scenario.exit(0)
+    end
+    writer.close
+    assert_equal "[false]", reader.read
+    Process.wait(pid)
+  end
+
+  # Each fork is asked about itself.
+  def test_a_fork_in_a_callback
+    AtFork.on_error = ->(*) {}
+    outer = true
+    add("a", prepare: -> { outer || raise("not now") })
+    AtFork.register(priority: -1, parent: lambda {
+      next unless outer
+
+      outer = false
+      in_child { assert_equal [false], told["a"] }
+    })
+    in_child {}
+    assert_equal [false, true], told["a"]
+  end
+
+  def test_elsewhere_it_is_an_error
+    message = "prepared may be asked in a parent or child callback only"
+    ask = lambda do
+      told[:error] << assert_raises(RuntimeError) { AtFork.prepared }.message
+    end
+    ask.call
+    AtFork.register(prepare: ask, child: -> { [Thread, Fiber].each { |type| type.new(&ask).then { |it| it.is_a?(Thread) ? it.join : it.resume } } })
+    in_child { assert_equal [message] * 4, told[:error] }
+    ask.call
+    assert_equal [message] * 3, told[:error]
+  end
+end
+
+# AtFork.register_lock, for each kind of lock.
+module LockTests
+  def lock
+    @lock ||= make
+  end
+
+  # Runs the block while another thread is inside the lock.
+  def while_another_holds_it
+    inside = Thread::Queue.new
+    leave = Thread::Queue.new
+    thread = Thread.new do
+      synchronize do
+        inside << true
+        leave.pop
+      end
+    end
+    inside.pop
+    yield leave
+  ensure
+    leave << true
+    thread.join
+  end
+
+  def test_no_child_is_made_inside
+    counts = [0, 0]
+    AtFork.register_lock(lock)
+    stop = false
+    threads = Array.new(3) do
+      Thread.new do
+        until stop
+          synchronize do
+            counts[0] += 1
+            Thread.pass
+            counts[1] += 1
+          end
+        end
+      end
+    end
+    10.times { in_child { assert_equal counts[0], counts[1] } }
+  ensure
+    stop = true
+    threads.each(&:join)
+  end
+
+  def test_free_in_both
+    hook = AtFork.register_lock(lock, priority: 7)
+    assert_equal 7, hook.priority
+    held = nil
+    AtFork.register(priority: 6, prepare: -> { held = mine? })
+    in_child do
+      assert held
+      refute mine?
+      Thread.new { assert synchronize { true } }.join
+    end
+    refute mine?
+    Thread.new { assert synchronize { true } }.join
+    hook.unregister
+    in_child { refute held = nil }
+  end
+
+  # By whatever its thread is interrupted.
+  def test_a_fork_inside_the_section_leaves_it_alone
+    AtFork.register_lock(lock)
+    synchronize do
+      in_child { assert mine? }
+      assert mine?
+    end
+    refute mine?
+  end
+
+  def test_a_trap_inside_the_section_leaves_it_alone
+    AtFork.register_lock(lock)
+    done = Thread::Queue.new
+    before = trap("USR1") { done << fork { finish { assert mine? } } }
+    synchronize do
+      Process.kill("USR1", Process.pid)
+      passed(done.pop)
+      assert mine?
+    end
+    refute mine?
+  ensure
+    trap("USR1", before)
+  end
+
+  # There it cannot be waited for.
+  def test_a_trap_while_another_thread_holds_it
+    AtFork.register_lock(lock)
+    errors = []
+    AtFork.on_error = ->(error, hook, phase) { errors << [error.class, hook.name, phase] }
+    done = Thread::Queue.new
+    while_another_holds_it do
+      before = trap("USR1") { done << fork { finish { assert try } } }
+      Process.kill("USR1", Process.pid)
+      passed(done.pop)
+      trap("USR1", before)
+      refute mine?
+      refute Thread.new { try }.value
+    end
+    assert_equal [[ThreadError, "lock", :prepare]], errors
+    assert(synchronize { true })
+  end
+
+  def test_a_fork_waits_for_who_holds_it
+    AtFork.register_lock(lock)
+    while_another_holds_it do |leave|
+      waiter = Thread.new { fork { finish { assert try } } }
+      wait_until { waiter.status == "sleep" }
+      leave << true
+      passed(waiter.value)
+    end
+  end
+
+  def test_a_fork_in_each_phase
+    AtFork.register_lock(lock)
+    forks = 0
+    again = lambda do
+      next if (forks += 1) > 1
+
+      in_child { Thread.new { assert synchronize { true } }.join unless mine? }
+    end
+    %i[prepare parent child].product([-1, 1]) do |phase, priority|
+      forks = 0
+      hook = AtFork.register(priority: priority, phase => again)
+      in_child { refute mine? }
+      refute mine?
+      hook.unregister
+    end
+  end
+
+  # All hooks run there too, and those of the fork around it have nothing left to run.
+  def test_a_child_forked_by_a_callback_has_it_free
+    AtFork.register_lock(lock)
+    AtFork.register(priority: -1, child: lambda {
+      next unless AtFork.generation == 1
+
+      in_child { Thread.new { assert synchronize { true } }.join }
+      pid = Scenario.fork_with_gvl("fork")
+      finish { Thread.new { assert synchronize { true } }.join } if pid.zero?
+      passed(pid)
+    })
+    in_child { Thread.new { assert synchronize { true } }.join }
+  end
+
+  def test_a_fork_that_fails
+    in_child do
+      AtFork.register_lock(lock)
+      assert_equal 0, Scenario.forbid_forks(Errno::ENOMEM::Errno)
+      assert_raises(Errno::ENOMEM) { fork }
+      refute mine?
+    end
+  end
+
+  # No prepare ran, so there is nothing to let go of.
+  def test_a_fork_by_c_inside_the_section_leaves_it_alone
+    AtFork.register_lock(lock)
+    synchronize do
+      pid = Scenario.fork_with_gvl("fork")
+      finish { assert mine? } if pid.zero?
+      passed(pid)
+      assert mine?
+    end
+  end
+
+  %w[fork _Fork syscall].each do |way|
+    define_method("test_free_in_a_child_by_#{way}_when_another_thread_holds_it") do
+      AtFork.register_lock(lock)
+      while_another_holds_it do
+        pid = Scenario.fork_with_gvl(way)
+        if pid.zero?
+          finish do
+            AtFork.poll
+            assert try
+          end
+        end
+        passed(pid)
+      end
+    end
+  end
+
+  def test_a_daemon_inside_the_section_leaves_it_alone
+    reader, writer = IO.pipe
+    pid = fork do
+      AtFork.register_lock(lock)
+      synchronize do
+        Process.daemon(true, true)
+        writer.print(mine?)
+        writer.flush
+      end
+      writer.print(mine?)
+      writer.flush
+      Scenario.exit(0)
+    end
+    writer.close
+    assert_equal "truefalse", reader.read
+    Process.wait(pid)
+  end
+
+  def test_registered_twice
+    hooks = Array.new(2) { AtFork.register_lock(lock) }
+    in_child { refute mine? }
+    refute mine?
+    assert hooks.all?(&:unregister)
+  end
+end
+
+# Ruby's plain lock.
+class TestMutex < ForkTest
+  include LockTests
+
+  def make
+    Thread::Mutex.new
+  end
+
+  def synchronize(&block)
+    lock.synchronize(&block)
+  end
+
+  def mine?
+    lock.owned?
+  end
+
+  def try
+    lock.try_lock
+  end
+end
+
+# One that a thread may take more than once.
+class TestMonitor < ForkTest
+  include LockTests
+
+  def make
+    Monitor.new
+  end
+
+  def synchronize(&block)
+    lock.synchronize(&block)
+  end
+
+  def mine?
+    lock.mon_owned?
+  end
+
+  def try
+    lock.mon_try_enter
+  end
+end
+
+# Any object that has become one.
+class TestMonitorMixin < TestMonitor
+  def make
+    [].extend(MonitorMixin)
+  end
+end
+
+# What is no lock.
+class TestNoLock < ForkTest
+  def test_refused
+    before = AtFork.hooks
+    [nil, 3, Thread::Queue.new, Object.new, Thread::Mutex].each do |lock|
+      error = assert_raises(TypeError) { AtFork.register_lock(lock) }
+      assert_equal "lock must be a Mutex or a Monitor, not #{lock.class}", error.message
+    end
+    assert_raises(ArgumentError) { AtFork.register_lock }
+    assert_raises(ArgumentError) { AtFork.register_lock(Thread::Mutex.new, priority: 40_000) }
+    assert_equal before, AtFork.hooks
+  end
+end
