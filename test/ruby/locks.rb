@@ -152,6 +152,7 @@ module LockTests
             Thread.pass
             counts[1] += 1
           end
+          Thread.pass
         end
       end
     end
