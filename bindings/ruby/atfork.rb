@@ -10,6 +10,7 @@ require "atfork/table"
 require "atfork/walk"
 require "atfork/run"
 require "atfork/lock"
+require "atfork/owner"
 require "atfork/forks"
 require "atfork/inherited"
 require "atfork/per_process"
@@ -93,27 +94,31 @@ module AtFork
     def register_after_fork(callable = nil, &block)
       raise ArgumentError, "a callable and a block" if callable && block
 
-      forks.register("", 0, nil, nil, check_callback("callable", callable || block))
+      forks.register("", 0, nil, nil, nil, nil, callback("callable", callable || block))
     end
 
     # Registers up to three callbacks as one hook.  Each is a callable, or a C function.
     # @param name [String] for people
     # @param priority [Integer] -32768 to 32767; hooks run in this order, +prepare+ in the reverse
+    # @param key [Object] a hook that is registered with an equal key (+eql?+) is unregistered first, so that a file which is
+    #   read again leaves one hook
+    # @param owner [Object] the hook goes when this object is collected.  Its callbacks may refer to the object: it alone
+    #   holds them
     # @param prepare [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs before the fork
     # @param parent [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs after it, in the same process
     # @param child [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs after it, in the new one
     # @return [Hook]
-    def register(name: "", priority: 0, prepare: nil, parent: nil, child: nil)
+    def register(name: "", priority: 0, key: nil, owner: nil, prepare: nil, parent: nil, child: nil)
       raise ArgumentError, "register takes no block: give callables as prepare, parent and child" if block_given?
 
       check_name(name)
       check_priority(priority)
-      check_callback("prepare", prepare) unless prepare.nil?
-      check_callback("parent", parent) unless parent.nil?
-      check_callback("child", child) unless child.nil?
+      prepare = callback("prepare", prepare) unless prepare.nil?
+      parent = callback("parent", parent) unless parent.nil?
+      child = callback("child", child) unless child.nil?
       raise ArgumentError, "none of prepare, parent and child is given" if prepare.nil? && parent.nil? && child.nil?
 
-      forks.register(name, priority, prepare, parent, child)
+      forks.register(name, priority, key, owner, prepare, parent, child)
     end
 
     # Holds a lock across each fork, so that no child is made while another thread is inside it: taken before the fork, and
@@ -145,12 +150,14 @@ module AtFork
     # process itself.  Run directly inside fork(2), so it never waits for Ruby.
     # @param library [String, nil]
     # @param name [String]
+    # @param data [Integer, Fiddle::Pointer, #to_ptr, nil] the address that it is called with; an object is kept as long as
+    #   the symbol or its hook
     # @return [AtFork::Symbol]
-    def symbol(library, name)
+    def symbol(library, name, data = nil)
       raise TypeError, "library must be a String or nil" unless library.nil? || library.is_a?(String)
       raise TypeError, "name must be a String" unless name.is_a?(String)
 
-      Symbol.new(library, name)
+      Symbol.new(library, name, data)
     end
 
     # All hooks of the process in run order.
@@ -173,10 +180,10 @@ module AtFork
 
     private
 
-    # Those of the main Ractor, which in a child is the one that forked.
+    # Those of the main Ractor, which in a child is the one that forked.  Others may not have what can change.
     def forks
-      return FORKS if Ractor.current.equal?(Ractor.main)
-
+      FORKS
+    rescue Ractor::IsolationError
       raise Ractor::UnsafeError, "hooks are the main Ractor's: in others only generation, lineage and seed may be called"
     end
 
@@ -190,12 +197,14 @@ module AtFork
       raise ArgumentError, "priority must be in #{PRIORITIES}" unless PRIORITIES.cover?(priority)
     end
 
-    def check_callback(what, value)
+    # What Forks takes for it: a callable, or a Symbol.
+    def callback(what, value)
+      return value if value.is_a?(Proc)
       raise ArgumentError, "no #{what} and no block" if value.nil?
 
-      address = Symbol.address(value)
-      check_function(what, address) if address
-      return value if address || value.respond_to?(:call)
+      found = Symbol.of(value)
+      check_function(what, found.to_i) if found.is_a?(Symbol)
+      return found if found.is_a?(Symbol) || value.respond_to?(:call)
 
       raise TypeError, "#{what} must respond to call, not #{value.class}"
     end

@@ -6,10 +6,13 @@ require_relative "tap"
 require_relative "callbacks"
 require_relative "fibers"
 require_relative "inherited"
+require_relative "keys"
 require_relative "locks"
 require_relative "memory"
 require_relative "neighbours"
+require_relative "owner"
 require_relative "per_process"
+require_relative "symbol_data"
 require_relative "ways"
 
 # Promise 3: once.

@@ -13,7 +13,8 @@ module AtFork
 
     def initialize
       @hooks = {}.compare_by_identity
-      @mark = Object.new
+      @keys = {}
+      @owners = ObjectSpace::WeakMap.new
       @table = nil
       @walks = {}.compare_by_identity
       @running = {}.compare_by_identity
@@ -29,20 +30,30 @@ module AtFork
       Native.replace_fork(method, self)
     end
 
-    def register(name, priority, prepare, parent, child)
-      hook = Native.register(@hooks, name, priority, prepare, parent, child,
-                             Symbol.address(prepare), Symbol.address(parent), Symbol.address(child))
-      @mark = Object.new
-      hook
+    # key:: nil, or what a hook that is registered with an equal one is replaced by
+    # owner:: nil, or the object that the hook goes with
+    def register(name, priority, key, owner, prepare, parent, child)
+      unless key.nil?
+        before = @keys[key]
+        unregister(before) if before
+      end
+      return register_with(Owner.of(owner), name, priority, key, prepare, parent, child) unless owner.nil?
+
+      claim(Native.register(@hooks, name, priority, key, prepare, parent, child))
     end
 
     def unregister(hook)
-      return false unless @hooks.delete(hook)
+      return false unless Native.remove(@hooks, @keys, hook)
 
-      @mark = Object.new
+      forget_owner(hook)
       Native.unregister(hook)
       wait_for(hook) unless @walks.empty?
       true
+    end
+
+    # Does not wait: what is under way ends the hook.
+    def remove(hook)
+      Native.unregister_later(hook) if Native.remove(@hooks, @keys, hook)
     end
 
     def poll
@@ -102,13 +113,34 @@ module AtFork
 
     private
 
-    # The table of the hooks as they are.  When they change while it is made, its mark is no longer the one in force.
-    def current
-      table = @table
-      return table if table && table.mark.equal?(@mark)
+    def register_with(owner, name, priority, key, *callables)
+      callbacks = callables.map { |callable| owner.stand_in(callable) }
+      hook = Native.register(@hooks, name, priority, key, *callbacks)
+      owner.hooks[hook] = true
+      @owners[hook] = owner
+      claim(hook)
+    end
 
-      mark = @mark
-      @table = Table.new(mark, @hooks.keys)
+    # Another thread may have registered one with this key meanwhile.
+    def claim(hook)
+      return hook if hook.key.nil?
+
+      other = Native.claim(@keys, hook)
+      unregister(other) if other
+      hook
+    end
+
+    def forget_owner(hook)
+      @owners[hook]&.forget(hook, (0..2).map { |phase| Native.callable(hook, phase) })
+    end
+
+    # The table of the hooks as they are.  When they change while it is made, its state is no longer the one in force.
+    def current
+      state = Native.state
+      table = @table
+      return table if table && table.state == state
+
+      @table = Table.new(state, @hooks.keys)
     end
 
     # fork(2) fails by raising, and then this is the parent.

@@ -18,12 +18,14 @@ static void release(struct hook *hook) {
 static void mark(void *data) {
   const struct hook *hook = data;
   rb_gc_mark_movable(hook->name);
+  rb_gc_mark_movable(hook->key);
   for (enum phase phase = PREPARE; phase < PHASES; phase++) rb_gc_mark_movable(hook->callables[phase]);
 }
 
 static void compact(void *data) {
   struct hook *hook = data;
   hook->name = rb_gc_location(hook->name);
+  hook->key = rb_gc_location(hook->key);
   for (enum phase phase = PREPARE; phase < PHASES; phase++)
     hook->callables[phase] = rb_gc_location(hook->callables[phase]);
 }
@@ -48,7 +50,7 @@ struct hook *hook_of(VALUE object) {
 }
 
 bool hook_is_scripted(const struct hook *hook, enum phase phase) {
-  return hook->symbols[phase] == NULL && !NIL_P(hook->callables[phase]);
+  return hook->symbols[phase].function == NULL && !NIL_P(hook->callables[phase]);
 }
 
 static VALUE hook_id(VALUE self) {
@@ -63,6 +65,10 @@ static VALUE hook_priority(VALUE self) {
   return INT2NUM(hook_of(self)->priority);
 }
 
+static VALUE hook_key(VALUE self) {
+  return hook_of(self)->key;
+}
+
 void hook_init(void) {
   hook_class = rb_define_class_under(rb_define_module("AtFork"), "Hook", rb_cObject);
   rb_gc_register_mark_object(hook_class);
@@ -71,6 +77,7 @@ void hook_init(void) {
   rb_define_method(hook_class, "id", hook_id, 0);
   rb_define_method(hook_class, "name", hook_name, 0);
   rb_define_method(hook_class, "priority", hook_priority, 0);
+  rb_define_method(hook_class, "key", hook_key, 0);
 }
 
 /* ---- Inside fork() ---- */
@@ -84,27 +91,41 @@ static void no_prepare(void *hook) {
   (void)hook;
 }
 
-static void on_prepare(void *data) {
-  struct hook *hook = data;
-  hook->symbols[PREPARE](NULL);
+static void call_symbol(const struct symbol *symbol) {
+  symbol->function(symbol->data);
 }
 
-static void on_parent(void *data) {
-  struct hook *hook = data;
-  hook->symbols[PARENT](NULL);
+static void on_prepare(void *hook) {
+  call_symbol(&((const struct hook *)hook)->symbols[PREPARE]);
 }
 
-static void on_child(void *data) {
-  struct hook *hook = data;
-  hook->symbols[CHILD](NULL);
+static void on_parent(void *hook) {
+  call_symbol(&((const struct hook *)hook)->symbols[PARENT]);
 }
 
-/* All callbacks are C functions: the core calls them directly, as those that C registered, and needs nothing of us. */
-static struct atfork_hook direct_hook(const struct hook *hook) {
+static void on_child(void *hook) {
+  call_symbol(&((const struct hook *)hook)->symbols[CHILD]);
+}
+
+/* All callbacks are C functions that take the same data: the core calls them directly, as those that C registered, and
+ * needs nothing of us. */
+static bool is_direct(const struct hook *hook, void **data) {
+  bool first = true;
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) {
+    if (NIL_P(hook->callables[phase])) continue;
+    if (hook_is_scripted(hook, phase) || (!first && hook->symbols[phase].data != *data)) return false;
+    *data = hook->symbols[phase].data;
+    first = false;
+  }
+  return true;
+}
+
+static struct atfork_hook direct_hook(const struct hook *hook, void *data) {
   return (struct atfork_hook){
-      .prepare = hook->symbols[PREPARE],
-      .parent = hook->symbols[PARENT],
-      .child = hook->symbols[CHILD],
+      .prepare = hook->symbols[PREPARE].function,
+      .parent = hook->symbols[PARENT].function,
+      .child = hook->symbols[CHILD].function,
+      .data = data,
   };
 }
 
@@ -125,29 +146,33 @@ static struct atfork_hook scripted_hook(struct hook *hook) {
 
 /* ---- For AtFork ---- */
 
-static VALUE make_object(VALUE name, int priority) {
+/* Which state the hooks are in.  Changed with the GVL only. */
+static unsigned long state;
+
+static VALUE make_object(VALUE name, int priority, VALUE key) {
   VALUE self = TypedData_Wrap_Struct(hook_class, &type, NULL);
   struct hook *hook = calloc(1, sizeof *hook);
   if (hook == NULL) rb_memerror();
   atomic_store(&hook->references, 1);
   hook->priority = priority;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) hook->callables[phase] = Qnil;
+  hook->key = Qnil;
   RTYPEDDATA_DATA(self) = hook;
   RB_OBJ_WRITE(self, &hook->name, name);
+  RB_OBJ_WRITE(self, &hook->key, key);
   return self;
 }
 
-static void set_callback(VALUE self, enum phase phase, VALUE callable, VALUE symbol) {
+static void set_callback(VALUE self, enum phase phase, VALUE callable) {
   struct hook *hook = hook_of(self);
   RB_OBJ_WRITE(self, &hook->callables[phase], callable);
-  if (!NIL_P(symbol)) hook->symbols[phase] = (callback)(uintptr_t)NUM2ULL(symbol);
+  hook->symbols[phase] = symbol_of(callable);
 }
 
 static bool register_in_core(struct hook *hook) {
-  bool direct = true;
-  for (enum phase phase = PREPARE; phase < PHASES; phase++)
-    if (hook_is_scripted(hook, phase)) direct = false;
-  struct atfork_hook core = direct ? direct_hook(hook) : scripted_hook(hook);
+  void *data = NULL;
+  bool direct = is_direct(hook, &data);
+  struct atfork_hook core = direct ? direct_hook(hook, data) : scripted_hook(hook);
   core.name = StringValueCStr(hook->name);
   core.priority = hook->priority;
   /* The core's reference, which it has before another thread can fork. */
@@ -158,13 +183,12 @@ static bool register_in_core(struct hook *hook) {
   return false;
 }
 
-VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VALUE parent, VALUE child,
-                      VALUE prepare_symbol, VALUE parent_symbol, VALUE child_symbol) {
+VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child) {
   name = rb_str_new_frozen(name);
-  VALUE self = make_object(name, NUM2INT(priority));
-  set_callback(self, PREPARE, prepare, prepare_symbol);
-  set_callback(self, PARENT, parent, parent_symbol);
-  set_callback(self, CHILD, child, child_symbol);
+  VALUE self = make_object(name, NUM2INT(priority), key);
+  set_callback(self, PREPARE, prepare);
+  set_callback(self, PARENT, parent);
+  set_callback(self, CHILD, child);
   rb_obj_freeze(self);
   /* Both under the GVL: no other thread of Ruby's sees the one without the other. */
   rb_hash_aset(hooks, self, self);
@@ -174,14 +198,44 @@ VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VA
     if (error == ENOMEM) rb_memerror();
     rb_syserr_fail(error, "atfork_register");
   }
+  state++;
   RB_GC_GUARD(name);
   return self;
+}
+
+VALUE native_state(void) {
+  return ULONG2NUM(state);
+}
+
+VALUE native_remove(VALUE hooks, VALUE keys, VALUE hook) {
+  if (NIL_P(rb_hash_delete(hooks, hook))) return Qfalse;
+  state++;
+  VALUE key = hook_of(hook)->key;
+  if (!NIL_P(key) && rb_hash_lookup(keys, key) == hook) rb_hash_delete(keys, key);
+  return Qtrue;
+}
+
+VALUE native_claim(VALUE keys, VALUE hook) {
+  VALUE key = hook_of(hook)->key, other = rb_hash_lookup(keys, key);
+  rb_hash_aset(keys, key, hook);
+  return other;
 }
 
 VALUE native_unregister(VALUE hook) {
   if (atfork_unregister(hook_of(hook)->id) == 0) return Qtrue;
   if (errno != ENOENT) rb_sys_fail("atfork_unregister");
   return Qfalse;
+}
+
+static int unregister_in_visit(const struct atfork_info *info, void *id) {
+  (void)info;
+  (void)atfork_unregister(*(const atfork_id *)id);
+  return 1;
+}
+
+VALUE native_unregister_later(VALUE hook) {
+  (void)atfork_foreach(unregister_in_visit, &hook_of(hook)->id);
+  return Qnil;
 }
 
 VALUE native_callable(VALUE object, VALUE phase) {

@@ -11,9 +11,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum phase { PREPARE, PARENT, CHILD, PHASES };
+#include "symbol.h"
 
-typedef void (*callback)(void *data);
+enum phase { PREPARE, PARENT, CHILD, PHASES };
 
 /* Ruby's values are for who holds the GVL and the object; inside fork() only the rest is looked at. */
 struct hook {
@@ -21,9 +21,10 @@ struct hook {
   int priority;
   atfork_id id;
   VALUE name;
-  VALUE callables[PHASES];  /* nil where there is none.  A C function's object is one too */
-  callback symbols[PHASES]; /* the C functions */
-  _Atomic bool child_due;   /* see due.h */
+  VALUE key;               /* nil, or what another hook with an equal one replaces it by */
+  VALUE callables[PHASES]; /* nil where there is none.  An AtFork::Symbol is one too */
+  struct symbol symbols[PHASES];
+  _Atomic bool child_due; /* see due.h */
   _Atomic int parents_due;
 };
 

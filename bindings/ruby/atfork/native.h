@@ -7,19 +7,35 @@
 
 /* ---- hook.c ---- */
 
-/* Makes a hook, and puts it into the Hash `hooks`.  callables: for prepare, parent and child what is to be called, or
- * nil; symbols: nil, or the address of a C function. */
-VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VALUE parent, VALUE child,
-                      VALUE prepare_symbol, VALUE parent_symbol, VALUE child_symbol);
+/* Makes a hook, and puts it into the Hash `hooks`.  key: or nil; for prepare, parent and child what is to be called, or
+ * nil, or an AtFork::Symbol. */
+VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child);
+
+/* Changes with each hook that is registered or removed. */
+VALUE native_state(void);
+
+/* Takes a hook out of the Hashes `hooks` and `keys`; false if it is not in `hooks`. */
+VALUE native_remove(VALUE hooks, VALUE keys, VALUE hook);
+
+/* Puts it into `keys`; returns the hook that had its key there, or nil. */
+VALUE native_claim(VALUE keys, VALUE hook);
 
 /* True, or false if there is no such hook. */
 VALUE native_unregister(VALUE hook);
+
+/* Without waiting for anything: the forks under way end it.  For a finalizer. */
+VALUE native_unregister_later(VALUE hook);
 
 /* What Ruby has to call in the phase of that number, or nil. */
 VALUE native_callable(VALUE hook, VALUE phase);
 
 /* Whether it has a prepare, of Ruby's or of C's. */
 VALUE native_prepares(VALUE hook);
+
+/* ---- owner.c ---- */
+
+/* Has an object hold another, as an instance variable does. */
+VALUE native_attach(VALUE owner, VALUE object);
 
 /* ---- due.c ---- */
 

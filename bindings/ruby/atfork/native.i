@@ -8,6 +8,7 @@
 #include "kept.h"
 #include "native.h"
 #include "process.h"
+#include "symbol.h"
 %}
 
 /* A lineage is shorter than that, however deep the process. */
@@ -27,13 +28,18 @@
   due_init();
   kept_init();
   process_init();
+  symbol_init();
 %}
 
 %rename("%(strip:[native_])s") "";
 
-VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE prepare, VALUE parent, VALUE child,
-                      VALUE prepare_symbol, VALUE parent_symbol, VALUE child_symbol);
+VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child);
+VALUE native_state(void);
+VALUE native_remove(VALUE hooks, VALUE keys, VALUE hook);
+VALUE native_claim(VALUE keys, VALUE hook);
 VALUE native_unregister(VALUE hook);
+VALUE native_unregister_later(VALUE hook);
+VALUE native_attach(VALUE owner, VALUE object);
 VALUE native_callable(VALUE hook, VALUE phase);
 VALUE native_prepares(VALUE hook);
 VALUE native_when_due(VALUE callable);

@@ -7,6 +7,26 @@
 #include <stdbool.h>
 
 #include "native.h"
+#include "symbol.h"
+
+static VALUE symbol_class;
+static ID id_function, id_pointer;
+
+void symbol_init(void) {
+  symbol_class = rb_define_class_under(rb_define_module("AtFork"), "Symbol", rb_cObject);
+  rb_gc_register_mark_object(symbol_class);
+  id_function = rb_intern("@to_i");
+  id_pointer = rb_intern("@pointer");
+}
+
+struct symbol symbol_of(VALUE callable) {
+  struct symbol symbol = {0};
+  if (NIL_P(callable) || RTEST(rb_obj_is_proc(callable)) || !RTEST(rb_obj_is_kind_of(callable, symbol_class)))
+    return symbol;
+  symbol.function = (callback)(uintptr_t)NUM2ULL(rb_ivar_get(callable, id_function));
+  symbol.data = (void *)(uintptr_t)NUM2ULL(rb_ivar_get(callable, id_pointer));
+  return symbol;
+}
 
 /* Data symbols and code look the same to dlsym(); the symbol table knows. */
 static bool is_function(void *address) {

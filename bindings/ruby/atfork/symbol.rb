@@ -13,12 +13,16 @@ module AtFork
     attr_reader :name
     # @return [Integer] where it is
     attr_reader :to_i
+    # @return [Integer, Fiddle::Pointer, nil] what it is called with
+    attr_reader :data
 
     # @api private
-    def initialize(library, name)
+    def initialize(library, name, data)
       @library = library
       @name = name
       @to_i = Native.symbol(library, name)
+      @data = data
+      @pointer = Symbol.pointer(data)
       freeze
     end
 
@@ -27,14 +31,39 @@ module AtFork
       format("#<%<class>s %<name>s 0x%<address>x>", class: self.class, name: name, address: to_i)
     end
 
-    # Where a C function is, or nil for what is none.
+    # The address that data stands for.
     # @api private
-    def self.address(value)
-      case value
-      when ::Proc, nil then nil
-      when Symbol then value.to_i
-      else value.to_i if defined?(::Fiddle) && (::Fiddle::Function === value || ::Fiddle::Pointer === value)
-      end
+    def self.pointer(data)
+      data = data.to_ptr if data.respond_to?(:to_ptr)
+      address = defined?(::Fiddle) && ::Fiddle::Pointer === data ? data.to_i : data || 0
+      raise TypeError, "data must be an Integer, a Fiddle::Pointer or nil, not #{data.class}" unless address.is_a?(Integer)
+      raise ArgumentError, "data must be an address" unless ADDRESSES.cover?(address)
+
+      address
+    end
+
+    # A callable, or the Symbol of what is a C function.
+    # @api private
+    def self.of(value)
+      return value if value.is_a?(::Proc) || value.is_a?(Symbol) || !defined?(::Fiddle)
+
+      ::Fiddle::Function === value || ::Fiddle::Pointer === value ? Foreign.new(value) : value
+    end
+
+    ADDRESSES = (0..((2**(8 * [nil].pack("p").bytesize)) - 1))
+    private_constant :ADDRESSES
+  end
+
+  # A function of Fiddle's.
+  # @api private
+  class Foreign < Symbol
+    def initialize(function) # rubocop:disable Lint/MissingSuper
+      @name = "of Fiddle"
+      @to_i = function.to_i
+      @data = function # so that it lives as long
+      @pointer = 0
+      freeze
     end
   end
+  private_constant :Foreign
 end

@@ -33,11 +33,11 @@ module AtFork
   # What a fork runs.  It never changes: when hooks do, the next fork makes another.
   # @api private
   class Table
-    attr_reader :mark, :hooks, :prepare, :parent, :child
+    attr_reader :state, :hooks, :prepare, :parent, :child
 
-    # mark:: which state of the hooks this is of
-    def initialize(mark, hooks)
-      @mark = mark
+    # state:: which state of the hooks this is of
+    def initialize(state, hooks)
+      @state = state
       @hooks = hooks.sort_by(&:id).freeze
       @prepare = Phase.new(:prepare, @hooks.reverse, 0)
       @parent = parent_of(@hooks)

@@ -1,0 +1,79 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module AtFork
+  # The callbacks of the hooks that go with an object.  That object alone holds this, and this the callbacks: so they may
+  # refer to the object and do not keep it, and are never called once it is collected.
+  # @api private
+  class Owner # not a private constant: Marshal looks it up
+    # What stands in a hook for such a callback.
+    class Callback
+      # Both sides are held weakly.
+      OWNERS = ObjectSpace::WeakMap.new
+      private_constant :OWNERS
+
+      def initialize(owner)
+        OWNERS[self] = owner
+      end
+
+      def call
+        owner&.callable(self)&.call
+      end
+
+      def owner
+        OWNERS[self]
+      end
+    end
+
+    # By object; a copy of one is another.
+    OWNERS = ObjectSpace::WeakMap.new
+    private_constant :OWNERS
+
+    # That of an object.
+    def self.of(object)
+      OWNERS[object] ||= new.tap do |owner|
+        ObjectSpace.define_finalizer(object, finalizer(object.object_id, owner.hooks))
+        Native.attach(object, owner)
+      end
+    end
+
+    # A finalizer runs in whatever thread, wherever that is; it must not wait.  A copy of the object has it, too.
+    def self.finalizer(owner_id, hooks)
+      proc { |id| hooks.each_key { |hook| FORKS.remove(hook) } if id == owner_id }
+    end
+    private_class_method :finalizer
+
+    # Its finalizer has these, too.
+    attr_reader :hooks
+
+    def initialize
+      @hooks = {}.compare_by_identity
+      @callables = {}.compare_by_identity
+    end
+
+    # What stands for a callable; a C function needs nothing.
+    def stand_in(callable)
+      return callable if callable.nil? || callable.is_a?(Symbol)
+
+      Callback.new(self).tap { |callback| @callables[callback] = callable }
+    end
+
+    def callable(callback)
+      @callables[callback]
+    end
+
+    # The object may be dumped for another process, without its hooks.
+    def marshal_dump; end
+
+    def marshal_load(_nothing)
+      initialize
+    end
+
+    # They are unregistered.
+    def forget(hook, callbacks)
+      @hooks.delete(hook)
+      callbacks.each { |callback| @callables.delete(callback) }
+    end
+  end
+end

@@ -1,0 +1,88 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+# A hook that replaces the one with its key.
+class TestKey < ForkTest
+  # A configuration file, as a server reads it at each reload.
+  CONFIGURATION = <<~RUBY
+    AtFork.register(key: "config.rb", child: -> { ran << %d })
+  RUBY
+
+  def reload(ran, number)
+    eval(format(CONFIGURATION, number), binding, "config.rb", 1)
+  end
+
+  def test_a_configuration_that_is_read_again
+    ran = []
+    4.times do |number|
+      hook = reload(ran, number)
+      assert_equal "config.rb", hook.key
+      in_child { assert_equal [number], ran }
+    end
+    in_child { reload(ran, 9) && in_child { assert_equal [3, 9], ran } }
+    assert_equal 1, AtFork.hooks.size - @before.size
+  end
+
+  def test_any_value_that_is_equal
+    [[:a, [1, "b"]], [{ a: 1 }, "text", 3], [1.5, Struct.new(:a).new(2)], [nil.to_a, :symbol]].each do |keys|
+      2.times { keys.each { |key| AtFork.register(key: Marshal.load(Marshal.dump(key)), child: -> {}) } unless keys[1].is_a?(Struct) }
+    end
+    assert_equal 7, AtFork.hooks.size - @before.size
+  end
+
+  def test_none_replaces_nothing
+    hooks = Array.new(2) { AtFork.register(child: -> {}) }
+    assert_equal [nil, nil], hooks.map(&:key)
+    assert_equal 2, AtFork.hooks.size - @before.size
+  end
+
+  def test_the_replaced_one_is_unregistered
+    first = AtFork.register(key: :k, child: -> { flunk })
+    second = AtFork.register(key: :k, priority: 5, child: -> {})
+    refute first.unregister
+    assert second.unregister
+    third = AtFork.register(key: :k, child: -> {})
+    refute second.unregister
+    assert third.unregister
+    in_child {}
+  end
+
+  # Arguments are looked at before anything changes.
+  def test_a_bad_one_replaces_nothing
+    hook = AtFork.register(key: :k, child: -> {})
+    assert_raises(TypeError) { AtFork.register(key: :k, child: 3) }
+    assert hook.unregister
+  end
+
+  def test_replaced_in_a_callback
+    trace = []
+    AtFork.register(key: :k, prepare: -> { trace << :prepare && AtFork.register(key: :k, child: -> { trace << :new }) },
+                    parent: -> { trace << :parent }, child: -> { trace << :child })
+    in_child { assert_equal %i[prepare child], trace }
+    assert_equal %i[prepare parent], trace
+    in_child { assert_equal %i[prepare parent new], trace }
+  end
+
+  def test_threads_leave_one
+    20.times { Array.new(8) { |i| Thread.new { AtFork.register(key: :k, child: -> { i }) } }.each(&:join) }
+    assert_equal 1, AtFork.hooks.size - @before.size
+  end
+
+  # What another thread registers while this one waits for the hook that it replaces.
+  def test_another_thread_comes_between
+    prepared = Thread::Queue.new
+    go_on = Thread::Queue.new
+    AtFork.register(key: :k, prepare: -> { prepared << true && go_on.pop })
+    forker = Thread.new { fork { Scenario.exit(PASSED) } }
+    prepared.pop
+    waiter = Thread.new { AtFork.register(key: :k, child: -> {}) }
+    wait_until { waiter.status == "sleep" }
+    assert_equal 0, AtFork.hooks.size - @before.size
+    AtFork.register(key: :k, child: -> {})
+    go_on << true
+    passed(forker.value)
+    waiter.join
+    assert_equal 1, AtFork.hooks.size - @before.size
+  end
+end
