@@ -12,6 +12,7 @@ require_relative "memory"
 require_relative "neighbours"
 require_relative "owner"
 require_relative "per_process"
+require_relative "places"
 require_relative "symbol_data"
 require_relative "ways"
 

@@ -62,6 +62,14 @@ module AtFork
       count
     end
 
+    # token:: nil takes it from the environment
+    # @return [Integer] 0, or an errno
+    def spawned(token)
+      error = Native.spawned(token)
+      run_due
+      error
+    end
+
     # In place of Process._fork.
     def fork
       poll

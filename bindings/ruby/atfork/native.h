@@ -57,6 +57,12 @@ VALUE native_replace_fork(VALUE method, VALUE runner);
 /* The original; its caller runs the callbacks. */
 VALUE native_fork(void);
 
+/* ---- spawned.c ---- */
+
+/* Takes the place that a token names, or, for nil, the one in the environment: 0, or an errno.  What is due of Ruby's
+ * is noted. */
+VALUE native_spawned(VALUE token);
+
 /* ---- mutex.c ---- */
 
 /* The Mutex of this process; `box` is an Array that holds it from call to call. */

@@ -9,6 +9,7 @@
 #include "native.h"
 #include "process.h"
 #include "symbol.h"
+#include "vm.h"
 %}
 
 /* A lineage is shorter than that, however deep the process. */
@@ -22,12 +23,15 @@
 
 %include "../../atfork.i"
 
+int atfork_token(char *buf, size_t size);
+
 %init %{
   rb_ext_ractor_safe(false);
   hook_init();
   due_init();
   kept_init();
   process_init();
+  vm_init();
   symbol_init();
 %}
 
@@ -48,6 +52,7 @@ VALUE native_drop_due(VALUE hooks);
 VALUE native_replace_fork(VALUE method, VALUE runner);
 VALUE native_fork(void);
 VALUE native_lock(VALUE box);
+VALUE native_spawned(VALUE token);
 VALUE native_hooks(void);
 VALUE native_symbol(VALUE library, VALUE name);
 VALUE native_keep_library(VALUE address);
