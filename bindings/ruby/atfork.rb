@@ -126,7 +126,7 @@ module AtFork
     def register_after_fork(callable = nil, &block)
       raise ArgumentError, "a callable and a block" if callable && block
 
-      forks.register("", 0, nil, nil, nil, nil, callback("callable", callable || block))
+      forks.register("", 0, nil, nil, nil, nil, block || callback("callable", callable))
     end
 
     # Registers up to three callbacks as one hook.  Each is a callable, or a C function.

@@ -39,7 +39,8 @@ module AtFork
       end
       return register_with(Owner.of(owner), name, priority, key, prepare, parent, child) unless owner.nil?
 
-      claim(Native.register(@hooks, name, priority, key, prepare, parent, child))
+      hook = Native.register(@hooks, name, priority, key, prepare, parent, child)
+      key.nil? ? hook : claim(hook)
     end
 
     def unregister(hook)
@@ -126,13 +127,11 @@ module AtFork
       hook = Native.register(@hooks, name, priority, key, *callbacks)
       owner.hooks[hook] = true
       @owners[hook] = owner
-      claim(hook)
+      key.nil? ? hook : claim(hook)
     end
 
     # Another thread may have registered one with this key meanwhile.
     def claim(hook)
-      return hook if hook.key.nil?
-
       other = Native.claim(@keys, hook)
       unregister(other) if other
       hook

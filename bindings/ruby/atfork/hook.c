@@ -149,24 +149,20 @@ static struct atfork_hook scripted_hook(struct hook *hook) {
 /* Which state the hooks are in.  Changed with the GVL only. */
 static unsigned long state;
 
-static VALUE make_object(VALUE name, int priority, VALUE key) {
-  VALUE self = TypedData_Wrap_Struct(hook_class, &type, NULL);
-  struct hook *hook = calloc(1, sizeof *hook);
-  if (hook == NULL) rb_memerror();
-  atomic_store(&hook->references, 1);
-  hook->priority = priority;
-  for (enum phase phase = PREPARE; phase < PHASES; phase++) hook->callables[phase] = Qnil;
-  hook->key = Qnil;
-  RTYPEDDATA_DATA(self) = hook;
-  RB_OBJ_WRITE(self, &hook->name, name);
-  RB_OBJ_WRITE(self, &hook->key, key);
-  return self;
+static void set_callback(struct hook *hook, enum phase phase, VALUE callable) {
+  hook->callables[phase] = callable;
+  hook->symbols[phase] = symbol_of(callable);
 }
 
-static void set_callback(VALUE self, enum phase phase, VALUE callable) {
-  struct hook *hook = hook_of(self);
-  RB_OBJ_WRITE(self, &hook->callables[phase], callable);
-  hook->symbols[phase] = symbol_of(callable);
+/* Before there is an object, which would need write barriers.  The caller's stack keeps the values. */
+static struct hook *make_hook(VALUE name, int priority, VALUE key) {
+  struct hook *hook = calloc(1, sizeof *hook);
+  if (hook == NULL) rb_memerror();
+  atomic_store_explicit(&hook->references, 1, memory_order_relaxed); /* nobody else has it yet */
+  hook->name = name;
+  hook->priority = priority;
+  hook->key = key;
+  return hook;
 }
 
 static bool register_in_core(struct hook *hook) {
@@ -183,21 +179,23 @@ static bool register_in_core(struct hook *hook) {
   return false;
 }
 
+static void fail_to_register(VALUE hooks, VALUE self, int error) {
+  rb_hash_delete(hooks, self);
+  if (error == ENOMEM) rb_memerror();
+  rb_syserr_fail(error, "atfork_register");
+}
+
 VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child) {
   name = rb_str_new_frozen(name);
-  VALUE self = make_object(name, NUM2INT(priority), key);
-  set_callback(self, PREPARE, prepare);
-  set_callback(self, PARENT, parent);
-  set_callback(self, CHILD, child);
-  rb_obj_freeze(self);
+  struct hook *hook = make_hook(name, NUM2INT(priority), key);
+  set_callback(hook, PREPARE, prepare);
+  set_callback(hook, PARENT, parent);
+  set_callback(hook, CHILD, child);
+  VALUE self = TypedData_Wrap_Struct(hook_class, &type, hook);
+  OBJ_FREEZE(self);
   /* Both under the GVL: no other thread of Ruby's sees the one without the other. */
   rb_hash_aset(hooks, self, self);
-  if (!register_in_core(hook_of(self))) {
-    int error = errno;
-    rb_hash_delete(hooks, self);
-    if (error == ENOMEM) rb_memerror();
-    rb_syserr_fail(error, "atfork_register");
-  }
+  if (!register_in_core(hook)) fail_to_register(hooks, self, errno);
   state++;
   RB_GC_GUARD(name);
   return self;
