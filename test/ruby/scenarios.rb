@@ -338,6 +338,47 @@ class TestErrors < ForkTest
     assert_includes text, "bad"
   end
 
+  # Nothing of the program's own may keep the other hooks from running.
+  def test_an_error_that_cannot_be_told
+    error = Class.new(StandardError) { def message = raise("no message either") }
+    check_reported(error.new, /error in child of hook 'breaks'/)
+  end
+
+  # What a fork of Ruby's asks of it.
+  class PlainStderr
+    def write(*text)
+      STDERR.write(*text)
+    end
+
+    def flush; end
+  end
+
+  def test_a_plain_stderr
+    $stderr = PlainStderr.new
+    check_reported(RuntimeError.new("a broken callback"), /a broken callback/)
+  ensure
+    $stderr = STDERR
+  end
+
+  def test_a_broken_stderr
+    $stderr = Class.new(PlainStderr) { def write(*) = raise(IOError, "closed") }.new
+    check_reported(RuntimeError.new("a broken callback"), /a broken callback/)
+  ensure
+    $stderr = STDERR
+  end
+
+  # The other hook runs, and nothing leaves `fork`.
+  def check_reported(error, pattern)
+    AtFork.on_error = nil
+    reader, writer = IO.pipe
+    AtFork.register(name: "breaks", child: -> { STDERR.reopen(writer) && raise(error) })
+    ran = 0
+    AtFork.register_after_fork { ran += 1 }
+    in_child { assert_equal 1, ran }
+    writer.close
+    assert_match pattern, reader.read
+  end
+
   def test_exit_and_throw_wait_for_the_others
     ran = 0
     AtFork.register_after_fork { exit(7) }

@@ -201,10 +201,22 @@ module AtFork
       callable && (callable.respond_to?(:arity) ? callable : callable.method(:call)).arity == 2
     end
 
+    # Whatever the program has made of its errors and of $stderr, the other callbacks go on.
     def warn_of(error, hook, where)
       of = hook ? "hook '#{hook.name}'" : "a per_process"
-      $stderr.puts("atfork: error in #{where} of #{of}: #{error.full_message(highlight: false)}")
-      $stderr.flush
+      text = "atfork: error in #{where} of #{of}: #{message_of(error)}\n"
+      begin
+        $stderr.write(text)
+        $stderr.flush
+      rescue StandardError
+        STDERR.write(text)
+      end
+    end
+
+    def message_of(error)
+      error.full_message(highlight: false).chomp
+    rescue StandardError => e
+      "#{error.class}, whose message fails by #{e.class}"
     end
   end
   private_constant :Forks
