@@ -165,6 +165,46 @@ class TestInherited < ForkTest
     assert_equal "from the child", text
   end
 
+  # The collector moves what is kept, and what a hook's owner holds.
+  def test_survives_compaction
+    discarded = []
+    value = AtFork.per_process(discard: ->(old) { discarded << old }) { "made in #{AtFork.generation}" }
+    kept = AtFork.per_process { "kept" }
+    owner = Object.new
+    AtFork.register(owner: owner, key: "a key", child: -> { discarded << :owner })
+    [value, kept].each(&:value)
+    compact
+    assert_equal "made in 0", value.value
+    in_child do
+      compact
+      kept.reset
+      assert_equal "made in 1", value.value
+      assert_equal [:owner, "made in 0"], discarded
+      compact
+      in_child { assert_equal ["made in 2", [:owner, "made in 0", :owner, "made in 1"]], [value.value, discarded] }
+    end
+    assert owner
+  end
+
+  def compact
+    GC.compact
+    room = RUBY_VERSION < "3.2" ? :double_heap : :expand_heap
+    GC.verify_compaction_references(room => true, toward: :empty)
+  end
+
+  def test_survives_gc_stress
+    value = AtFork.per_process(discard: ->(_) {}) { +"made" }
+    owner = Object.new
+    GC.stress = true
+    2.times { AtFork.register(owner: owner, key: :k, child: -> { owner }) }
+    AtFork.register_lock(Thread::Mutex.new)
+    value.value
+    in_child { assert_equal "made", value.reset.value }
+    assert_equal "made", value.value
+  ensure
+    GC.stress = false
+  end
+
   def test_a_temporary_file_stays
     file = AtFork.per_process { Tempfile.new("inherited", @dir).tap { |it| it.write("in the buffer") } }
     file.value
