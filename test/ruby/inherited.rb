@@ -171,10 +171,13 @@ class TestInherited < ForkTest
     value = AtFork.per_process(discard: ->(old) { discarded << old }) { "made in #{AtFork.generation}" }
     kept = AtFork.per_process { "kept" }
     owner = Object.new
-    AtFork.register(owner: owner, key: "a key", child: -> { discarded << :owner })
-    [value, kept].each(&:value)
+    # On a stack of its own, which pins nothing.
+    hook = Thread.new do
+      [value, kept].each(&:value)
+      AtFork.register(owner: owner, key: +"a key", child: -> { discarded << :owner })
+    end.value
     compact
-    assert_equal "made in 0", value.value
+    assert_equal ["made in 0", "a key"], [value.value, hook.key]
     in_child do
       compact
       kept.reset
