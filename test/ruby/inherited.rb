@@ -156,6 +156,17 @@ class TestInherited < ForkTest
     assert_equal "data", File.read(other)
   end
 
+  # What a block, a class or a hook refers to belongs to all of the program.
+  def test_what_is_shared_is_finalised_at_exit
+    other = File.join(@dir, "other")
+    log = File.open(other, "w")
+    holder = Class.new { define_singleton_method(:log) { log } }
+    @value = AtFork.per_process { [-> { log }, holder, holder.method(:log), AtFork.register_after_fork { log }, Thread.current, 1, nil, :a] }
+    @value.value
+    assert_equal 0, Scenario.wait(fork { log.write("data") })
+    assert_equal "data", File.read(other)
+  end
+
   def test_standard_output_is_flushed
     text = in_ruby(<<~RUBY)
       value = AtFork.per_process { [$stdout, Class.new, -> { $stdout }] }

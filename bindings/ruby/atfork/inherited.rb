@@ -2,8 +2,6 @@
 
 # SPDX-License-Identifier: MIT
 
-require "objspace"
-
 module AtFork
   # The values of +per_process+ that processes above this one made.  While this process runs, its collector leaves them
   # alone (kept.c); as it ends, Ruby would finalise every object that there is, and they are spared here.
@@ -12,8 +10,8 @@ module AtFork
   # it refers to is spared too, but for what is surely not its own.
   # @api private
   module Inherited
-    # Through these all of a program can be reached.
-    SHARED = [ObjectSpace::InternalObjectWrapper, Module, Proc, Method, UnboundMethod, Binding, Thread, ThreadGroup, Fiber, Ractor, Encoding, Forks, Hook].freeze
+    # Not followed: by way of these all of a program can be reached.
+    SHARED = [Proc, Method, UnboundMethod, Binding, Thread, ThreadGroup, Fiber, Ractor, Encoding, Hook].freeze
     # Ruby lets them go before it frees anything.
     @held = []
 
@@ -23,7 +21,7 @@ module AtFork
         values = Native.inherited
         return if values.empty?
 
-        objects = reachable(values)
+        objects = Native.reachable(values, SHARED, [FORKS, STDIN, STDOUT, STDERR, $stdin, $stdout, $stderr])
         Native.undefine_finalizers(objects)
         # Ruby runs finalizers in rounds, until there are none, and then frees.
         in_finalizer { in_finalizer { Native.empty(objects) } }
@@ -34,21 +32,6 @@ module AtFork
       def in_finalizer
         @held << Object.new
         ObjectSpace.define_finalizer(@held.last, proc { yield })
-      end
-
-      # Objects of BasicObject have no methods to ask them by.
-      def reachable(values)
-        seen = {}.compare_by_identity
-        standard = [STDIN, STDOUT, STDERR, $stdin, $stdout, $stderr]
-        until values.empty?
-          object = values.pop
-          next if seen.key?(object) || SHARED.any? { |type| type === object } || standard.any? { |io| io.equal?(object) }
-
-          below = ObjectSpace.reachable_objects_from(object) || next # of nil, numbers and the like
-          seen[object] = true
-          values.concat(below)
-        end
-        seen.keys
       end
     end
   end

@@ -80,6 +80,14 @@ VALUE native_let_go(VALUE kept);
 /* The values that processes above this one made, and nobody has let go of here. */
 VALUE native_inherited(void);
 
+/* ---- reach.c ---- */
+
+/* What these values refer to, and Ruby may finalise; not by way of classes, of objects of `classes`, or of `objects`.
+ */
+VALUE native_reachable(VALUE values, VALUE classes, VALUE objects);
+
+/* ---- kept.c, at the end of a process ---- */
+
 /* For an Array of objects: nothing that was defined runs when they go. */
 VALUE native_undefine_finalizers(VALUE objects);
 

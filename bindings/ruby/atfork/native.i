@@ -59,5 +59,6 @@ VALUE native_keep_library(VALUE address);
 VALUE native_keep(VALUE value);
 VALUE native_let_go(VALUE kept);
 VALUE native_inherited(void);
+VALUE native_reachable(VALUE values, VALUE classes, VALUE objects);
 VALUE native_undefine_finalizers(VALUE objects);
 VALUE native_empty(VALUE objects);
