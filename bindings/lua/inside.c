@@ -19,9 +19,6 @@
 #define VALGRIND_MAKE_MEM_DEFINED(address, size) ((void)0)
 #endif
 
-/* The C library's, where it has one: whether this process has had a single thread all along.  A child inherits it. */
-extern char __libc_single_threaded __attribute__((weak));
-
 enum {
   CALL_WORDS = 32,    /* of a main coroutine; what follows it lies in the same block */
   DOING_WORDS = 512,  /* of 32 bits, in LuaJIT's main coroutine and its global state */
@@ -168,10 +165,6 @@ static lua_State *innermost_on_stack(const struct state *state) {
     nearest = call;
   }
   return innermost;
-}
-
-bool inside_is_alone(void) {
-  return &__libc_single_threaded != NULL && __libc_single_threaded;
 }
 
 /* The innermost coroutine, if it is known; whether it is certain that it is this thread's, or nobody's. */

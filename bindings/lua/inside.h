@@ -32,9 +32,6 @@ void inside_look(lua_State *L, struct state *state);
 /* Notes that this thread is inside the state. */
 void inside_note(struct state *state);
 
-/* Whether this process has one thread, and had no other. */
-bool inside_is_alone(void);
-
 /* Whether it is certain that this thread is inside the state, or that no other can be: as it is `alone`. */
 bool inside_is_certain(const struct state *state, bool alone);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "compat.h"
+#include "forks.h"
 #include "handle.h"
 #include "register.h"
 #include "state.h"
@@ -41,6 +42,7 @@ struct list {
 /* Lua raises errors by longjmp(), which must not leave a visit: it only copies. */
 static int copy_info(const struct atfork_info *info, void *arg) {
   struct list *list = arg;
+  if (forks_is_watch(&info->hook)) return 0;
   if (list->count == list->room) {
     size_t room = list->room == 0 ? 16 : 2 * list->room;
     struct atfork_info *infos = realloc(list->infos, room * sizeof *infos);

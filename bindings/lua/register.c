@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "compat.h"
+#include "forks.h"
 #include "handle.h"
 #include "report.h"
 #include "run.h"
@@ -116,6 +117,10 @@ static int make_hook(lua_State *L, struct state *state, const struct request *re
   }
   hook->id = id;
   handle_set_id(L, -1, id);
+  if (request->priority == ATFORK_PRIORITY_MAX && !forks_watch_before(id)) {
+    atfork_unregister(id);
+    return luaL_error(L, "cannot register: %s", strerror(ENOMEM));
+  }
   return 1;
 }
 

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "compat.h"
+#include "forks.h"
 #include "report.h"
 #include "state.h"
 
@@ -66,36 +67,28 @@ void run_function(struct state *state, const struct hook *hook, enum phase phase
 
 /* ---- What the core calls ---- */
 
-/* Whether the latest fork found this process with one thread.  There may be more by the time of its parents. */
-static _Atomic bool was_alone;
+/* Whether Lua may be entered from where this thread is inside fork().  It stays there for all of a fork, so the answer
+ * is the same in all phases, and they pair. */
+static bool enters(const struct state *state) {
+  return !atomic_load_explicit(&state->closed, memory_order_acquire) && inside_may_enter(state, forks_alone());
+}
 
-/*
- * Whether a prepare runs at once stands for the rest of the fork: the thread stays where it is, in this state or not.
- * So parents ask again, and pair with it.
- */
 static void on_prepare(void *data) {
   const struct hook *hook = data;
-  struct state *state = hook_state(hook);
-  bool alone = inside_is_alone();
-  if (atomic_load_explicit(&was_alone, memory_order_relaxed) != alone) atomic_store(&was_alone, alone);
-  if (!atomic_load(&state->closed) && inside_may_enter(state, alone)) run_function(state, hook, PREPARE);
+  if (enters(hook_state(hook))) run_function(hook_state(hook), hook, PREPARE);
 }
 
 /* Of a hook that has a prepare: when that did not run, this does not. */
 static void on_paired_parent(void *data) {
   const struct hook *hook = data;
-  struct state *state = hook_state(hook);
-  bool alone = atomic_load_explicit(&was_alone, memory_order_relaxed);
-  if (!atomic_load(&state->closed) && inside_may_enter(state, alone)) run_function(state, hook, PARENT);
+  if (enters(hook_state(hook))) run_function(hook_state(hook), hook, PARENT);
 }
 
 static void on_parent(void *data) {
   struct hook *hook = data;
-  struct state *state = hook_state(hook);
-  if (atomic_load(&state->closed)) return;
-  if (inside_may_enter(state, inside_is_alone()))
-    run_function(state, hook, PARENT);
-  else
+  if (enters(hook_state(hook)))
+    run_function(hook_state(hook), hook, PARENT);
+  else if (!atomic_load(&hook_state(hook)->closed))
     waiting_add(hook, PARENT);
 }
 
@@ -110,7 +103,7 @@ static void on_child(void *data) {
   if (atomic_load_explicit(&state->closed, memory_order_relaxed)) return;
   if (state->run.decided != mark) {
     state->run.decided = mark;
-    state->run.enters = inside_may_enter(state, inside_is_alone());
+    state->run.enters = enters(state);
     if (state->run.enters) check_layout(state);
   }
   if (state->run.enters)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "compat.h"
+#include "forks.h"
 
 /* What the registry knows it by: the address. */
 static const char state_key;
@@ -45,6 +46,34 @@ struct state *state_enter_open(lua_State *L) {
   struct state *state = state_enter(L);
   if (state == NULL) luaL_error(L, "this Lua state is being closed");
   return state;
+}
+
+/* ---- The collector ---- */
+
+static const char pulse_key;
+
+static void arm_pulse(lua_State *L) {
+  lua_newuserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &pulse_key);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+/*
+ * Nobody holds the userdata, so each cycle of the collector ends with a call of the module, from whichever coroutine is
+ * running.  A host that sets a debug hook of its own in each coroutine leaves no other way to run what waits.
+ */
+static int on_pulse(lua_State *L) {
+  if (state_enter(L) != NULL) arm_pulse(L);
+  return 0;
+}
+
+static void add_pulse(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, on_pulse);
+  lua_setfield(L, -2, "__gc");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &pulse_key);
+  arm_pulse(L);
 }
 
 /* ---- Its end ---- */
@@ -105,6 +134,7 @@ static struct state *new_state(lua_State *L) {
 
 void state_open(lua_State *L) {
   if (place_of(L) != NULL) return;
+  if (!forks_watch()) luaL_error(L, "not enough memory");
   struct state *state = new_state(L);
   state->main = find_main(L);
   state->inside.is_jit = is_jit(L);
@@ -112,5 +142,6 @@ void state_open(lua_State *L) {
   state->latest_reference = luaL_ref(L, LUA_REGISTRYINDEX);
   hook_open(L, state);
   run_open(L, state);
+  add_pulse(L);
   inside_look(L, state);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "compat.h"
+#include "forks.h"
 #include "run.h"
 #include "state.h"
 
@@ -117,7 +118,7 @@ void waiting_add(struct hook *hook, enum phase phase) {
   /* Pairs with the exchange in collect_due(): whoever sees the mark sees the word. */
   if (atomic_load(&state->waiting.mark) != mark) atomic_store(&state->waiting.mark, mark);
   /* When another thread may be inside, in a parent, it looks when it calls us next.  In a child there is none. */
-  if (phase == CHILD || inside_is_certain(state, inside_is_alone())) stand_in_for_user(state);
+  if (phase == CHILD || inside_is_certain(state, forks_alone())) stand_in_for_user(state);
 }
 
 /* ---- Running ---- */

@@ -86,9 +86,9 @@ static void run(lua_State *L, const char *script) {
   if (luaL_loadstring(L, script) != 0 || lua_pcall(L, 0, 0, 0) != 0) g_error("%s: %s", script, lua_tostring(L, -1));
 }
 
+/* But for the module's own, which stay. */
 static int count_hook(const struct atfork_info *info, void *count) {
-  (void)info;
-  ++*(int *)count;
+  if (strcmp(info->hook.name, "lua") != 0) ++*(int *)count;
   return 0;
 }
 
@@ -263,19 +263,45 @@ static void test_never_where_another_thread_is_inside(void) {
 
 static lua_State *idle;
 
+static void *stay(void *unused) {
+  gate_open(&entered);
+  gate_wait(&leave);
+  return unused;
+}
+
+/* A process that has another thread, which is not inside any state. */
+static pthread_t start_bystander(void) {
+  pthread_t thread;
+  g_assert_cmpint(pthread_create(&thread, NULL, stay, NULL), ==, 0);
+  gate_wait(&entered);
+  return thread;
+}
+
+static void end_bystander(pthread_t thread) {
+  gate_open(&leave);
+  pthread_join(thread, NULL);
+}
+
+static void open_idle(void) {
+  idle = open_state();
+  run(idle,
+      "require 'atfork'.register{priority = 32767, prepare = function() trace 'p' end,\n"
+      "  parent = function() trace 'q' end, child = function() trace 'c' end}");
+  trace[0] = 0;
+}
+
 static void ran_before_the_next_instruction(void) {
   child_check(trace[0] == 0);
   run(idle, "trace 'x'");
   child_check(strcmp(trace, "cx") == 0);
 }
 
-/* From now on this process has had more threads than one, so an idle state may be anybody's. */
+/* While there are threads, an idle state may be anybody's. */
 static void test_idle_state_among_threads(void) {
-  start_thread(NULL);
-  idle = open_state();
-  run(idle, "require 'atfork'.register{prepare = function() trace 'p' end, child = function() trace 'c' end}");
-  trace[0] = 0;
+  pthread_t bystander = start_bystander();
+  open_idle();
   in_child(fork, ran_before_the_next_instruction);
+  g_assert_cmpstr(trace, ==, "");
   lua_State *thread = lua_newthread(idle);
   pid_t pid = fork();
   if (pid == 0) {
@@ -288,6 +314,62 @@ static void test_idle_state_among_threads(void) {
   }
   expect_passed(pid);
   lua_close(idle);
+  end_bystander(bystander);
+}
+
+static void count(lua_State *L, lua_Debug *event) {
+  (void)L;
+  (void)event;
+}
+
+/* As HAProxy serves a request: in a coroutine of its own, with a debug hook of the host's. */
+static void serve(const char *script) {
+  lua_State *request = lua_newthread(idle);
+  lua_sethook(request, count, LUA_MASKCOUNT, 10000);
+  child_check(luaL_loadstring(request, script) == 0);
+  resume(request, idle);
+}
+
+static void ran_before_the_requests(void) {
+  child_check(strcmp(trace, "pc") == 0);
+  for (int i = 0; i < 3; i++) serve("trace 'x'");
+  child_check(strcmp(trace, "pcxxx") == 0);
+}
+
+/* A thread that is joined may be listed for a moment yet. */
+static void wait_until_alone(void) {
+  gsize threads = 0;
+  do {
+    GDir *tasks = g_dir_open("/proc/self/task", 0, NULL);
+    g_assert_nonnull(tasks);
+    for (threads = 0; g_dir_read_name(tasks) != NULL; threads++) continue;
+    g_dir_close(tasks);
+  } while (threads > 1);
+}
+
+/* A process that has one thread again is one that has one thread. */
+static void test_idle_state_where_a_thread_was(void) {
+  start_thread(NULL);
+  wait_until_alone();
+  open_idle();
+  in_child(fork, ran_before_the_requests);
+  g_assert_cmpstr(trace, ==, "pq");
+  lua_close(idle);
+}
+
+static void ran_in_spite_of_the_debug_hook(void) {
+  child_check(trace[0] == 0);
+  for (int i = 0; i < 3; i++) serve("for i = 1, 1e5 do local garbage = {} end");
+  child_check(strcmp(trace, "c") == 0);
+}
+
+/* What waits has lost its debug hook in each coroutine: the collector is left to tell. */
+static void test_what_waits_survives_the_hosts_debug_hook(void) {
+  pthread_t bystander = start_bystander();
+  open_idle();
+  in_child(fork, ran_in_spite_of_the_debug_hook);
+  lua_close(idle);
+  end_bystander(bystander);
 }
 
 /* It has called the module, and is inside: so at once, though the state was another's before. */
@@ -408,6 +490,8 @@ int main(int argc, char **argv) {
   g_test_add_func("/host/calls-while-it-closes", test_calls_while_it_closes);
   g_test_add_func("/host/never-where-another-thread-is-inside", test_never_where_another_thread_is_inside);
   g_test_add_func("/host/idle-state-among-threads", test_idle_state_among_threads);
+  g_test_add_func("/host/idle-state-where-a-thread-was", test_idle_state_where_a_thread_was);
+  g_test_add_func("/host/what-waits-survives-the-hosts-debug-hook", test_what_waits_survives_the_hosts_debug_hook);
   g_test_add_func("/host/a-state-that-moves", test_a_state_that_moves);
   g_test_add_func("/host/a-state-in-each-thread", test_a_state_in_each_thread);
   g_test_add_func("/host/closes-while-another-thread-forks", test_closes_while_another_thread_forks);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "forks.h"
+
+#include <stdatomic.h>
+
+#include "threads.h"
+
+/* ---- One inside another ---- */
+
+enum { DEEPEST = 64 }; /* Lua's own limit of C calls comes first */
+
+enum at { PREPARING, PREPARED, IN_PARENT, IN_CHILD };
+
+struct level {
+  enum at at;
+  bool alone;
+  unsigned index; /* no other that is under way has it */
+  uint64_t mark;  /* of the process that was PREPARED, or that is IN_CHILD: the next one */
+};
+
+static _Thread_local struct {
+  unsigned depth;
+  struct level levels[DEEPEST];
+} inside;
+
+static struct level *level_at(unsigned depth) {
+  return &inside.levels[(depth - 1) % DEEPEST];
+}
+
+/*
+ * The innermost, or NULL.  Nothing tells of the child phase, as what is called there counts as a child callback in
+ * atfork_poll()'s answer: so whoever looks next notes that it began.  It is the only one of its process.  That of the
+ * parent, where this fork was made by a child callback, does not go on here.
+ */
+static struct level *innermost(void) {
+  if (inside.depth == 0) return NULL;
+  struct level *level = level_at(inside.depth);
+  if (level->at != PREPARED || level->mark == atfork_generation()) return level;
+  level->at = IN_CHILD;
+  level->mark++;
+  if (inside.depth > 1 && level_at(inside.depth - 1)->at == IN_CHILD) *level_at(--inside.depth) = *level;
+  return level_at(inside.depth);
+}
+
+static void fork_begins(void *unused) {
+  (void)unused;
+  const struct level *outer = innermost();
+  unsigned index = outer == NULL ? 0 : outer->index + 1;
+  *level_at(++inside.depth) = (struct level){.at = PREPARING, .alone = threads_is_one(), .index = index};
+}
+
+static void all_are_prepared(void *unused) {
+  struct level *level = innermost();
+  (void)unused;
+  if (level == NULL) return;
+  level->mark = atfork_generation();
+  level->at = PREPARED;
+}
+
+static void parents_begin(void *unused) {
+  struct level *level = innermost();
+  (void)unused;
+  if (level != NULL) level->at = IN_PARENT;
+}
+
+static void fork_ends(void *unused) {
+  (void)unused;
+  if (inside.depth > 0) inside.depth--;
+}
+
+/* Whether this process is in the child phase of that fork, and so not in one of atfork_poll(). */
+static bool is_born_of(const struct level *level) {
+  return level->at == IN_CHILD && level->mark == atfork_generation();
+}
+
+bool forks_alone(void) {
+  const struct level *level = innermost();
+  if (level == NULL || (level->at == IN_CHILD && !is_born_of(level))) return threads_is_first();
+  return level->alone;
+}
+
+/* ---- Watching ---- */
+
+static _Atomic atfork_id first, last;
+
+static atfork_id watch_first(void) {
+  return atfork_register(&(struct atfork_hook){
+      .name = "lua", .priority = ATFORK_PRIORITY_MAX, .prepare = fork_begins, .parent = fork_ends});
+}
+
+static atfork_id watch_last(void) {
+  return atfork_register(&(struct atfork_hook){
+      .name = "lua", .priority = ATFORK_PRIORITY_MIN, .prepare = all_are_prepared, .parent = parents_begin});
+}
+
+bool forks_is_watch(const struct atfork_hook *hook) {
+  return hook->prepare == fork_begins || hook->prepare == all_are_prepared;
+}
+
+/* Puts `id` there in place of `before`, or takes it back when another thread was quicker. */
+static void replace(_Atomic atfork_id *place, atfork_id before, atfork_id id) {
+  if (!atomic_compare_exchange_strong(place, &before, id)) before = id;
+  if (before != 0) atfork_unregister(before);
+}
+
+bool forks_watch(void) {
+  if (atomic_load(&last) == 0) {
+    atfork_id id = watch_last();
+    if (id == 0) return false;
+    replace(&last, 0, id);
+  }
+  return forks_watch_before(1);
+}
+
+/* Of equal priorities, a later id is the larger one. */
+bool forks_watch_before(atfork_id id) {
+  atfork_id now;
+  while ((now = atomic_load(&first)) < id) {
+    atfork_id new = watch_first();
+    if (new == 0) return false;
+    replace(&first, now, new);
+  }
+  return true;
+}
