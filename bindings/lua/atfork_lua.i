@@ -7,6 +7,10 @@
 /* Ours name the argument that is missing, and surplus ones are ignored, as Lua does; SWIG's names a function of C. */
 #undef SWIG_check_num_args
 #define SWIG_check_num_args(name, least, most)
+
+/* Its two global functions are of no use here, and may be another module's. */
+#undef SWIG_Lua_add_function
+#define SWIG_Lua_add_function(L, name, function) (void)(function)
 %}
 
 /* SWIG's own would go through a double. */

@@ -21,6 +21,21 @@ static inline void lua_rawsetp(lua_State *L, int index, const void *key) {
   lua_rawset(L, index);
 }
 
+static inline const char *luaL_tolstring(lua_State *L, int index, size_t *length) {
+  if (!luaL_callmeta(L, index, "__tostring")) {
+    if (lua_isnumber(L, index) || lua_isstring(L, index))
+      lua_pushvalue(L, index);
+    else if (lua_isboolean(L, index))
+      lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
+    else if (lua_isnil(L, index))
+      lua_pushliteral(L, "nil");
+    else
+      lua_pushfstring(L, "%s: %p", luaL_typename(L, index), lua_topointer(L, index));
+  }
+  if (!lua_isstring(L, -1)) luaL_error(L, "'__tostring' must return a string");
+  return lua_tolstring(L, -1, length);
+}
+
 #ifndef luaL_newlib /* LuaJIT 2.1 has these */
 static inline void *luaL_testudata(lua_State *L, int index, const char *name) {
   void *data = lua_touserdata(L, index);
@@ -40,13 +55,16 @@ static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int up
   lua_pop(L, upvalues);
 }
 
-/* Of the running function alone, and by what the script may have replaced: 5.1 has nothing else. */
+/* Of the running function alone, and by what a script may have replaced in a library: 5.1 has nothing else. */
 static inline void luaL_traceback(lua_State *L, lua_State *of, const char *message, int level) {
   (void)of;
   int top = lua_gettop(L);
-  lua_getglobal(L, "debug");
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  lua_pushliteral(L, "debug");
+  lua_rawget(L, -2);
   if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "traceback");
+    lua_pushliteral(L, "traceback");
+    lua_rawget(L, -2);
     lua_pushstring(L, message);
     lua_pushinteger(L, level + 1);
     if (lua_pcall(L, 2, 1, 0) == 0 && lua_isstring(L, -1)) {

@@ -152,10 +152,6 @@ void module_open(lua_State *L) {
   state_open(L);
   luaL_setfuncs(L, functions, 0);
   add_per_process(L);
-  /* In place of SWIG's metatable, which refuses on_error; and its two global functions are of no use here. */
+  /* In place of SWIG's metatable, which refuses on_error. */
   table_open(L);
-  lua_pushnil(L);
-  lua_setglobal(L, "swig_type");
-  lua_pushnil(L);
-  lua_setglobal(L, "swig_equals");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "compat.h"
@@ -17,13 +18,23 @@ int report_handler(lua_State *L) {
   return 1;
 }
 
-/* It may fail itself. */
+static int describe(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
 const char *report_describe(lua_State *L) {
-  lua_getglobal(L, "tostring");
+  lua_pushcfunction(L, describe);
   lua_pushvalue(L, -2);
-  if (lua_pcall(L, 1, 1, 0) == 0 && lua_isstring(L, -1)) return lua_tostring(L, -1);
+  if (lua_pcall(L, 1, 1, 0) == 0) return lua_tostring(L, -1);
   return "(an error that cannot be shown)";
 }
+
+/* What failed. */
+struct failure {
+  const struct hook *hook;
+  enum phase phase;
+};
 
 /* With the error on top. */
 static void warn(lua_State *L, const struct hook *hook, const char *where, const char *traceback) {
@@ -33,35 +44,47 @@ static void warn(lua_State *L, const struct hook *hook, const char *where, const
   fflush(stderr);
 }
 
-/* With (error, traceback) at `at`: true if on_error had a say. */
-static bool ask_on_error(lua_State *L, const struct hook *hook, int at) {
+/* With (error, traceback) at the bottom: true if on_error had a say. */
+static bool ask_on_error(lua_State *L, const struct hook *hook) {
   table_push(L);
   lua_getfield(L, -1, "on_error");
   if (lua_isnil(L, -1)) return false;
-  lua_pushvalue(L, at);
+  lua_pushvalue(L, 1);
   handle_push(L, hook);
-  lua_pushvalue(L, at + 1);
+  lua_pushvalue(L, 2);
   if (lua_pcall(L, 3, 0, 0) == 0) return true;
   warn(L, hook, "on_error", "");
   return false;
 }
 
-void report_error(lua_State *L, const struct hook *hook, enum phase phase) {
-  int base = lua_gettop(L);
-  if (!lua_istable(L, base)) { /* out of memory, or an error in the handler */
-    warn(L, hook, hook_phase_names[phase], "");
-  } else if (lua_checkstack(L, LUA_MINSTACK)) {
-    lua_rawgeti(L, base, 1);
-    lua_rawgeti(L, base, 2);
-    if (!ask_on_error(L, hook, base + 1)) {
-      lua_settop(L, base + 2);
-      const char *traceback = lua_tostring(L, base + 2);
-      lua_pushvalue(L, base + 1);
-      warn(L, hook, hook_phase_names[phase], traceback == NULL ? "" : traceback);
-    }
-  } else {
-    report_no_memory(hook, phase);
+/* report(failure, what the handler gave), which is no table when there was no memory for one. */
+static int report(lua_State *L) {
+  const struct failure *failure = lua_touserdata(L, 1);
+  const char *traceback = "";
+  lua_remove(L, 1);
+  if (lua_istable(L, 1)) {
+    lua_rawgeti(L, 1, 1);
+    lua_rawgeti(L, 1, 2);
+    lua_remove(L, 1);
+    if (ask_on_error(L, failure->hook)) return 0;
+    if (lua_isstring(L, 2)) traceback = lua_tostring(L, 2);
   }
+  lua_pushvalue(L, 1);
+  warn(L, failure->hook, hook_phase_names[failure->phase], traceback);
+  return 0;
+}
+
+/* In a protected call, as nothing else surrounds it. */
+void report_error(lua_State *L, const struct hook *hook, enum phase phase) {
+  struct failure failure = {hook, phase};
+  int base = lua_gettop(L);
+  bool has_room = lua_checkstack(L, LUA_MINSTACK);
+  if (has_room) {
+    lua_pushcfunction(L, report);
+    lua_pushlightuserdata(L, &failure);
+    lua_pushvalue(L, base);
+  }
+  if (!has_room || lua_pcall(L, 2, 0, 0) != 0) report_no_memory(hook, phase);
   lua_settop(L, base - 1);
 }
 

@@ -16,7 +16,7 @@ int report_handler(lua_State *L);
 void report_error(lua_State *L, const struct hook *hook, enum phase phase);
 void report_no_memory(const struct hook *hook, enum phase phase);
 
-/* What tostring() makes of the value on top, which stays there below it. */
+/* What tostring() makes of the value on top, which stays there below it; that may be gone from the script's globals. */
 const char *report_describe(lua_State *L);
 
 #endif

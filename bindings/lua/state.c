@@ -110,12 +110,8 @@ static lua_State *find_main(lua_State *L) {
   return main;
 }
 
-static bool is_jit(lua_State *L) {
-  lua_getglobal(L, "jit");
-  bool found = lua_istable(L, -1);
-  lua_pop(L, 1);
-  return found;
-}
+/* LuaJIT alone has it.  Lua 5.1's module runs there, too. */
+int luaJIT_setmode(lua_State *L, int index, int mode) __attribute__((weak));
 
 /* The userdata first: from then on, what is made is collected. */
 static struct state *new_state(lua_State *L) {
@@ -137,7 +133,7 @@ void state_open(lua_State *L) {
   if (!forks_watch()) luaL_error(L, "not enough memory");
   struct state *state = new_state(L);
   state->main = find_main(L);
-  state->inside.is_jit = is_jit(L);
+  state->inside.is_jit = &luaJIT_setmode != NULL;
   lua_pushboolean(L, true);
   state->latest_reference = luaL_ref(L, LUA_REGISTRYINDEX);
   hook_open(L, state);
