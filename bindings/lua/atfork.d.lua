@@ -40,7 +40,8 @@ function Hook:unregister() end
 ---@field child boolean
 
 ---Gets errors of callbacks, if it is set; otherwise they go to stderr with their traceback.
----@type nil|fun(err: any, hook: atfork.Hook, traceback: string)
+---`phase` is "prepare", "parent", "child", or "discard", for which there is no hook.
+---@type nil|fun(err: any, hook: atfork.Hook?, phase: string, traceback: string)
 atfork.on_error = nil
 
 ---Runs `fn()` once in each new process.
@@ -81,10 +82,12 @@ function atfork.poll() end
 function atfork.hooks() end
 
 ---A function that returns the value (the first, if there are more) that `fn()` returned when it was first called in this process.
+---A child leaves its parent's value alone, unless there is a `discard`.
 ---@generic T
 ---@param fn fun(): T
+---@param options? { discard?: fun(value: T) } called once in a child, before it makes a value of its own
 ---@return fun(): T
-function atfork.per_process(fn) end
+function atfork.per_process(fn, options) end
 
 ---The library's version: "0.1.0".
 ---@return string

@@ -8,6 +8,7 @@
 
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
+#define lua_pushglobaltable(L) lua_pushvalue(L, LUA_GLOBALSINDEX)
 
 static inline void lua_rawgetp(lua_State *L, int index, const void *key) {
   lua_pushlightuserdata(L, (void *)(size_t)key);

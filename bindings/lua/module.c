@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "forks.h"
 #include "handle.h"
+#include "per_process.h"
 #include "register.h"
 #include "state.h"
 #include "symbol.h"
@@ -97,46 +98,6 @@ static int hooks(lua_State *L) {
   return 1;
 }
 
-/* ---- per_process() ---- */
-
-static int generation(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)atfork_generation());
-  return 1;
-}
-
-/* In Lua, so that the function may yield everywhere.  It is called again in a process that it has forked itself. */
-static const char per_process_source[] =
-    "local generation = ...\n"
-    "return function(make)\n"
-    "  local made_in, value\n"
-    "  return function()\n"
-    "    local now = generation()\n"
-    "    if made_in ~= now then\n"
-    "      local made = make()\n"
-    "      made_in, value = now, made\n"
-    "    end\n"
-    "    return value\n"
-    "  end\n"
-    "end\n";
-
-/* per_process(fn), with the function of that source as upvalue. */
-static int per_process(lua_State *L) {
-  table_check_dot(L, "per_process");
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
-  return 1;
-}
-
-static void add_per_process(lua_State *L) {
-  if (luaL_loadbuffer(L, per_process_source, sizeof per_process_source - 1, "=atfork") != 0) lua_error(L);
-  lua_pushcfunction(L, generation);
-  lua_call(L, 1, 1);
-  lua_pushcclosure(L, per_process, 1);
-  lua_setfield(L, -2, "per_process");
-}
-
 /* ---- Opening ---- */
 
 void module_open(lua_State *L) {
@@ -151,7 +112,7 @@ void module_open(lua_State *L) {
   symbol_open(L);
   state_open(L);
   luaL_setfuncs(L, functions, 0);
-  add_per_process(L);
+  per_process_open(L);
   /* In place of SWIG's metatable, which refuses on_error. */
   table_open(L);
 }

@@ -7,7 +7,6 @@
 #include "compat.h"
 #include "forks.h"
 #include "handle.h"
-#include "report.h"
 #include "run.h"
 #include "state.h"
 #include "symbol.h"
@@ -33,21 +32,6 @@ static const char *look_at_callback(lua_State *L, struct request *request, enum 
   if (!request->has_function[phase] && !lua_isnil(L, index))
     request->symbols[phase] = symbol_function(L, index, &fault);
   return fault;
-}
-
-static void check_keys(lua_State *L) {
-  static const char *const known[] = {"name", "priority", "prepare", "parent", "child"};
-  lua_pushnil(L);
-  while (lua_next(L, 1)) {
-    bool found = false;
-    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-    for (size_t i = 0; key != NULL && i < sizeof known / sizeof known[0]; i++) found |= strcmp(key, known[i]) == 0;
-    if (!found) {
-      lua_pushvalue(L, -2);
-      luaL_error(L, "bad argument #1 to 'register' (unknown field '%s')", report_describe(L));
-    }
-    lua_pop(L, 1);
-  }
 }
 
 static const char *name_field(lua_State *L) {
@@ -124,6 +108,13 @@ static int make_hook(lua_State *L, struct state *state, const struct request *re
   return 1;
 }
 
+void register_child(lua_State *L, const char *name, int priority) {
+  struct request request = {.name = name, .priority = priority, .first = lua_gettop(L) - CHILD};
+  request.has_function[CHILD] = true;
+  make_hook(L, state_of(L), &request);
+  lua_pop(L, 2);
+}
+
 int register_after_fork(lua_State *L) {
   table_check_dot(L, "register_after_fork");
   struct request request = {.name = "", .first = 1 - CHILD};
@@ -135,12 +126,13 @@ int register_after_fork(lua_State *L) {
 }
 
 int register_hook(lua_State *L) {
+  static const char *const known[] = {"name", "priority", "prepare", "parent", "child", NULL};
   table_check_dot(L, "register");
   struct request request = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   struct state *state = state_enter_open(L);
-  check_keys(L);
+  table_check_fields(L, 1, "register", known);
   request.name = name_field(L); /* stays on the stack */
   request.priority = priority_field(L);
   request.first = lua_gettop(L) + 1;

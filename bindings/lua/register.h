@@ -10,4 +10,7 @@
 int register_hook(lua_State *L);
 int register_after_fork(lua_State *L);
 
+/* Takes the function on top for a child callback; for as long as the state is open. */
+void register_child(lua_State *L, const char *name, int priority);
+
 #endif

@@ -33,27 +33,35 @@ const char *report_describe(lua_State *L) {
 /* What failed. */
 struct failure {
   const struct hook *hook;
-  enum phase phase;
+  const char *phase;
 };
 
 /* With the error on top. */
 static void warn(lua_State *L, const struct hook *hook, const char *where, const char *traceback) {
   const char *error = report_describe(L);
-  hook_push_name(L, hook);
-  fprintf(stderr, "atfork: error in %s of hook '%s': %s%s\n", where, lua_tostring(L, -1), error, traceback);
+  if (hook == NULL) {
+    fprintf(stderr, "atfork: error in %s: %s%s\n", where, error, traceback);
+  } else {
+    hook_push_name(L, hook);
+    fprintf(stderr, "atfork: error in %s of hook '%s': %s%s\n", where, lua_tostring(L, -1), error, traceback);
+  }
   fflush(stderr);
 }
 
-/* With (error, traceback) at the bottom: true if on_error had a say. */
-static bool ask_on_error(lua_State *L, const struct hook *hook) {
+/* on_error(error, hook, phase, traceback), with the first and the last at the bottom: true if it had a say. */
+static bool ask_on_error(lua_State *L, const struct failure *failure) {
   table_push(L);
   lua_getfield(L, -1, "on_error");
   if (lua_isnil(L, -1)) return false;
   lua_pushvalue(L, 1);
-  handle_push(L, hook);
+  if (failure->hook == NULL)
+    lua_pushnil(L);
+  else
+    handle_push(L, failure->hook);
+  lua_pushstring(L, failure->phase);
   lua_pushvalue(L, 2);
-  if (lua_pcall(L, 3, 0, 0) == 0) return true;
-  warn(L, hook, "on_error", "");
+  if (lua_pcall(L, 4, 0, 0) == 0) return true;
+  warn(L, failure->hook, "on_error", "");
   return false;
 }
 
@@ -66,16 +74,16 @@ static int report(lua_State *L) {
     lua_rawgeti(L, 1, 1);
     lua_rawgeti(L, 1, 2);
     lua_remove(L, 1);
-    if (ask_on_error(L, failure->hook)) return 0;
+    if (ask_on_error(L, failure)) return 0;
     if (lua_isstring(L, 2)) traceback = lua_tostring(L, 2);
   }
   lua_pushvalue(L, 1);
-  warn(L, failure->hook, hook_phase_names[failure->phase], traceback);
+  warn(L, failure->hook, failure->phase, traceback);
   return 0;
 }
 
 /* In a protected call, as nothing else surrounds it. */
-void report_error(lua_State *L, const struct hook *hook, enum phase phase) {
+void report_error(lua_State *L, const struct hook *hook, const char *phase) {
   struct failure failure = {hook, phase};
   int base = lua_gettop(L);
   bool has_room = lua_checkstack(L, LUA_MINSTACK);
@@ -88,7 +96,8 @@ void report_error(lua_State *L, const struct hook *hook, enum phase phase) {
   lua_settop(L, base - 1);
 }
 
-void report_no_memory(const struct hook *hook, enum phase phase) {
-  fprintf(stderr, "atfork: no memory for %s of hook %llx\n", hook_phase_names[phase], (unsigned long long)hook->id);
+void report_no_memory(const struct hook *hook, const char *phase) {
+  unsigned long long id = hook == NULL ? 0 : hook->id;
+  fprintf(stderr, "atfork: no memory for %s of hook %llx\n", phase, id);
   fflush(stderr);
 }

@@ -30,7 +30,7 @@ static void run_nested(struct state *state, const struct hook *hook, enum phase 
   lua_State *runner = state->runner;
   int base = lua_gettop(runner);
   if (!lua_checkstack(runner, LUA_MINSTACK)) {
-    report_no_memory(hook, phase);
+    report_no_memory(hook, hook_phase_names[phase]);
     return;
   }
   lua_pushcfunction(runner, report_handler);
@@ -38,7 +38,7 @@ static void run_nested(struct state *state, const struct hook *hook, enum phase 
   lua_rawgeti(runner, -1, hook_slot(hook));
   lua_remove(runner, -2);
   state->run.depth++;
-  if (lua_pcall(runner, 0, 0, base + 1) != 0) report_error(runner, hook, phase);
+  if (lua_pcall(runner, 0, 0, base + 1) != 0) report_error(runner, hook, hook_phase_names[phase]);
   state->run.depth--;
   lua_settop(runner, base);
 }
@@ -51,7 +51,7 @@ static inline void call(struct state *state, const struct hook *hook, enum phase
   }
   state->run.depth = 1;
   lua_rawgeti(runner, FUNCTIONS + (int)phase, hook_slot(hook));
-  if (lua_pcall(runner, 0, 0, HANDLER) != 0) report_error(runner, hook, phase);
+  if (lua_pcall(runner, 0, 0, HANDLER) != 0) report_error(runner, hook, hook_phase_names[phase]);
   state->run.depth = 0;
 }
 

@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "compat.h"
 
@@ -19,6 +20,23 @@ void table_check_dot(lua_State *L, const char *function) {
   if (is_table)
     luaL_error(L, "bad argument #1 to '%s' (the module itself: call atfork.%s with a dot, not with a colon)", function,
                function);
+}
+
+static bool is_among(const char *key, const char *const *known) {
+  for (; *known != NULL; known++)
+    if (strcmp(key, *known) == 0) return true;
+  return false;
+}
+
+void table_check_fields(lua_State *L, int arg, const char *function, const char *const *known) {
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !is_among(lua_tostring(L, -2), known)) {
+      const char *key = luaL_tolstring(L, -2, NULL);
+      luaL_error(L, "bad argument #%d to '%s' (unknown field '%s')", arg, function, key);
+    }
+    lua_pop(L, 1);
+  }
 }
 
 static bool may_be_called(lua_State *L, int index) {

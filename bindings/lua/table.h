@@ -15,4 +15,8 @@ void table_push(lua_State *L);
 /* Raises an error that says so when argument 1 of `function` is the table: the script has written a colon for a dot. */
 void table_check_dot(lua_State *L, const char *function);
 
+/* Raises an error when the table that is argument `arg` has a field that is not among the `known`, which end with NULL.
+ */
+void table_check_fields(lua_State *L, int arg, const char *function, const char *const *known);
+
 #endif

@@ -149,6 +149,26 @@ case("the library of a cdata function stays", function()
   end)
 end)
 
+case("a cdata of the parent's is not finalised in the child", function()
+  local out, into = forktest.pipe()
+  local function finalise() forktest.write(into, "x") end
+  local value = atfork.per_process(function() return { ffi.gc(ffi.new "int[1]", finalise) } end)
+  local mine = value()
+  for _, asks in ipairs { true, false } do
+    local pid = forktest.fork "fork"
+    if pid == 0 then
+      if asks then ffi.gc(value()[1], nil) end
+      os.exit(42, true)
+    end
+    tap.passed(pid)
+  end
+  forktest.write(into, ".")
+  equal(forktest.read(out), ".", "what the children wrote")
+  ffi.gc(mine[1], nil)
+  forktest.close(out)
+  forktest.close(into)
+end)
+
 case("a Lua function made into a C callback is refused", function()
   local callback = ffi.cast("void (*)(void *)", function() end)
   local ok, message = pcall(atfork.register_after_fork, callback)

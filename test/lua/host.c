@@ -57,6 +57,22 @@ static int l_wait(lua_State *L) {
   return 1;
 }
 
+/* resource(letter): what traces the letter when it is finalised. */
+static int end_resource(lua_State *L) {
+  const char letter[] = {*(const char *)lua_touserdata(L, 1), 0};
+  strncat(trace, letter, sizeof trace - strlen(trace) - 1);
+  return 0;
+}
+
+static int l_resource(lua_State *L) {
+  *(char *)lua_newuserdata(L, 1) = *luaL_checkstring(L, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, end_resource);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
 static struct gate entered, leave;
 
 /* Says that it is inside Lua, and stays there. */
@@ -71,7 +87,8 @@ static lua_State *open_state(void) {
   static const struct {
     const char *name;
     lua_CFunction function;
-  } functions[] = {{"trace", l_trace}, {"fork", l_fork}, {"expect", l_expect}, {"wait", l_wait}, {"stay", l_stay}};
+  } functions[] = {{"trace", l_trace}, {"fork", l_fork}, {"expect", l_expect},
+                   {"wait", l_wait},   {"stay", l_stay}, {"resource", l_resource}};
   lua_State *L = luaL_newstate();
   g_assert_nonnull(L);
   luaL_openlibs(L);
@@ -208,6 +225,102 @@ static void test_calls_while_it_closes(void) {
   lua_close(L);
   g_assert_cmpint(hooks(), ==, 0);
   g_assert_true(strcmp(trace, "registered") == 0 || strstr(trace, "being closed") != NULL);
+}
+
+/* ---- Values of per_process() ---- */
+
+/* It makes letters that say which generation made them: p, c, g. */
+static lua_State *open_with_value(const char *options) {
+  char script[512];
+  lua_State *L = open_state();
+  g_snprintf(script, sizeof script,
+             "atfork = require 'atfork'\n"
+             "local function make()\n"
+             "  local letter = ('pcg'):sub(atfork.generation() + 1, atfork.generation() + 1)\n"
+             "  return {resource(letter), {inner = resource(letter)}}\n"
+             "end\n"
+             "value = atfork.per_process(make%s)\n"
+             "table.insert(value(), resource 'p')\n"
+             "function collect() collectgarbage() collectgarbage() end",
+             options);
+  run(L, script);
+  trace[0] = 0;
+  return L;
+}
+
+/* Forks, runs the script in the child, closes the state there, and expects the trace, in any order of letters. */
+static void closes_in_child(lua_State *L, pid_t (*way)(void), const char *script, int p, int c, int g) {
+  pid_t pid = way();
+  if (pid == 0) {
+    run(L, script);
+    lua_close(L);
+    int counts[3] = {0};
+    for (const char *at = trace; *at != 0; at++) counts[*at == 'p' ? 0 : *at == 'c' ? 1 : 2]++;
+    child_check_int(counts[0], ==, p);
+    child_check_int(counts[1], ==, c);
+    child_check_int(counts[2], ==, g);
+    child_passes();
+  }
+  expect_passed(pid);
+}
+
+static void test_a_value_of_the_parent_is_left_alone(void) {
+  lua_State *L = open_with_value("");
+  closes_in_child(L, fork, "", 0, 0, 0);
+  closes_in_child(L, fork, "collect() value() collect()", 0, 2, 0);
+  closes_in_child(L, fork, "value = nil collect()", 0, 0, 0);
+  closes_in_child(L, fork, "value() value = nil collect()", 0, 2, 0);
+  closes_in_child(L, fork, "local mine = value() value = nil collect() assert(mine[2].inner)", 0, 2, 0);
+  closes_in_child(L, fork_by_syscall, "collect() value() collect()", 0, 2, 0);
+  closes_in_child(L, fork_by_syscall, "atfork.poll() value = nil collect()", 0, 0, 0);
+  g_assert_cmpstr(trace, ==, "");
+  lua_close(L);
+  g_assert_cmpstr(trace, ==, "ppp");
+}
+
+static void test_a_value_of_the_parents_parent_is_left_alone(void) {
+  lua_State *L = open_with_value("");
+  pid_t pid = fork();
+  if (pid == 0) {
+    run(L, "value() collect()");
+    closes_in_child(L, fork, "", 0, 0, 0);
+    closes_in_child(L, fork, "value() collect()", 0, 0, 2);
+    closes_in_child(L, fork, "value = nil collect()", 0, 0, 0);
+    lua_close(L);
+    child_check(strcmp(trace, "cc") == 0);
+    child_passes();
+  }
+  expect_passed(pid);
+  lua_close(L);
+}
+
+/* The child that is forked while the parent has no value has none to keep; nor has one that asks before the parent. */
+static void test_a_value_that_nobody_holds_is_finalised_by_its_maker(void) {
+  lua_State *L = open_with_value("");
+  run(L, "value = nil collect()");
+  g_assert_cmpstr(trace, ==, "ppp");
+  trace[0] = 0;
+  closes_in_child(L, fork, "collect()", 0, 0, 0);
+  lua_close(L);
+}
+
+static void test_discard(void) {
+  lua_State *L = open_with_value(", {discard = function(old) discarded = (discarded or 0) + #old end}");
+  closes_in_child(L, fork, "", 0, 0, 0);
+  closes_in_child(L, fork, "value() value() assert(discarded == 3)", 3, 2, 0);
+  closes_in_child(L, fork, "collect() value() collect() local keep = value() collect()", 3, 2, 0);
+  run(L, "assert(not discarded)");
+  lua_close(L);
+  g_assert_cmpstr(trace, ==, "ppp");
+}
+
+static void test_an_error_in_discard(void) {
+  lua_State *L = open_with_value(", {discard = function() error('no', 0) end}");
+  closes_in_child(L, fork,
+                  "atfork.on_error = function(...) seen = {...} end\n"
+                  "value() assert(seen[1] == 'no' and seen[2] == nil and seen[3] == 'discard')",
+                  3, 2, 0);
+  lua_close(L);
 }
 
 /* ---- A state that another thread is inside ---- */
@@ -488,6 +601,13 @@ int main(int argc, char **argv) {
   g_test_add_func("/host/a-parent-that-starts-a-thread", test_a_parent_that_starts_a_thread);
   g_test_add_func("/host/closes-with-hooks-left", test_closes_with_hooks_left);
   g_test_add_func("/host/calls-while-it-closes", test_calls_while_it_closes);
+  g_test_add_func("/host/a-value-of-the-parent-is-left-alone", test_a_value_of_the_parent_is_left_alone);
+  g_test_add_func("/host/a-value-of-the-parents-parent-is-left-alone",
+                  test_a_value_of_the_parents_parent_is_left_alone);
+  g_test_add_func("/host/a-value-that-nobody-holds-is-finalised-by-its-maker",
+                  test_a_value_that_nobody_holds_is_finalised_by_its_maker);
+  g_test_add_func("/host/discard", test_discard);
+  g_test_add_func("/host/an-error-in-discard", test_an_error_in_discard);
   g_test_add_func("/host/never-where-another-thread-is-inside", test_never_where_another_thread_is_inside);
   g_test_add_func("/host/idle-state-among-threads", test_idle_state_among_threads);
   g_test_add_func("/host/idle-state-where-a-thread-was", test_idle_state_where_a_thread_was);

@@ -286,12 +286,13 @@ end)
 case("errors/go to on_error", function()
   local seen = {}
   local hook = atfork.register { name = "breaks", parent = function() error("oops", 0) end }
-  atfork.on_error = function(err, which, traceback) seen = { err, which, traceback } end
+  atfork.on_error = function(...) seen = { ... } end
   with(hook, function() in_child("fork", function() end) end)
   atfork.on_error = nil
   equal(seen[1], "oops", "error")
   equal(seen[2], hook, "hook")
-  assert(tostring(seen[3]):find "traceback", tostring(seen[3]))
+  equal(seen[3], "parent", "phase")
+  assert(tostring(seen[4]):find "traceback", tostring(seen[4]))
 end)
 
 case("errors/an error in on_error", function()
@@ -444,6 +445,18 @@ case("arguments/of every wrong type", function()
   equal(pcall(hook.unregister, io.stdout), false, "a file")
   hook:unregister()
   equal(#atfork.hooks(), before, "hooks")
+end)
+
+case("arguments/the options of per_process", function()
+  for options, part in pairs {
+    [3] = "#2 to 'per_process' (table expected, got number)",
+    [{ discrad = print }] = "#2 to 'per_process' (unknown field 'discrad')",
+    [{ discard = 3 }] = "field 'discard': function expected, got number",
+  } do
+    local ok, message = pcall(atfork.per_process, print, options)
+    equal(ok, false, part)
+    assert(message:find(part, 1, true), message)
+  end
 end)
 
 case("arguments/a colon for a dot, and a dot for a colon", function()
