@@ -77,6 +77,10 @@ function atfork.seed(base) end
 ---@return integer count how many ran
 function atfork.poll() end
 
+---In a `parent` or `child` callback: whether this hook's own `prepare` ran for this fork, and returned.
+---@return boolean
+function atfork.prepared() end
+
 ---All hooks of the process, in run order.
 ---@return atfork.Info[]
 function atfork.hooks() end

@@ -14,8 +14,8 @@ enum at { PREPARING, PREPARED, IN_PARENT, IN_CHILD };
 struct level {
   enum at at;
   bool alone;
-  unsigned index; /* no other that is under way has it */
-  uint64_t mark;  /* of the process that was PREPARED, or that is IN_CHILD: the next one */
+  unsigned number; /* no other that is under way has it */
+  uint64_t mark;   /* of the process that was PREPARED, or that is IN_CHILD: the next one */
 };
 
 static _Thread_local struct {
@@ -28,29 +28,40 @@ static struct level *level_at(unsigned depth) {
 }
 
 /*
- * The innermost, or NULL.  Nothing tells of the child phase, as what is called there counts as a child callback in
- * atfork_poll()'s answer: so whoever looks next notes that it began.  It is the only one of its process.  That of the
- * parent, where this fork was made by a child callback, does not go on here.
+ * Nothing tells of the child phase, as what is called there counts as a child callback in atfork_poll()'s answer: so
+ * whoever looks next notes that it began.  It is the only one of its process.  That of the parent, where this fork was
+ * made by a child callback, does not go on here.
  */
-static struct level *innermost(void) {
-  if (inside.depth == 0) return NULL;
+static void note_child_phase(void) {
   struct level *level = level_at(inside.depth);
-  if (level->at != PREPARED || level->mark == atfork_generation()) return level;
+  if (level->at != PREPARED || level->mark == atfork_generation()) return;
   level->at = IN_CHILD;
   level->mark++;
   if (inside.depth > 1 && level_at(inside.depth - 1)->at == IN_CHILD) *level_at(--inside.depth) = *level;
-  return level_at(inside.depth);
+}
+
+/* The innermost, or NULL. */
+static struct level *innermost(void) {
+  if (inside.depth > 0) note_child_phase();
+  return inside.depth == 0 ? NULL : level_at(inside.depth);
+}
+
+/* The same in a prepare or a parent, which is not one of a fork in its child phase: that is over. */
+static struct level *innermost_before_child(void) {
+  const struct level *level = innermost();
+  if (level != NULL && level->at == IN_CHILD) inside.depth--;
+  return innermost();
 }
 
 static void fork_begins(void *unused) {
   (void)unused;
   const struct level *outer = innermost();
-  unsigned index = outer == NULL ? 0 : outer->index + 1;
-  *level_at(++inside.depth) = (struct level){.at = PREPARING, .alone = threads_is_one(), .index = index};
+  unsigned number = outer == NULL ? 0 : outer->number + 1;
+  *level_at(++inside.depth) = (struct level){.at = PREPARING, .alone = threads_is_one(), .number = number};
 }
 
 static void all_are_prepared(void *unused) {
-  struct level *level = innermost();
+  struct level *level = innermost_before_child();
   (void)unused;
   if (level == NULL) return;
   level->mark = atfork_generation();
@@ -58,14 +69,14 @@ static void all_are_prepared(void *unused) {
 }
 
 static void parents_begin(void *unused) {
-  struct level *level = innermost();
+  struct level *level = innermost_before_child();
   (void)unused;
   if (level != NULL) level->at = IN_PARENT;
 }
 
 static void fork_ends(void *unused) {
   (void)unused;
-  if (inside.depth > 0) inside.depth--;
+  if (innermost_before_child() != NULL) inside.depth--;
 }
 
 /* Whether this process is in the child phase of that fork, and so not in one of atfork_poll(). */
@@ -73,10 +84,25 @@ static bool is_born_of(const struct level *level) {
   return level->at == IN_CHILD && level->mark == atfork_generation();
 }
 
-bool forks_alone(void) {
+/* The level of the fork that a callback is of; NULL for one of atfork_poll(). */
+static const struct level *level_of(enum phase phase) {
+  if (phase != CHILD) return innermost_before_child();
   const struct level *level = innermost();
-  if (level == NULL || (level->at == IN_CHILD && !is_born_of(level))) return threads_is_first();
-  return level->alone;
+  return level != NULL && is_born_of(level) ? level : NULL;
+}
+
+bool forks_tell(enum phase phase) {
+  return level_of(phase) != NULL;
+}
+
+bool forks_alone(enum phase phase) {
+  const struct level *level = level_of(phase);
+  return level == NULL ? threads_is_first() : level->alone;
+}
+
+unsigned forks_number(enum phase phase) {
+  const struct level *level = level_of(phase);
+  return level == NULL ? 0 : level->number % DEEPEST;
 }
 
 /* ---- Watching ---- */

@@ -21,7 +21,16 @@ bool forks_watch_before(atfork_id id);
 /* Whether a hook is one of the two. */
 bool forks_is_watch(const struct atfork_hook *hook);
 
-/* Whether the innermost fork found this process with one thread; where there is none, whether it never had another. */
-bool forks_alone(void);
+/* The phases of a hook. */
+enum phase { PREPARE, PARENT, CHILD, PHASES };
+
+/* For a callback of this phase, that is under way: whether it is one of a fork, and not of atfork_poll(). */
+bool forks_tell(enum phase phase);
+
+/* A number below 64 that its fork alone has among those under way. */
+unsigned forks_number(enum phase phase);
+
+/* Whether its fork found this process with one thread; where there is none, whether it never had another. */
+bool forks_alone(enum phase phase);
 
 #endif

@@ -26,6 +26,7 @@ void hook_open(lua_State *L, struct state *state) {
 static void free_block(struct block *block) {
   for (int i = 0; i < block->count; i++) free(block->hooks[i].symbols);
   free(block->waiting);
+  free(block->prepared);
   free(block);
 }
 
@@ -36,7 +37,8 @@ static bool add_block(struct state *state) {
   struct block *block = calloc(1, sizeof *block + size * sizeof block->hooks[0]);
   if (block == NULL) return false;
   block->waiting = calloc(size, sizeof block->waiting[0]);
-  if (block->waiting == NULL || !waiting_reserve(state, hooks->slots + count)) {
+  block->prepared = calloc(size, sizeof block->prepared[0]);
+  if (block->waiting == NULL || block->prepared == NULL || !waiting_reserve(state, hooks->slots + count)) {
     free_block(block);
     return false;
   }
@@ -117,6 +119,7 @@ void hook_free(lua_State *L, struct hook *hook) {
   take(L, hooks->names, hook);
   free(hook->symbols);
   hook->symbols = NULL;
+  *hook_prepared(hook) = 0;
   hook->id = 0;
   hook->next = hooks->free;
   hooks->free = hook;

@@ -16,9 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "forks.h"
+
 struct state;
 
-enum phase { PREPARE, PARENT, CHILD, PHASES };
 extern const char *const hook_phase_names[PHASES];
 
 typedef void (*callback)(void *data);
@@ -42,6 +43,7 @@ struct block {
   int first; /* the slot of the first */
   int count;
   _Atomic uint64_t *waiting; /* waiting.h: a word for each */
+  uint64_t *prepared;        /* run.h: the same */
   struct hook hooks[];
 };
 
@@ -58,6 +60,9 @@ struct hooks {
 
 static inline struct state *hook_state(const struct hook *hook) {
   return hook->block->state;
+}
+static inline uint64_t *hook_prepared(const struct hook *hook) {
+  return &hook->block->prepared[hook - hook->block->hooks];
 }
 static inline int hook_slot(const struct hook *hook) {
   return hook->block->first + (int)(hook - hook->block->hooks);

@@ -98,15 +98,23 @@ static int hooks(lua_State *L) {
   return 1;
 }
 
+/* ---- prepared() ---- */
+
+static int prepared(lua_State *L) {
+  const struct state *state = state_enter_open(L);
+  if (state->run.depth == 0 || state->run.call.phase == PREPARE)
+    return luaL_error(L, "prepared() is for parent and child callbacks, while they run");
+  lua_pushboolean(L, run_is_prepared(&state->run.call));
+  return 1;
+}
+
 /* ---- Opening ---- */
 
 void module_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"register", register_hook},
-      {"register_after_fork", register_after_fork},
-      {"symbol", symbol_new},
-      {"hooks", hooks},
-      {NULL, NULL},
+      {"register", register_hook}, {"register_after_fork", register_after_fork},
+      {"symbol", symbol_new},      {"hooks", hooks},
+      {"prepared", prepared},      {NULL, NULL},
   };
   handle_open(L);
   symbol_open(L);

@@ -26,33 +26,39 @@ void run_open(lua_State *L, struct state *state) {
 }
 
 /* Inside another callback what is at hand on the stack is that one's. */
-static void run_nested(struct state *state, const struct hook *hook, enum phase phase) {
+static bool run_nested(struct state *state, struct call call) {
   lua_State *runner = state->runner;
   int base = lua_gettop(runner);
+  struct call outer = state->run.call;
   if (!lua_checkstack(runner, LUA_MINSTACK)) {
-    report_no_memory(hook, hook_phase_names[phase]);
-    return;
+    report_no_memory(call.hook, hook_phase_names[call.phase]);
+    return false;
   }
   lua_pushcfunction(runner, report_handler);
-  lua_rawgeti(runner, LUA_REGISTRYINDEX, state->hooks.functions[phase]);
-  lua_rawgeti(runner, -1, hook_slot(hook));
+  lua_rawgeti(runner, LUA_REGISTRYINDEX, state->hooks.functions[call.phase]);
+  lua_rawgeti(runner, -1, hook_slot(call.hook));
   lua_remove(runner, -2);
   state->run.depth++;
-  if (lua_pcall(runner, 0, 0, base + 1) != 0) report_error(runner, hook, hook_phase_names[phase]);
+  state->run.call = call;
+  bool returned = lua_pcall(runner, 0, 0, base + 1) == 0;
+  if (!returned) report_error(runner, call.hook, hook_phase_names[call.phase]);
+  state->run.call = outer;
   state->run.depth--;
   lua_settop(runner, base);
+  return returned;
 }
 
-static inline void call(struct state *state, const struct hook *hook, enum phase phase) {
+/* Calls the hook's function, and reports its error; false then. */
+static inline bool run(struct state *state, struct call call) {
   lua_State *runner = state->runner;
-  if (state->run.depth != 0) {
-    run_nested(state, hook, phase);
-    return;
-  }
+  if (state->run.depth != 0) return run_nested(state, call);
   state->run.depth = 1;
-  lua_rawgeti(runner, FUNCTIONS + (int)phase, hook_slot(hook));
-  if (lua_pcall(runner, 0, 0, HANDLER) != 0) report_error(runner, hook, hook_phase_names[phase]);
+  state->run.call = call;
+  lua_rawgeti(runner, FUNCTIONS + (int)call.phase, hook_slot(call.hook));
+  bool returned = lua_pcall(runner, 0, 0, HANDLER) == 0;
+  if (!returned) report_error(runner, call.hook, hook_phase_names[call.phase]);
   state->run.depth = 0;
+  return returned;
 }
 
 /* Where a script got hold of the runner between callbacks, and resumed it, the stack is not as it was. */
@@ -60,36 +66,61 @@ static void check_layout(struct state *state) {
   if (state->run.depth == 0 && lua_gettop(state->runner) != LAYOUT) lay_out(state);
 }
 
-void run_function(struct state *state, const struct hook *hook, enum phase phase) {
+static bool run_now(const struct hook *hook, enum phase phase) {
+  struct state *state = hook_state(hook);
   check_layout(state);
-  call(state, hook, phase);
+  return run(state, (struct call){.hook = hook, .phase = phase});
+}
+
+void run_late(struct state *state, const struct hook *hook, enum phase phase, bool is_prepared) {
+  check_layout(state);
+  run(state, (struct call){.hook = hook, .phase = phase, .is_late = true, .is_prepared = is_prepared});
+}
+
+/* ---- Whether a hook is prepared: a bit for each fork under way ---- */
+
+/* Written only where it changes, as most often it does not. */
+static void note_prepared(const struct hook *hook, bool is_prepared) {
+  uint64_t *word = hook_prepared(hook), bit = UINT64_C(1) << forks_number(PREPARE);
+  if (((*word & bit) != 0) != is_prepared) *word ^= bit;
+}
+
+/* A prepare in C runs in each fork that tells. */
+static bool is_prepared_in_c(const struct hook *hook) {
+  return hook->symbols != NULL && hook->symbols->of[PREPARE] != NULL;
+}
+
+bool run_is_prepared(const struct call *call) {
+  if (call->is_late) return call->is_prepared;
+  if (!forks_tell(call->phase)) return false;
+  return is_prepared_in_c(call->hook) || (*hook_prepared(call->hook) >> forks_number(call->phase) & 1) != 0;
 }
 
 /* ---- What the core calls ---- */
 
 /* Whether Lua may be entered from where this thread is inside fork().  It stays there for all of a fork, so the answer
  * is the same in all phases, and they pair. */
-static bool enters(const struct state *state) {
-  return !atomic_load_explicit(&state->closed, memory_order_acquire) && inside_may_enter(state, forks_alone());
+static bool enters(const struct state *state, enum phase phase) {
+  return !atomic_load_explicit(&state->closed, memory_order_acquire) && inside_may_enter(state, forks_alone(phase));
 }
 
 static void on_prepare(void *data) {
   const struct hook *hook = data;
-  if (enters(hook_state(hook))) run_function(hook_state(hook), hook, PREPARE);
+  if (enters(hook_state(hook), PREPARE)) note_prepared(hook, run_now(hook, PREPARE));
 }
 
 /* Of a hook that has a prepare: when that did not run, this does not. */
 static void on_paired_parent(void *data) {
   const struct hook *hook = data;
-  if (enters(hook_state(hook))) run_function(hook_state(hook), hook, PARENT);
+  if (enters(hook_state(hook), PARENT)) run_now(hook, PARENT);
 }
 
 static void on_parent(void *data) {
   struct hook *hook = data;
-  if (enters(hook_state(hook)))
-    run_function(hook_state(hook), hook, PARENT);
+  if (enters(hook_state(hook), PARENT))
+    run_now(hook, PARENT);
   else if (!atomic_load(&hook_state(hook)->closed))
-    waiting_add(hook, PARENT);
+    waiting_add(hook, PARENT, is_prepared_in_c(hook));
 }
 
 /*
@@ -103,13 +134,13 @@ static void on_child(void *data) {
   if (atomic_load_explicit(&state->closed, memory_order_relaxed)) return;
   if (state->run.decided != mark) {
     state->run.decided = mark;
-    state->run.enters = enters(state);
+    state->run.enters = enters(state, CHILD);
     if (state->run.enters) check_layout(state);
   }
   if (state->run.enters)
-    call(state, hook, CHILD);
+    run(state, (struct call){.hook = hook, .phase = CHILD});
   else
-    waiting_add(hook, CHILD);
+    waiting_add(hook, CHILD, is_prepared_in_c(hook) && forks_tell(CHILD));
 }
 
 /* C functions of a hook that has Lua functions too. */

@@ -10,9 +10,10 @@
 
 /*
  * A word: the mark of a process in the upper half (its generation + 1, which does not come to four billion), how many
- * parents are due there, and whether a child is.
+ * parents are due there, whether a child is, and whether the hook is prepared: the same for all that is due in a
+ * process, as only a prepare in C is run where callbacks wait.
  */
-enum { MARK_SHIFT = 32, CHILD_IS_DUE = 1, A_PARENT = 2 };
+enum { MARK_SHIFT = 32, CHILD_IS_DUE = 1, IS_PREPARED = 2, A_PARENT = 4 };
 
 static const uint32_t parents_max = UINT32_MAX / A_PARENT;
 
@@ -99,7 +100,7 @@ static void before_next_instruction(lua_State *L, lua_Debug *event) {
 /* ---- Adding ---- */
 
 /* What is added to a word that was another process's begins anew. */
-static void add_to(_Atomic uint64_t *word, uint64_t mark, enum phase phase) {
+static void add_to(_Atomic uint64_t *word, uint64_t mark, enum phase phase, bool is_prepared) {
   uint64_t before = atomic_load_explicit(word, memory_order_relaxed), after;
   do {
     uint32_t what = before >> MARK_SHIFT == (uint32_t)mark ? (uint32_t)before : 0;
@@ -107,18 +108,19 @@ static void add_to(_Atomic uint64_t *word, uint64_t mark, enum phase phase) {
       what |= CHILD_IS_DUE;
     else if (what / A_PARENT < parents_max)
       what += A_PARENT;
+    if (is_prepared) what |= IS_PREPARED;
     after = mark << MARK_SHIFT | what;
   } while (!atomic_compare_exchange_weak(word, &before, after));
 }
 
-void waiting_add(struct hook *hook, enum phase phase) {
+void waiting_add(struct hook *hook, enum phase phase, bool is_prepared) {
   struct state *state = hook_state(hook);
   uint64_t mark = this_mark();
-  add_to(word_of(hook), mark, phase);
+  add_to(word_of(hook), mark, phase, is_prepared);
   /* Pairs with the exchange in collect_due(): whoever sees the mark sees the word. */
   if (atomic_load(&state->waiting.mark) != mark) atomic_store(&state->waiting.mark, mark);
   /* When another thread may be inside, in a parent, it looks when it calls us next.  In a child there is none. */
-  if (phase == CHILD || inside_is_certain(state, forks_alone())) stand_in_for_user(state);
+  if (phase == CHILD || inside_is_certain(state, forks_alone(phase))) stand_in_for_user(state);
 }
 
 /* ---- Running ---- */
@@ -152,11 +154,12 @@ static size_t collect_due(struct state *state, uint64_t mark) {
 /* False when this has become another process, whose own are due now. */
 static bool run_due(struct state *state, size_t i, uint64_t mark) {
   const struct waiting *waiting = &state->waiting;
+  bool is_prepared = (waiting->due[i].what & IS_PREPARED) != 0;
   for (uint32_t ran = 0; ran < waiting->due[i].what / A_PARENT; ran++) {
-    run_function(state, waiting->due[i].hook, PARENT);
+    run_late(state, waiting->due[i].hook, PARENT, is_prepared);
     if (this_mark() != mark) return false;
   }
-  if ((waiting->due[i].what & CHILD_IS_DUE) != 0) run_function(state, waiting->due[i].hook, CHILD);
+  if ((waiting->due[i].what & CHILD_IS_DUE) != 0) run_late(state, waiting->due[i].hook, CHILD, is_prepared);
   return this_mark() == mark;
 }
 

@@ -42,7 +42,7 @@ bool waiting_reserve(struct state *state, int slots);
 void waiting_free(struct state *state);
 
 /* Has a callback run later.  From inside fork(), in any thread; allocates nothing. */
-void waiting_add(struct hook *hook, enum phase phase);
+void waiting_add(struct hook *hook, enum phase phase, bool is_prepared);
 
 /* Runs what is due, in the order of ids.  Only where Lua may be entered. */
 void waiting_run(struct state *state);

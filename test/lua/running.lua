@@ -170,16 +170,6 @@ case("at once/in a coroutine of its own", function()
   hook:unregister()
 end)
 
-case("at once/a script that resumes that coroutine does no harm", function()
-  local runner
-  local hook = atfork.register { prepare = function() runner = coroutine.running() end }
-  in_child("fork", function() end)
-  equal(coroutine.resume(runner), false, "resume")
-  if coroutine.close then coroutine.close(runner) end
-  counting(forks_at_once)
-  hook:unregister()
-end)
-
 -- ---- Later ----
 
 case("later/before the next instruction", function()
@@ -304,6 +294,218 @@ case("later/C functions do not wait", function()
   local counted, pid = count(forktest.forked())
   if pid == 0 then forktest.exit(counted == 1 and 42 or 1) end
   passed(pid)
+  hook:unregister()
+end)
+
+-- ---- prepared() ----
+
+-- A hook that notes what prepared() says, for the length of one case; prepare(count) is its prepare.
+local function noting(prepare, body)
+  local said = { parent = {}, child = {} }
+  local count = 0
+  local function note(phase)
+    return function() table.insert(said[phase], tostring(atfork.prepared())) end
+  end
+  local hook = atfork.register {
+    name = "noting",
+    prepare = type(prepare) == "function" and function()
+      count = count + 1
+      prepare(count)
+    end or prepare,
+    parent = note "parent",
+    child = note "child",
+  }
+  atfork.on_error = function() end
+  local ok, message = xpcall(function() body(said) end, debug.traceback)
+  atfork.on_error = nil
+  hook:unregister()
+  if not ok then error(message, 0) end
+end
+
+local function said_is(said, phase, expected)
+  equal(table.concat(said[phase], " "), expected, phase)
+end
+
+-- What it says in a fork, after what it said before.
+local function forks(said, answer)
+  local parent, child = #said.parent, #said.child
+  in_child("fork", function()
+    equal(said.child[child + 1], answer, "child")
+    equal(#said.child, child + 1, "children")
+  end)
+  equal(said.parent[parent + 1], answer, "parent")
+  equal(#said.parent, parent + 1, "parents")
+end
+
+local function forks_between(said, answer)
+  forktest.fork_between "fork"
+  local _ = 1
+  if forktest.forked() == 0 then forktest.exit(said.child[#said.child] == answer and 42 or 1) end
+  passed(forktest.forked())
+end
+
+case("prepared/when prepare has returned", function()
+  noting(function() end, function(said) forks(said, "true") end)
+end)
+
+case("prepared/not when it raised an error", function()
+  noting(function(count) if count ~= 2 then error "no" end end, function(said)
+    forks(said, "false")
+    forks(said, "true")
+    forks(said, "false")
+  end)
+end)
+
+case("prepared/not when it yielded, in a coroutine that forks", function()
+  noting(function() coroutine.yield() end, function(said)
+    coroutine.wrap(function() forks(said, "false") end)()
+  end)
+end)
+
+case("prepared/not without a prepare", function()
+  noting(nil, function(said) forks(said, "false") end)
+end)
+
+case("prepared/a grandchild has its own", function()
+  noting(function(count) if count == 2 then error "no" end end, function(said)
+    in_child("fork", function()
+      forks(said, "false")
+      said_is(said, "child", "true")
+    end)
+    said_is(said, "parent", "true")
+  end)
+end)
+
+case("prepared/not in a process of which nobody was told", function()
+  noting(function() end, function(said)
+    forks(said, "true")
+    in_child("syscall", function()
+      equal(atfork.poll(), 1, "poll")
+      said_is(said, "child", "false")
+      forks(said, "true")
+    end)
+  end)
+end)
+
+case("prepared/not when prepare could not run", function()
+  noting(function() end, function(said)
+    forks(said, "true")
+    forks_between(said, "false")
+    said_is(said, "parent", "true")
+  end)
+end)
+
+case("prepared/a prepare in C always runs", function()
+  noting(atfork.symbol(LIBRARY, "scenario_count"), function(said)
+    forks(said, "true")
+    forks_between(said, "true")
+    said_is(said, "parent", "true true")
+    in_child("syscall", function()
+      equal(atfork.poll(), 1, "poll")
+      said_is(said, "child", "false")
+    end)
+  end)
+end)
+
+-- The inner fork ends before the outer one.
+for where, run in pairs {
+  ["prepare"] = function(f) f() end,
+  ["a coroutine that prepare resumes"] = function(f) assert(coroutine.resume(coroutine.create(f))) end,
+} do
+  for _, failing in ipairs { 1, 2 } do
+    case(("prepared/two forks, one in %s, of which number %d fails"):format(where, failing), function()
+      noting(function(count) if count == failing then error "no" end end, function(said)
+        local inside
+        local inner, outer = tostring(failing == 1), tostring(failing == 2)
+        local forker = atfork.register {
+          priority = -1,
+          prepare = function()
+            if inside then return end
+            inside = true
+            run(function() in_child("fork", function() said_is(said, "child", inner) end) end)
+          end,
+        }
+        in_child("fork", function() said_is(said, "child", outer) end)
+        said_is(said, "parent", inner .. " " .. outer)
+        forker:unregister()
+      end)
+    end)
+  end
+end
+
+-- The outer fork goes on in the inner one's child: there are four processes.
+case("prepared/an inner fork's child goes on with the outer fork", function()
+  noting(function(count) if count == 1 then error "no" end end, function(said)
+    local inner
+    local forker = atfork.register {
+      priority = -1,
+      prepare = function()
+        if inner then return end
+        inner = -1
+        inner = forktest.fork "fork"
+      end,
+    }
+    local outer = forktest.fork "fork"
+    local of_child, of_parent = table.concat(said.child, " "), table.concat(said.parent, " ")
+    if outer == 0 then
+      forktest.exit(of_child == (inner == 0 and "true false" or "false") and 42 or 1)
+    end
+    passed(outer)
+    if inner == 0 then forktest.exit(of_child == "true" and of_parent == "false" and 42 or 1) end
+    passed(inner)
+    equal(of_parent, "true false", "parent")
+    forker:unregister()
+  end)
+end)
+
+-- Each round makes two processes, the second in a child callback of the first.  That one's child phase ends there.
+case("prepared/a hundred generations, each other one forked by a child callback", function()
+  noting(function(count) if count % 2 == 0 then error "no" end end, function(said)
+    local inner
+    local forker = atfork.register {
+      priority = 1,
+      child = function()
+        if inner then return end
+        inner = true
+        local pid = forktest.fork "fork"
+        if pid > 0 then forktest.exit(forktest.wait(pid)) end
+      end,
+    }
+    local answers = ""
+    for round = 1, 50 do
+      inner = nil
+      local pid = forktest.fork "fork"
+      if pid > 0 and round > 1 then forktest.exit(forktest.wait(pid)) end
+      if pid > 0 then
+        passed(pid)
+        forker:unregister()
+        return
+      end
+      answers = answers .. "true false "
+    end
+    local ok = table.concat(said.child, " ") .. " " == answers and #said.parent == 0 and atfork.generation() == 100
+    forktest.exit(ok and 42 or 1)
+  end)
+end)
+
+case("prepared/is an error elsewhere", function()
+  local function refused()
+    local ok, message = pcall(atfork.prepared)
+    equal(ok, false, "prepared()")
+    assert(message:find("prepared() is for parent and child callbacks", 1, true), message)
+  end
+  local tried
+  local hook = atfork.register {
+    prepare = function()
+      refused()
+      tried = true
+    end,
+  }
+  refused()
+  in_child("fork", function()
+    equal(tried, true, "in prepare")
+    refused()
+  end)
   hook:unregister()
 end)
 
@@ -501,6 +703,17 @@ case("symbol/is called with nothing", function()
     in_child("fork", function() equal(forktest.noted(), 0, "data") end)
     hook:unregister()
   end
+end)
+
+-- The last, as Lua 5.1 sees no yield across C in a coroutine that was resumed.
+case("at once/a script that resumes that coroutine does no harm", function()
+  local runner
+  local hook = atfork.register { prepare = function() runner = coroutine.running() end }
+  in_child("fork", function() end)
+  equal(coroutine.resume(runner), false, "resume")
+  if coroutine.close then coroutine.close(runner) end
+  counting(forks_at_once)
+  hook:unregister()
 end)
 
 tap.run()
