@@ -14,6 +14,7 @@ local atfork = {}
 ---@class atfork.Definition
 ---@field name? string for people, and for `atfork.hooks`
 ---@field priority? integer -32768 to 32767; 0 if not given
+---@field key? any replaces the hook that was registered with an equal key
 ---@field prepare? atfork.Callback before the fork, in the reverse order
 ---@field parent? atfork.Callback after it, in the forking process
 ---@field child? atfork.Callback after it, in the new process
@@ -23,6 +24,7 @@ local atfork = {}
 ---@field id integer|string digits where Lua has no integers of 64 bits
 ---@field name string
 ---@field priority integer
+---@field key any
 local Hook = {}
 
 ---Takes the hook back.  What `<close>` does, too.

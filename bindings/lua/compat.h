@@ -8,6 +8,9 @@
 
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
+/* Of a userdata, and a table. */
+#define lua_getuservalue lua_getfenv
+#define lua_setuservalue lua_setfenv
 #define lua_pushglobaltable(L) lua_pushvalue(L, LUA_GLOBALSINDEX)
 
 static inline void lua_rawgetp(lua_State *L, int index, const void *key) {

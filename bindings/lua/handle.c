@@ -2,6 +2,7 @@
 #include "handle.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct handle {
   atfork_id id;
   struct hook *hook; /* to be looked at only while the state is open; another's when the ids differ */
   size_t length;
+  bool has_key;
   char name[];
 };
 
@@ -24,6 +26,29 @@ enum { SEQUENCE_BITS = 48 };
 /* An id begins with it (doc/design.md). */
 static int priority_of(atfork_id id) {
   return (int)(id >> SEQUENCE_BITS) + ATFORK_PRIORITY_MIN;
+}
+
+/* In a table, as no other user value serves every Lua. */
+static void set_key(lua_State *L, struct handle *handle) {
+  hook_push_key(L, handle->hook);
+  handle->has_key = !lua_isnil(L, -1);
+  if (!handle->has_key) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_createtable(L, 1, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  lua_setuservalue(L, -2);
+}
+
+static void push_key(lua_State *L, const struct handle *handle) {
+  if (!handle->has_key) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, 1);
 }
 
 void handle_push(lua_State *L, const struct hook *hook) {
@@ -36,6 +61,7 @@ void handle_push(lua_State *L, const struct hook *hook) {
   luaL_getmetatable(L, handle_type);
   lua_setmetatable(L, -2);
   lua_remove(L, -2);
+  set_key(L, handle);
 }
 
 void handle_set_id(lua_State *L, int index, atfork_id id) {
@@ -43,11 +69,10 @@ void handle_set_id(lua_State *L, int index, atfork_id id) {
 }
 
 /* The core tells when it has let go of a hook, but for one that is all C: then that is now. */
-static void hook_gone(lua_State *L, struct state *state, const struct handle *handle) {
-  struct hook *hook = handle->hook;
-  waiting_forget(state, handle->id);
+void handle_forget(lua_State *L, struct state *state, struct hook *hook, atfork_id id) {
+  waiting_forget(state, id);
   hook_free_ended(L, state);
-  if (hook->id == handle->id && hook->symbols != NULL && hook->symbols->are_all) hook_free(L, hook);
+  if (hook->id == id && hook->symbols != NULL && hook->symbols->are_all) hook_free(L, hook);
 }
 
 static int handle_unregister(lua_State *L) {
@@ -59,7 +84,7 @@ static int handle_unregister(lua_State *L) {
   struct state *state = state_enter(L);
   int result = atfork_unregister(handle->id);
   if (result != 0 && errno != ENOENT) return luaL_error(L, "cannot unregister: %s", strerror(errno));
-  if (result == 0 && state != NULL) hook_gone(L, state, handle);
+  if (result == 0 && state != NULL) handle_forget(L, state, handle->hook, handle->id);
   lua_pushboolean(L, result == 0);
   return 1;
 }
@@ -75,6 +100,8 @@ static int handle_index(lua_State *L) {
     lua_pushlstring(L, handle->name, handle->length);
   else if (strcmp(key, "priority") == 0)
     lua_pushinteger(L, priority_of(handle->id));
+  else if (strcmp(key, "key") == 0)
+    push_key(L, handle);
   else
     lua_pushnil(L);
   return 1;

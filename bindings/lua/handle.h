@@ -15,4 +15,7 @@ void handle_open(lua_State *L);
 void handle_push(lua_State *L, const struct hook *hook);
 void handle_set_id(lua_State *L, int index, atfork_id id);
 
+/* When the core has unregistered the hook that had this id. */
+void handle_forget(lua_State *L, struct state *state, struct hook *hook, atfork_id id);
+
 #endif

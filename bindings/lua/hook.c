@@ -102,6 +102,71 @@ void hook_push_name(lua_State *L, const struct hook *hook) {
   lua_pushliteral(L, "");
 }
 
+/* ---- Keys ---- */
+
+static struct hook *hook_in_slot(const struct state *state, int slot) {
+  struct block *block = state->hooks.blocks;
+  while (slot < block->first) block = block->next;
+  return &block->hooks[slot - block->first];
+}
+
+/* slots[key], with the key on top, which stays; 0 if there is none. */
+static int slot_of_key(lua_State *L, const struct hooks *hooks) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, hooks->slots_of_keys);
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  int slot = (int)lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  return slot;
+}
+
+/* slots[key] = slot, or nil for 0; takes the key on top. */
+static void set_slot_of_key(lua_State *L, const struct hooks *hooks, int slot) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, hooks->slots_of_keys);
+  lua_insert(L, -2);
+  if (slot != 0)
+    lua_pushinteger(L, slot);
+  else
+    lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+struct hook *hook_set_key(lua_State *L, struct hook *hook, int index) {
+  struct hooks *hooks = &hook_state(hook)->hooks;
+  if (hooks->slots_of_keys == 0) hooks->slots_of_keys = new_table(L);
+  if (hooks->keys == 0) hooks->keys = new_table(L);
+  lua_pushvalue(L, index);
+  int before = slot_of_key(L, hooks);
+  lua_pushvalue(L, index);
+  put(L, hooks->keys, hook);
+  set_slot_of_key(L, hooks, hook_slot(hook));
+  return before == 0 ? NULL : hook_in_slot(hook_state(hook), before);
+}
+
+void hook_push_key(lua_State *L, const struct hook *hook) {
+  const struct hooks *hooks = &hook_state(hook)->hooks;
+  if (hooks->keys == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, hooks->keys);
+  lua_rawgeti(L, -1, hook_slot(hook));
+  lua_remove(L, -2);
+}
+
+/* The key may be another hook's by now. */
+static void free_key(lua_State *L, const struct hook *hook) {
+  const struct hooks *hooks = &hook_state(hook)->hooks;
+  hook_push_key(L, hook);
+  if (!lua_isnil(L, -1) && slot_of_key(L, hooks) == hook_slot(hook))
+    set_slot_of_key(L, hooks, 0);
+  else
+    lua_pop(L, 1);
+}
+
+/* ---- Letting go ---- */
+
 /* table[slot] = nil, without making room for that. */
 static void take(lua_State *L, int table, const struct hook *hook) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, table);
@@ -117,6 +182,8 @@ void hook_free(lua_State *L, struct hook *hook) {
   struct hooks *hooks = &hook_state(hook)->hooks;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) take(L, hooks->functions[phase], hook);
   take(L, hooks->names, hook);
+  free_key(L, hook);
+  if (hooks->keys != 0) take(L, hooks->keys, hook);
   free(hook->symbols);
   hook->symbols = NULL;
   *hook_prepared(hook) = 0;

@@ -56,6 +56,8 @@ struct hooks {
   int used;                   /* those in use at some time: the first ones */
   int functions[PHASES];      /* references to tables: a function for each slot */
   int names;                  /* the same, of names that are not empty */
+  int keys;                   /* the same, of keys; 0 before there is one */
+  int slots_of_keys;          /* and the reverse */
 };
 
 static inline struct state *hook_state(const struct hook *hook) {
@@ -79,8 +81,12 @@ void hook_set_function(lua_State *L, struct hook *hook, enum phase phase);
 void hook_set_name(lua_State *L, struct hook *hook);
 void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, callback symbol);
 
-/* Pushes the name. */
+/* Gives it the key at `index`; the hook that had that before, or NULL. */
+struct hook *hook_set_key(lua_State *L, struct hook *hook, int index);
+
+/* Pushes the name; the key, or nil. */
 void hook_push_name(lua_State *L, const struct hook *hook);
+void hook_push_key(lua_State *L, const struct hook *hook);
 
 /* Lets go of what it holds. */
 void hook_free(lua_State *L, struct hook *hook);

@@ -17,6 +17,7 @@
 struct request {
   const char *name;
   int priority;
+  int key; /* its place on the stack; 0: none */
   int first;
   callback symbols[PHASES];
   bool has_function[PHASES];
@@ -64,6 +65,15 @@ static int priority_field(lua_State *L) {
   return (int)priority;
 }
 
+/* Stays on the stack. */
+static int key_field(lua_State *L) {
+  lua_getfield(L, 1, "key");
+  if (lua_isnil(L, -1)) return 0;
+  if (!lua_rawequal(L, -1, -1))
+    luaL_error(L, "bad argument #1 to 'register' (field 'key': a number that is not one equals nothing)");
+  return lua_gettop(L);
+}
+
 static void callback_field(lua_State *L, struct request *request, enum phase phase) {
   lua_getfield(L, 1, hook_phase_names[phase]);
   const char *fault = look_at_callback(L, request, phase);
@@ -83,15 +93,24 @@ static void fill(lua_State *L, struct hook *hook, const struct request *request)
   }
 }
 
+/* The hook that had the same key goes. */
+static void replace(lua_State *L, struct state *state, struct hook *before) {
+  if (before == NULL) return;
+  atfork_id id = before->id;
+  if (atfork_unregister(id) == 0) handle_forget(L, state, before, id);
+}
+
 /* All that may fail for want of memory comes first, so that nothing is registered then. */
 static int make_hook(lua_State *L, struct state *state, const struct request *request) {
   struct hook *hook = hook_new(L, state);
   fill(L, hook, request);
+  struct hook *before = request->key == 0 ? NULL : hook_set_key(L, hook, request->key);
   handle_push(L, hook);
   struct atfork_hook core = run_callbacks(hook, request->has_function);
   core.name = request->name;
   core.priority = request->priority;
   if (core.destroy != NULL) atomic_fetch_add(&state->owners, 1);
+  replace(L, state, before);
   atfork_id id = atfork_register(&core);
   if (id == 0) {
     int error = errno;
@@ -126,7 +145,7 @@ int register_after_fork(lua_State *L) {
 }
 
 int register_hook(lua_State *L) {
-  static const char *const known[] = {"name", "priority", "prepare", "parent", "child", NULL};
+  static const char *const known[] = {"name", "priority", "key", "prepare", "parent", "child", NULL};
   table_check_dot(L, "register");
   struct request request = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -135,6 +154,7 @@ int register_hook(lua_State *L) {
   table_check_fields(L, 1, "register", known);
   request.name = name_field(L); /* stays on the stack */
   request.priority = priority_field(L);
+  request.key = key_field(L);
   request.first = lua_gettop(L) + 1;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) callback_field(L, &request, phase);
   if (lua_isnil(L, request.first) && lua_isnil(L, request.first + 1) && lua_isnil(L, request.first + 2))

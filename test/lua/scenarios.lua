@@ -196,6 +196,95 @@ case("unregister/many rounds leave memory where it was", function()
   assert(after < before * 1.1 + 16, ("%.1f kB became %.1f kB"):format(before, after))
 end)
 
+case("key/a hook replaces the one of an equal key", function()
+  local ran = ""
+  local function add(key, letter)
+    return atfork.register { key = key, child = function() ran = ran .. letter end }
+  end
+  local key, other = {}, {}
+  local first = add(key, "a")
+  local apart = add(other, "b")
+  local last = add(key, "c")
+  equal(first:unregister(), false, "the first is gone")
+  equal(first.key, key)
+  equal(last.key, key)
+  in_child("fork", function() equal(ran, "bc", "runs") end)
+  equal(last:unregister(), true)
+  local again = add(key, "d")
+  in_child("fork", function() equal(ran, "bd", "runs") end)
+  apart:unregister()
+  again:unregister()
+  equal(#atfork.hooks(), 0, "hooks")
+end)
+
+case("key/of every kind", function()
+  local file = io.stdout
+  for _, key in ipairs { "text", 3, 0.5, true, false, print, file, coroutine.create(function() end) } do
+    local hooks = {}
+    for i = 1, 3 do hooks[i] = atfork.register { key = key, child = atfork.symbol(nil, "abort") } end
+    equal(#atfork.hooks(), 1, tostring(key))
+    equal(hooks[3].key, key)
+    equal(hooks[3]:unregister(), true)
+  end
+  local a, b = atfork.register { key = 1, child = print }, atfork.register { key = 1.0, child = print }
+  equal(a:unregister(), false, "1 is 1.0")
+  b:unregister()
+  local ok, message = pcall(atfork.register, { key = 0 / 0, child = print })
+  equal(ok, false, "0 / 0")
+  assert(message:find("field 'key'", 1, true), message)
+  local none = atfork.register_after_fork(print)
+  _G[1] = "no key"
+  equal(none.key, nil)
+  _G[1] = nil
+  none:unregister()
+end)
+
+case("key/read again a thousand times, it is one hook", function()
+  local ran = 0
+  for round = 1, 1000 do
+    atfork.register { key = "configuration", child = function() ran = ran + round end }
+    if round % 7 == 0 then atfork.register_after_fork(print):unregister() end
+  end
+  in_child("fork", function() equal(ran, 1000, "runs") end)
+  in_child("fork", function() atfork.register { key = "configuration", child = print }:unregister() end)
+  equal(#atfork.hooks(), 1, "hooks")
+  atfork.register { key = "configuration", child = print }:unregister()
+  equal(#atfork.hooks(), 0, "hooks")
+end)
+
+case("key/replaced in a callback, the old hook gets the rest of the fork", function()
+  local trace, hook = "", nil
+  local function add(letter)
+    hook = atfork.register {
+      key = "key",
+      prepare = function()
+        trace = trace .. letter
+        if letter == "a" then add "b" end
+      end,
+      child = function() trace = trace .. letter end,
+    }
+  end
+  add "a"
+  in_child("fork", function()
+    equal(trace, "aa")
+    in_child("fork", function() equal(trace, "aabb") end)
+  end)
+  equal(#atfork.hooks(), 1, "hooks")
+  hook:unregister()
+end)
+
+case("key/is let go of with the hook", function()
+  local kept = setmetatable({}, { __mode = "k" })
+  do
+    local key = {}
+    kept[key] = true
+    atfork.register { key = key, child = print }:unregister()
+  end
+  collectgarbage()
+  collectgarbage()
+  equal(next(kept), nil, "the key")
+end)
+
 case("hook/fields", function()
   local hook = atfork.register { name = "fields", priority = -7, parent = function() end }
   with(hook, function()
