@@ -56,11 +56,12 @@ function atfork.register_after_fork(fn) end
 ---@return atfork.Hook
 function atfork.register(definition) end
 
----A C function `void f(void *)`, which is called with NULL inside fork(), and waits for no Lua.  Its library stays loaded.
+---A C function `void f(void *)`, which is called inside fork(), and waits for no Lua.  Its library stays loaded.
 ---@param library string|nil as dlopen(3) takes it; nil is the process itself
 ---@param name string
+---@param data? integer|userdata|lightuserdata|ffi.cdata* the pointer that it is called with; an object is kept
 ---@return atfork.Symbol
-function atfork.symbol(library, name) end
+function atfork.symbol(library, name, data) end
 
 ---How many forks deep this process is.
 ---@return integer

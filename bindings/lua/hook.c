@@ -87,7 +87,7 @@ void hook_set_name(lua_State *L, struct hook *hook) {
     lua_pop(L, 1);
 }
 
-void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, callback symbol) {
+void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, struct c_function symbol) {
   if (hook->symbols == NULL) hook->symbols = calloc(1, sizeof *hook->symbols);
   if (hook->symbols == NULL) luaL_error(L, "not enough memory");
   hook->symbols->of[phase] = symbol;

@@ -22,11 +22,16 @@ struct state;
 
 extern const char *const hook_phase_names[PHASES];
 
-typedef void (*callback)(void *data);
+/* A C function that a script names as a callback. */
+struct c_function {
+  void (*call)(void *data); /* NULL: none */
+  void *data;
+  bool needs_object; /* the data lie in an object of Lua's */
+};
 
-/* The C functions of a hook that has some. */
+/* Those of a hook that has some. */
 struct symbols {
-  callback of[PHASES];
+  struct c_function of[PHASES];
   bool are_all; /* the core calls them directly, and keeps nothing of ours */
 };
 
@@ -76,10 +81,10 @@ void hook_open(lua_State *L, struct state *state);
 /* One with nothing in it; raises an error when there is no memory.  Given back by hook_free(). */
 struct hook *hook_new(lua_State *L, struct state *state);
 
-/* Takes the value on top for the phase's function, or for the name. */
+/* Takes the value on top for the phase's function, or for what a C function needs; or for the name. */
 void hook_set_function(lua_State *L, struct hook *hook, enum phase phase);
 void hook_set_name(lua_State *L, struct hook *hook);
-void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, callback symbol);
+void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, struct c_function symbol);
 
 /* Gives it the key at `index`; the hook that had that before, or NULL. */
 struct hook *hook_set_key(lua_State *L, struct hook *hook, int index);

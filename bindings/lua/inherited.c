@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "compat.h"
+#include "ffi.h"
 
 /* Tables of the registry: cells that live, and cells that are kept; and the guard, below. */
 static const char watched_key, kept_key, guard_key, guard_type_key;
@@ -27,9 +28,8 @@ struct walk {
 };
 
 static bool may_be_finalised(lua_State *L, int index) {
-  enum { TYPE_CDATA = 10 }; /* LuaJIT's */
   int type = lua_type(L, index);
-  return type == LUA_TTABLE || type == LUA_TUSERDATA || type == TYPE_CDATA;
+  return type == LUA_TTABLE || type == LUA_TUSERDATA || ffi_is_cdata(L, index);
 }
 
 static void see(lua_State *L, const struct walk *walk, int index) {
@@ -108,15 +108,10 @@ static void take_metatable(lua_State *L) {
 
 /* ffi.gc(value, nil) */
 static void take_ffi_finaliser(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-  lua_getfield(L, -1, "ffi");
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "gc");
-    lua_pushvalue(L, -4);
-    lua_pushnil(L);
-    if (lua_pcall(L, 2, 0, 0) != 0) lua_pop(L, 1);
-  }
-  lua_pop(L, 2);
+  ffi_push(L, "gc");
+  lua_pushvalue(L, -2);
+  lua_pushnil(L);
+  if (lua_pcall(L, 2, 0, 0) != 0) lua_pop(L, 1);
 }
 
 /* What is on top. */

@@ -19,7 +19,7 @@ struct request {
   int priority;
   int key; /* its place on the stack; 0: none */
   int first;
-  callback symbols[PHASES];
+  struct c_function symbols[PHASES];
   bool has_function[PHASES];
 };
 
@@ -31,7 +31,7 @@ static const char *look_at_callback(lua_State *L, struct request *request, enum 
   int index = request->first + (int)phase;
   request->has_function[phase] = lua_isfunction(L, index);
   if (!request->has_function[phase] && !lua_isnil(L, index))
-    request->symbols[phase] = symbol_function(L, index, &fault);
+    fault = symbol_function(L, index, &request->symbols[phase]);
   return fault;
 }
 
@@ -86,8 +86,9 @@ static void fill(lua_State *L, struct hook *hook, const struct request *request)
   lua_pushstring(L, request->name);
   hook_set_name(L, hook);
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
-    if (request->symbols[phase] != NULL) hook_set_symbol(L, hook, phase, request->symbols[phase]);
-    if (!request->has_function[phase]) continue;
+    const struct c_function *symbol = &request->symbols[phase];
+    if (symbol->call != NULL) hook_set_symbol(L, hook, phase, *symbol);
+    if (!request->has_function[phase] && !symbol->needs_object) continue;
     lua_pushvalue(L, request->first + (int)phase);
     hook_set_function(L, hook, phase);
   }

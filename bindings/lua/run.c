@@ -87,7 +87,7 @@ static void note_prepared(const struct hook *hook, bool is_prepared) {
 
 /* A prepare in C runs in each fork that tells. */
 static bool is_prepared_in_c(const struct hook *hook) {
-  return hook->symbols != NULL && hook->symbols->of[PREPARE] != NULL;
+  return hook->symbols != NULL && hook->symbols->of[PREPARE].call != NULL;
 }
 
 bool run_is_prepared(const struct call *call) {
@@ -143,25 +143,43 @@ static void on_child(void *data) {
     waiting_add(hook, CHILD, is_prepared_in_c(hook) && forks_tell(CHILD));
 }
 
-/* C functions of a hook that has Lua functions too. */
+/* C functions that the core does not call directly. */
+static void call_symbol(const struct hook *hook, enum phase phase) {
+  const struct c_function *function = &hook->symbols->of[phase];
+  function->call(function->data);
+}
 static void on_prepare_symbol(void *data) {
-  ((struct hook *)data)->symbols->of[PREPARE](NULL);
+  call_symbol(data, PREPARE);
 }
 static void on_parent_symbol(void *data) {
-  ((struct hook *)data)->symbols->of[PARENT](NULL);
+  call_symbol(data, PARENT);
 }
 static void on_child_symbol(void *data) {
-  ((struct hook *)data)->symbols->of[CHILD](NULL);
+  call_symbol(data, CHILD);
+}
+
+/* Whether the core may call them: they are all that the hook has, with one data, which nobody has to keep. */
+static bool may_be_called_directly(const struct symbols *symbols, const bool has_function[PHASES], void **data) {
+  const struct c_function *first = NULL;
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) {
+    const struct c_function *function = &symbols->of[phase];
+    if (has_function[phase] || function->needs_object) return false;
+    if (function->call == NULL) continue;
+    if (first == NULL) first = function;
+    if (function->data != first->data) return false;
+  }
+  *data = first->data;
+  return true;
 }
 
 struct atfork_hook run_callbacks(struct hook *hook, const bool has_function[PHASES]) {
   struct symbols *symbols = hook->symbols;
   struct atfork_hook core = {0};
-  if (!has_function[PREPARE] && !has_function[PARENT] && !has_function[CHILD]) {
+  if (symbols != NULL && may_be_called_directly(symbols, has_function, &core.data)) {
     symbols->are_all = true;
-    core.prepare = symbols->of[PREPARE];
-    core.parent = symbols->of[PARENT];
-    core.child = symbols->of[CHILD];
+    core.prepare = symbols->of[PREPARE].call;
+    core.parent = symbols->of[PARENT].call;
+    core.child = symbols->of[CHILD].call;
     return core;
   }
   core.data = hook;
@@ -169,8 +187,8 @@ struct atfork_hook run_callbacks(struct hook *hook, const bool has_function[PHAS
   if (has_function[PREPARE]) core.prepare = on_prepare;
   if (has_function[PARENT]) core.parent = has_function[PREPARE] ? on_paired_parent : on_parent;
   if (has_function[CHILD]) core.child = on_child;
-  if (symbols != NULL && symbols->of[PREPARE] != NULL) core.prepare = on_prepare_symbol;
-  if (symbols != NULL && symbols->of[PARENT] != NULL) core.parent = on_parent_symbol;
-  if (symbols != NULL && symbols->of[CHILD] != NULL) core.child = on_child_symbol;
+  if (symbols != NULL && symbols->of[PREPARE].call != NULL) core.prepare = on_prepare_symbol;
+  if (symbols != NULL && symbols->of[PARENT].call != NULL) core.parent = on_parent_symbol;
+  if (symbols != NULL && symbols->of[CHILD].call != NULL) core.child = on_child_symbol;
   return core;
 }

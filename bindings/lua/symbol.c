@@ -7,14 +7,42 @@
 #include <string.h>
 
 #include "compat.h"
+#include "ffi.h"
+#include "number.h"
 #include "report.h"
 #include "table.h"
 
 static const char symbol_type[] = "atfork.symbol";
 
-struct symbol {
-  callback function;
-};
+/* ---- What it is called with ---- */
+
+/* Any cdata that has an address, or is one. */
+static void *pointer_of_cdata(lua_State *L, int arg) {
+  ffi_push(L, "cast");
+  lua_pushliteral(L, "void *");
+  lua_pushvalue(L, arg);
+  if (lua_pcall(L, 2, 1, 0) != 0) luaL_argerror(L, arg, lua_tostring(L, -1));
+  return *(void *const *)lua_topointer(L, -1);
+}
+
+static void *pointer_of_number(lua_State *L, int arg) {
+  uint64_t address = number_to_uint64(L, arg, "symbol");
+  if (address > UINTPTR_MAX) luaL_argerror(L, arg, "no address");
+  return (void *)(uintptr_t)address;
+}
+
+/* Of the third argument; an object is noted. */
+static void *check_data(lua_State *L, int arg, bool *is_object) {
+  *is_object = ffi_is_cdata(L, arg) || lua_type(L, arg) == LUA_TUSERDATA;
+  if (ffi_is_cdata(L, arg)) return pointer_of_cdata(L, arg);
+  if (lua_isuserdata(L, arg)) return lua_touserdata(L, arg);
+  if (lua_type(L, arg) == LUA_TNUMBER) return pointer_of_number(L, arg);
+  if (!lua_isnoneornil(L, arg))
+    luaL_error(L, "bad argument #%d to 'symbol' (pointer expected, got %s)", arg, luaL_typename(L, arg));
+  return NULL;
+}
+
+/* ---- Looking it up ---- */
 
 /* Data symbols and code look the same to dlsym(); the symbol table knows. */
 static bool is_function(void *address) {
@@ -32,9 +60,24 @@ static const char *check_text(lua_State *L, int arg) {
   return text;
 }
 
+/* It has the object that its data lie in, in a table, as no other user value serves every Lua. */
+static void push_symbol(lua_State *L, void (*call)(void *data)) {
+  struct c_function function = {.call = call};
+  function.data = check_data(L, 3, &function.needs_object);
+  *(struct c_function *)lua_newuserdata(L, sizeof function) = function;
+  luaL_getmetatable(L, symbol_type);
+  lua_setmetatable(L, -2);
+  if (!function.needs_object) return;
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, 1);
+  lua_setuservalue(L, -2);
+}
+
 /* The library stays for good: a hook's code must not go while a fork may still call it. */
 int symbol_new(lua_State *L) {
   table_check_dot(L, "symbol");
+  lua_settop(L, 3);
   const char *library = lua_isnoneornil(L, 1) ? NULL : check_text(L, 1);
   const char *name = check_text(L, 2);
   void *handle = dlopen(library, RTLD_NOW | RTLD_NODELETE);
@@ -47,16 +90,13 @@ int symbol_new(lua_State *L) {
   if (error != NULL) return luaL_error(L, "bad argument #2 to 'symbol' (%s)", lua_tostring(L, -1));
   if (address == NULL || !is_function(address))
     return luaL_error(L, "bad argument #2 to 'symbol' (%s is not a function)", name);
-  struct symbol *symbol = lua_newuserdata(L, sizeof *symbol);
-  symbol->function = (callback)(uintptr_t)address;
-  luaL_getmetatable(L, symbol_type);
-  lua_setmetatable(L, -2);
+  push_symbol(L, (void (*)(void *))(uintptr_t)address);
   return 1;
 }
 
 static int symbol_tostring(lua_State *L) {
-  const struct symbol *symbol = luaL_checkudata(L, 1, symbol_type);
-  lua_pushfstring(L, "atfork.symbol: %p", (void *)(uintptr_t)symbol->function);
+  const struct c_function *symbol = luaL_checkudata(L, 1, symbol_type);
+  lua_pushfstring(L, "atfork.symbol: %p", (void *)(uintptr_t)symbol->call);
   return 1;
 }
 
@@ -64,8 +104,7 @@ static int symbol_tostring(lua_State *L) {
 
 /* "cdata<void (*)()>: 0x…" is a pointer to a function, "cdata<void ()>: 0x…" a function. */
 static bool is_callable(lua_State *L, int index) {
-  enum { TYPE_CDATA = 10 };
-  if (lua_type(L, index) != TYPE_CDATA) return false;
+  if (!ffi_is_cdata(L, index)) return false;
   lua_pushvalue(L, index);
   const char *shown = report_describe(L);
   bool callable = strncmp(shown, "cdata<", 6) == 0 && (strstr(shown, "(*)(") != NULL || strstr(shown, " ()") != NULL);
@@ -74,7 +113,7 @@ static bool is_callable(lua_State *L, int index) {
 }
 
 /* LuaJIT unloads what it has loaded with its namespace object, and so do others; then not. */
-static bool keep_library(callback function) {
+static bool keep_library(void (*function)(void *data)) {
   Dl_info info;
   if (!dladdr((void *)(uintptr_t)function, &info) || info.dli_fname == NULL) return false;
   void *handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
@@ -83,22 +122,21 @@ static bool keep_library(callback function) {
 }
 
 /* What is wrong with it; NULL if nothing is. */
-static const char *fault_of(callback function) {
+static const char *fault_of(void (*function)(void *data)) {
   if (function == NULL) return "a null pointer";
   if (keep_library(function)) return NULL;
   return "a function of no library: register Lua functions as they are, not as C callbacks";
 }
 
-callback symbol_function(lua_State *L, int index, const char **fault) {
-  const struct symbol *symbol = luaL_testudata(L, index, symbol_type);
-  if (symbol != NULL) return symbol->function;
-  if (!is_callable(L, index)) {
-    *fault = lua_pushfstring(L, "function expected, got %s", luaL_typename(L, index));
+const char *symbol_function(lua_State *L, int index, struct c_function *function) {
+  const struct c_function *symbol = luaL_testudata(L, index, symbol_type);
+  if (symbol != NULL) {
+    *function = *symbol;
     return NULL;
   }
-  callback function = *(callback *)(uintptr_t)lua_topointer(L, index);
-  *fault = fault_of(function);
-  return *fault == NULL ? function : NULL;
+  if (!is_callable(L, index)) return lua_pushfstring(L, "function expected, got %s", luaL_typename(L, index));
+  *function = (struct c_function){.call = *(void (**)(void *))(uintptr_t)lua_topointer(L, index)};
+  return fault_of(function->call);
 }
 
 void symbol_open(lua_State *L) {

@@ -11,11 +11,11 @@
 
 void symbol_open(lua_State *L);
 
-/* symbol(library, name) */
+/* symbol(library, name, data) */
 int symbol_new(lua_State *L);
 
-/* The C function that the value at `index` stands for, whose library stays loaded from now on; or NULL, with what is
- * wrong with it in `fault`, on the stack or for good. */
-callback symbol_function(lua_State *L, int index, const char **fault);
+/* The C function that the value at `index` stands for, whose library stays loaded from now on.  Returns NULL; or what
+ * is wrong with the value, on the stack or for good. */
+const char *symbol_function(lua_State *L, int index, struct c_function *function);
 
 #endif

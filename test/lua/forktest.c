@@ -111,6 +111,29 @@ static int l_resident(lua_State *L) {
   return 1;
 }
 
+/* ---- Data of a C function ---- */
+
+static int counter;
+
+/* counter(how): a pointer to an int that is 0, as "light" or "full" userdata, or as "address". */
+static int l_counter(lua_State *L) {
+  const char *how = luaL_checkstring(L, 1);
+  counter = 0;
+  if (how[0] == 'l')
+    lua_pushlightuserdata(L, &counter);
+  else if (how[0] == 'f')
+    *(int *)lua_newuserdata(L, sizeof counter) = 0;
+  else
+    lua_pushnumber(L, (lua_Number)(size_t)&counter);
+  return 1;
+}
+
+/* value(counter): of that int. */
+static int l_value(lua_State *L) {
+  lua_pushinteger(L, lua_type(L, 1) == LUA_TUSERDATA ? *(int *)lua_touserdata(L, 1) : counter);
+  return 1;
+}
+
 int luaopen_forktest(lua_State *L);
 
 int luaopen_forktest(lua_State *L) {
@@ -131,6 +154,8 @@ int luaopen_forktest(lua_State *L) {
       {"read", l_read},
       {"write", l_write},
       {"close", l_close},
+      {"counter", l_counter},
+      {"value", l_value},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

@@ -705,6 +705,82 @@ case("symbol/is called with nothing", function()
   end
 end)
 
+-- What the hook counts is in data of one phase, or of several, and beside Lua functions.
+case("symbol/is called with its data", function()
+  local unloaded = assert(os.getenv "UNLOADED_LIBRARY")
+  for _, how in ipairs { "light", "full", "address" } do
+    for _, also in ipairs { "nothing", "a Lua function", "other data" } do
+      local data = forktest.counter(how)
+      if math.tointeger then data = math.tointeger(data) or data end
+      local add_one = atfork.symbol(unloaded, "unloaded_add_one", data)
+      local hook = atfork.register {
+        prepare = add_one,
+        parent = also == "a Lua function" and function() end
+          or also == "other data" and atfork.symbol(LIBRARY, "scenario_note_data")
+          or add_one,
+        child = add_one,
+      }
+      add_one = nil
+      collectgarbage()
+      in_child("fork", function() equal(forktest.value(data), 2, how .. " in the child, with " .. also) end)
+      equal(forktest.value(data), also == "nothing" and 2 or 1, how .. ", with " .. also)
+      equal(hook:unregister(), true)
+    end
+  end
+end)
+
+case("symbol/keeps the object that its data lie in, while it is registered", function()
+  local kept = setmetatable({}, { __mode = "k" })
+  local hook
+  do
+    local data = forktest.counter "full"
+    kept[data] = true
+    hook = atfork.register_after_fork(atfork.symbol(os.getenv "UNLOADED_LIBRARY", "unloaded_add_one", data))
+  end
+  collectgarbage()
+  collectgarbage()
+  in_child("fork", function() equal(forktest.value((next(kept))), 1, "value") end)
+  hook:unregister()
+  hook = nil
+  atfork.register_after_fork(print):unregister()
+  collectgarbage()
+  collectgarbage()
+  equal(next(kept), nil, "the object")
+end)
+
+case("symbol/data that are no pointer", function()
+  for _, bad in ipairs { "text", {}, true, print } do
+    local ok, message = pcall(atfork.symbol, nil, "free", bad)
+    equal(ok, false, type(bad))
+    assert(message:find("#3 to 'symbol' (pointer expected, got " .. type(bad), 1, true), message)
+  end
+  local ok, message = pcall(atfork.symbol, nil, "free", 0.5)
+  equal(ok, false, "0.5")
+  assert(message:find("#3 to 'symbol' (number has no integer", 1, true), message)
+end)
+
+if jit then
+  case("symbol/FFI objects as data", function()
+    local ffi = require "ffi"
+    local unloaded = os.getenv "UNLOADED_LIBRARY"
+    local array = ffi.new("int[1]")
+    local struct = ffi.new("struct { int value; }")
+    local address = tonumber(ffi.cast("uintptr_t", array))
+    for what, data in pairs {
+      array = array,
+      pointer = ffi.cast("int *", array),
+      struct = struct,
+      integer = ffi.cast("uintptr_t", array),
+      number = address,
+    } do
+      array[0], struct.value = 0, 0
+      local hook = atfork.register_after_fork(atfork.symbol(unloaded, "unloaded_add_one", data))
+      in_child("fork", function() equal(array[0] + struct.value, 1, what) end)
+      hook:unregister()
+    end
+  end)
+end
+
 -- The last, as Lua 5.1 sees no yield across C in a coroutine that was resumed.
 case("at once/a script that resumes that coroutine does no harm", function()
   local runner

@@ -2,6 +2,11 @@
 /* A library that nobody but a hook holds on to. */
 void unloaded_after_fork(void *data);
 int unloaded_ran(void);
+void unloaded_add_one(void *data);
+
+void unloaded_add_one(void *data) {
+  ++*(int *)data;
+}
 
 static int ran;
 
