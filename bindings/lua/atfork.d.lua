@@ -76,6 +76,14 @@ function atfork.lineage() end
 ---@return integer
 function atfork.seed(base) end
 
+---Names the next worker that this process spawns, for its `spawned`.
+---@return string
+function atfork.token() end
+
+---In a worker that was spawned: takes its place in the tree, and runs the child callbacks registered so far.
+---@param token? string from `atfork.token`; if it is not given, the environment variable ATFORK_TOKEN
+function atfork.spawned(token) end
+
 ---Runs the child callbacks that this process missed, as it was made by a fork that told nobody.
 ---@return integer count how many ran
 function atfork.poll() end

@@ -215,6 +215,17 @@ void inherited_keep_all(lua_State *L) {
   renew_guard(L);
 }
 
+void inherited_empty(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, 1);
+  }
+  lua_pop(L, 1);
+}
+
 void inherited_open(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
   bool is_open = !lua_isnil(L, -1);

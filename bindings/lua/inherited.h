@@ -18,4 +18,7 @@ void inherited_keep(lua_State *L, int cell);
 void inherited_keep_all(lua_State *L);
 void inherited_let_go(lua_State *L, int cell);
 
+/* In a process that has taken another place in the tree: empties all that were watched.  Their values are its own. */
+void inherited_empty(lua_State *L);
+
 #endif

@@ -20,16 +20,48 @@ void module_enter(lua_State *L) {
   state_enter(L);
 }
 
-/* What waits even so is run before it returns. */
-int module_poll(lua_State *L) {
+static int poll(const char *unused) {
+  (void)unused;
+  return atfork_poll();
+}
+
+/* Calls what runs child callbacks.  What waits even so is run before it returns. */
+static int run_children(lua_State *L, int (*call)(const char *), const char *argument) {
   struct state *state = state_enter(L);
-  if (state == NULL) return atfork_poll();
+  if (state == NULL) return call(argument);
   bool outer = state->is_polling;
   state->is_polling = true;
-  int count = atfork_poll();
+  int result = call(argument);
+  int error = errno;
   state->is_polling = outer;
   state_enter(L);
-  return count;
+  errno = error;
+  return result;
+}
+
+int module_poll(lua_State *L) {
+  return run_children(L, poll, NULL);
+}
+
+/* ---- spawned() ---- */
+
+const char *module_token(lua_State *L, int arg) {
+  table_check_dot(L, "spawned");
+  if (lua_isnoneornil(L, arg)) return NULL;
+  if (lua_type(L, arg) != LUA_TSTRING)
+    luaL_error(L, "bad argument #%d to 'spawned' (string expected, got %s)", arg, luaL_typename(L, arg));
+  return lua_tostring(L, arg);
+}
+
+int module_spawned(lua_State *L, const char *token) {
+  struct state *state = state_enter_open(L);
+  state->takes_place = true;
+  int result = run_children(L, atfork_spawned, token);
+  state->takes_place = false;
+  if (result == 0) return 0;
+  if (errno == EALREADY) return luaL_error(L, "cannot take a place by spawned(): this process has one already");
+  if (token != NULL) return luaL_error(L, "bad argument #1 to 'spawned' (no token of atfork.token(): '%s')", token);
+  return luaL_error(L, "spawned() finds no token of atfork.token() in the environment, as ATFORK_TOKEN");
 }
 
 /* ---- hooks() ---- */

@@ -16,7 +16,12 @@ void module_open(lua_State *L);
 /* At the start of each call that SWIG wraps. */
 void module_enter(lua_State *L);
 
-/* atfork_poll(), which may enter Lua: it is called from there. */
+/* atfork_poll() and atfork_spawned(), which may enter Lua: they are called from there.  The latter raises its errors.
+ */
 int module_poll(lua_State *L);
+int module_spawned(lua_State *L, const char *token);
+
+/* The argument of spawned(): NULL if it is not given. */
+const char *module_token(lua_State *L, int arg);
 
 #endif

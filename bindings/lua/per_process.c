@@ -83,8 +83,12 @@ static void check_options(lua_State *L) {
   lua_replace(L, 2);
 }
 
+/* Also in spawned(), where no fork has made this process: it has made itself what was made before. */
 static int on_child(lua_State *L) {
-  inherited_keep_all(L);
+  if (state_of(L)->takes_place)
+    inherited_empty(L);
+  else
+    inherited_keep_all(L);
   return 0;
 }
 

@@ -25,6 +25,7 @@ struct state {
   lua_State *runner; /* the coroutine that callbacks run in */
   int latest_reference;
   bool is_polling;       /* inside poll(), and so inside the state */
+  bool takes_place;      /* inside spawned() */
   bool keeps_inherited;  /* per_process.h: its hook is registered */
   _Atomic bool closed;   /* Lua is gone */
   _Atomic size_t owners; /* Lua, and each hook that the core has */

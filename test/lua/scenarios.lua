@@ -345,6 +345,77 @@ case("process/numbers are integers", function()
   end)
 end)
 
+-- What a new process of this interpreter says, which finds the token in its environment.
+local function spawn(token, script)
+  local command = ("ATFORK_TOKEN='%s' '%s' -e '%s' 2>&1"):format(token, arg[-1], script)
+  local worker = assert(io.popen(command))
+  local said = worker:read "*a"
+  worker:close()
+  return (said:gsub("%s+$", ""))
+end
+
+case("spawned/a worker takes the place of the next child", function()
+  in_child("fork", function()
+    local first = forktest.fork "fork"
+    if first == 0 then forktest.exit(42) end
+    tap.passed(first)
+    local said = spawn(atfork.token(), [[
+      local atfork = require "atfork"
+      local ran, made, ended = 0, 0, 0
+      local function finalise() ended = ended + 1 end
+      local value = atfork.per_process(function()
+        made = made + 1
+        if not newproxy then return setmetatable({}, { __gc = finalise }) end
+        local made = newproxy(true)
+        getmetatable(made).__gc = finalise
+        return made
+      end)
+      value()
+      atfork.register_after_fork(function() ran = ran + 1 end)
+      atfork.spawned()
+      value()
+      collectgarbage()
+      collectgarbage()
+      print(atfork.lineage(), atfork.generation(), ran, atfork.seed(7), made - ended, os.getenv "ATFORK_TOKEN")
+    ]])
+    local seed = said:match("^" .. atfork.lineage() .. "%.2\t2\t1\t(%S+)\t1\tnil$")
+    assert(seed and seed ~= tostring(atfork.seed(7)), said)
+    in_child("fork", function()
+      equal(atfork.lineage():match "%d+$", "3", "the next child")
+    end)
+  end)
+end)
+
+case("spawned/errors", function()
+  local said = spawn("", [[
+    local atfork = require "atfork"
+    print(select(2, pcall(atfork.spawned)))
+    print(select(2, pcall(atfork.spawned, "x")))
+    print(select(2, pcall(atfork.spawned, 3)))
+    print(select(2, pcall(atfork.spawned, atfork)))
+    print(atfork.generation())
+    atfork.spawned(atfork.token())
+    print(select(2, pcall(atfork.spawned, atfork.token())))
+  ]])
+  local lines = {}
+  for line in said:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  for i, part in ipairs {
+    "spawned() finds no token of atfork.token() in the environment",
+    "#1 to 'spawned' (no token of atfork.token(): 'x')",
+    "#1 to 'spawned' (string expected, got number)",
+    "call atfork.spawned with a dot",
+    "0",
+    "this process has one already",
+  } do
+    assert(lines[i] and lines[i]:find(part, 1, true), part .. " is not in " .. said)
+  end
+  in_child("fork", function()
+    local ok, message = pcall(atfork.spawned, atfork.token())
+    equal(ok, false, "spawned")
+    assert(message:find("has one already", 1, true), message)
+  end)
+end)
+
 case("process/version", function()
   assert(atfork.version():match "^%d+%.%d+%.%d+$", atfork.version())
 end)
