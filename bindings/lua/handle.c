@@ -51,17 +51,20 @@ static void push_key(lua_State *L, const struct handle *handle) {
   lua_rawgeti(L, -1, 1);
 }
 
-void handle_push(lua_State *L, const struct hook *hook) {
-  size_t length;
-  hook_push_name(L, hook);
-  const char *name = lua_tolstring(L, -1, &length);
+void handle_new(lua_State *L, const struct hook *hook, const char *name) {
+  size_t length = strlen(name);
   struct handle *handle = lua_newuserdata(L, sizeof *handle + length + 1);
   *handle = (struct handle){.id = hook->id, .hook = (struct hook *)(uintptr_t)hook, .length = length};
   memcpy(handle->name, name, length + 1);
-  luaL_getmetatable(L, handle_type);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, hook_state(hook)->handle_metatable);
   lua_setmetatable(L, -2);
-  lua_remove(L, -2);
   set_key(L, handle);
+}
+
+void handle_push(lua_State *L, const struct hook *hook) {
+  hook_push_name(L, hook);
+  handle_new(L, hook, lua_tostring(L, -1));
+  lua_remove(L, -2);
 }
 
 void handle_set_id(lua_State *L, int index, atfork_id id) {
@@ -122,7 +125,7 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
-void handle_open(lua_State *L) {
+void handle_open(lua_State *L, struct state *state) {
   static const luaL_Reg methods[] = {
       {"__index", handle_index},
       {"__eq", handle_equals},
@@ -134,5 +137,5 @@ void handle_open(lua_State *L) {
   luaL_setfuncs(L, methods, 0);
   lua_pushliteral(L, "protected");
   lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
+  state->handle_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
 }

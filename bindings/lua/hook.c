@@ -68,23 +68,22 @@ struct hook *hook_new(lua_State *L, struct state *state) {
 
 /* ---- What a hook holds ---- */
 
-/* table[slot] = the value on top */
-static void put(lua_State *L, int table, const struct hook *hook) {
+/* table[slot] = the value at `index` of the stack */
+static void put(lua_State *L, int table, const struct hook *hook, int index) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, table);
-  lua_insert(L, -2);
+  lua_pushvalue(L, index);
   lua_rawseti(L, -2, hook_slot(hook));
   lua_pop(L, 1);
 }
 
-void hook_set_function(lua_State *L, struct hook *hook, enum phase phase) {
-  put(L, hook_state(hook)->hooks.functions[phase], hook);
+void hook_set_function(lua_State *L, struct hook *hook, enum phase phase, int index) {
+  put(L, hook_state(hook)->hooks.functions[phase], hook, index);
 }
 
-void hook_set_name(lua_State *L, struct hook *hook) {
-  if (lua_rawlen(L, -1) > 0)
-    put(L, hook_state(hook)->hooks.names, hook);
-  else
-    lua_pop(L, 1);
+void hook_set_name(lua_State *L, struct hook *hook, const char *name) {
+  lua_pushstring(L, name);
+  put(L, hook_state(hook)->hooks.names, hook, lua_gettop(L));
+  lua_pop(L, 1);
 }
 
 void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, struct c_function symbol) {
@@ -138,8 +137,7 @@ struct hook *hook_set_key(lua_State *L, struct hook *hook, int index) {
   if (hooks->keys == 0) hooks->keys = new_table(L);
   lua_pushvalue(L, index);
   int before = slot_of_key(L, hooks);
-  lua_pushvalue(L, index);
-  put(L, hooks->keys, hook);
+  put(L, hooks->keys, hook, index);
   set_slot_of_key(L, hooks, hook_slot(hook));
   return before == 0 ? NULL : hook_in_slot(hook_state(hook), before);
 }

@@ -81,9 +81,9 @@ void hook_open(lua_State *L, struct state *state);
 /* One with nothing in it; raises an error when there is no memory.  Given back by hook_free(). */
 struct hook *hook_new(lua_State *L, struct state *state);
 
-/* Takes the value on top for the phase's function, or for what a C function needs; or for the name. */
-void hook_set_function(lua_State *L, struct hook *hook, enum phase phase);
-void hook_set_name(lua_State *L, struct hook *hook);
+/* The value at `index` of the stack is the phase's function, or what a C function needs. */
+void hook_set_function(lua_State *L, struct hook *hook, enum phase phase, int index);
+void hook_set_name(lua_State *L, struct hook *hook, const char *name);
 void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, struct c_function symbol);
 
 /* Gives it the key at `index`; the hook that had that before, or NULL. */

@@ -144,14 +144,16 @@ static int prepared(lua_State *L) {
 
 void module_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"register", register_hook}, {"register_after_fork", register_after_fork},
-      {"symbol", symbol_new},      {"hooks", hooks},
-      {"prepared", prepared},      {NULL, NULL},
+      {"symbol", symbol_new},
+      {"hooks", hooks},
+      {"prepared", prepared},
+      {NULL, NULL},
   };
-  handle_open(L);
   symbol_open(L);
   state_open(L);
+  handle_open(L, state_enter_open(L));
   luaL_setfuncs(L, functions, 0);
+  register_open(L);
   per_process_open(L);
   /* In place of SWIG's metatable, which refuses on_error. */
   table_open(L);

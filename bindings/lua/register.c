@@ -83,14 +83,12 @@ static void callback_field(lua_State *L, struct request *request, enum phase pha
 /* ---- Making the hook ---- */
 
 static void fill(lua_State *L, struct hook *hook, const struct request *request) {
-  lua_pushstring(L, request->name);
-  hook_set_name(L, hook);
+  if (request->name[0] != 0) hook_set_name(L, hook, request->name);
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
     const struct c_function *symbol = &request->symbols[phase];
     if (symbol->call != NULL) hook_set_symbol(L, hook, phase, *symbol);
     if (!request->has_function[phase] && !symbol->needs_object) continue;
-    lua_pushvalue(L, request->first + (int)phase);
-    hook_set_function(L, hook, phase);
+    hook_set_function(L, hook, phase, request->first + (int)phase);
   }
 }
 
@@ -106,7 +104,7 @@ static int make_hook(lua_State *L, struct state *state, const struct request *re
   struct hook *hook = hook_new(L, state);
   fill(L, hook, request);
   struct hook *before = request->key == 0 ? NULL : hook_set_key(L, hook, request->key);
-  handle_push(L, hook);
+  handle_new(L, hook, request->name);
   struct atfork_hook core = run_callbacks(hook, request->has_function);
   core.name = request->name;
   core.priority = request->priority;
@@ -135,23 +133,23 @@ void register_child(lua_State *L, const char *name, int priority) {
   lua_pop(L, 2);
 }
 
-int register_after_fork(lua_State *L) {
+static int register_after_fork(lua_State *L) {
   table_check_dot(L, "register_after_fork");
   struct request request = {.name = "", .first = 1 - CHILD};
   lua_settop(L, 1);
-  struct state *state = state_enter_open(L);
+  struct state *state = state_enter_quickly(L);
   const char *fault = lua_isnil(L, 1) ? "function expected, got nil" : look_at_callback(L, &request, CHILD);
   if (fault != NULL) return luaL_error(L, "bad argument #1 to 'register_after_fork' (%s)", fault);
   return make_hook(L, state, &request);
 }
 
-int register_hook(lua_State *L) {
+static int register_hook(lua_State *L) {
   static const char *const known[] = {"name", "priority", "key", "prepare", "parent", "child", NULL};
   table_check_dot(L, "register");
   struct request request = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  struct state *state = state_enter_open(L);
+  struct state *state = state_enter_quickly(L);
   table_check_fields(L, 1, "register", known);
   request.name = name_field(L); /* stays on the stack */
   request.priority = priority_field(L);
@@ -161,4 +159,14 @@ int register_hook(lua_State *L) {
   if (lua_isnil(L, request.first) && lua_isnil(L, request.first + 1) && lua_isnil(L, request.first + 2))
     return luaL_error(L, "bad argument #1 to 'register' (none of 'prepare', 'parent' and 'child' is given)");
   return make_hook(L, state, &request);
+}
+
+void register_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"register", register_hook},
+      {"register_after_fork", register_after_fork},
+      {NULL, NULL},
+  };
+  state_push_place(L);
+  luaL_setfuncs(L, functions, 1);
 }

@@ -7,8 +7,8 @@
 
 #include <lua.h>
 
-int register_hook(lua_State *L);
-int register_after_fork(lua_State *L);
+/* Adds them to the module's table, on top of the stack. */
+void register_open(lua_State *L);
 
 /* Takes the function on top for a child callback; for as long as the state is open. */
 void register_child(lua_State *L, const char *name, int priority);

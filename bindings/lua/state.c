@@ -31,8 +31,11 @@ static void note_coroutine(lua_State *L, struct state *state) {
   state->latest = L;
 }
 
-struct state *state_enter(lua_State *L) {
-  struct state *state = state_of(L);
+void state_push_place(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key);
+}
+
+static struct state *enter(lua_State *L, struct state *state) {
   if (state == NULL) return NULL;
   /* Before a coroutine is let go that has our debug hook. */
   waiting_restore_debug_hooks(state);
@@ -42,10 +45,22 @@ struct state *state_enter(lua_State *L) {
   return state;
 }
 
-struct state *state_enter_open(lua_State *L) {
-  struct state *state = state_enter(L);
+struct state *state_enter(lua_State *L) {
+  return enter(L, state_of(L));
+}
+
+static struct state *check_open(lua_State *L, struct state *state) {
   if (state == NULL) luaL_error(L, "this Lua state is being closed");
   return state;
+}
+
+struct state *state_enter_open(lua_State *L) {
+  return check_open(L, state_enter(L));
+}
+
+struct state *state_enter_quickly(lua_State *L) {
+  struct state **place = lua_touserdata(L, lua_upvalueindex(1));
+  return check_open(L, enter(L, *place));
 }
 
 /* ---- The collector ---- */

@@ -24,6 +24,7 @@ struct state {
   lua_State *latest; /* the coroutine that called us last; the registry keeps it */
   lua_State *runner; /* the coroutine that callbacks run in */
   int latest_reference;
+  int handle_metatable;  /* a reference */
   bool is_polling;       /* inside poll(), and so inside the state */
   bool takes_place;      /* inside spawned() */
   bool keeps_inherited;  /* per_process.h: its hook is registered */
@@ -47,6 +48,10 @@ struct state *state_enter(lua_State *L);
 
 /* Raises an error when it is being closed. */
 struct state *state_enter_open(lua_State *L);
+
+/* The same in a C function that has what this pushes as its first upvalue, and so need not look for it. */
+struct state *state_enter_quickly(lua_State *L);
+void state_push_place(lua_State *L);
 
 /* Ends one owner's part in it. */
 void state_disown(struct state *state);
