@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "handle.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,15 +10,6 @@
 #include "state.h"
 
 static const char handle_type[] = "atfork.hook";
-
-/* It has the name of its own, for when the hook is gone. */
-struct handle {
-  atfork_id id;
-  struct hook *hook; /* to be looked at only while the state is open; another's when the ids differ */
-  size_t length;
-  bool has_key;
-  char name[];
-};
 
 enum { SEQUENCE_BITS = 48 };
 
@@ -67,36 +57,19 @@ void handle_push(lua_State *L, const struct hook *hook) {
   lua_remove(L, -2);
 }
 
+const struct handle *handle_at(lua_State *L, int index) {
+  return luaL_testudata(L, index, handle_type);
+}
+
 void handle_set_id(lua_State *L, int index, atfork_id id) {
   ((struct handle *)lua_touserdata(L, index))->id = id;
-}
-
-/* The core tells when it has let go of a hook, but for one that is all C: then that is now. */
-void handle_forget(lua_State *L, struct state *state, struct hook *hook, atfork_id id) {
-  waiting_forget(state, id);
-  hook_free_ended(L, state);
-  if (hook->id == id && hook->symbols != NULL && hook->symbols->are_all) hook_free(L, hook);
-}
-
-static int handle_unregister(lua_State *L) {
-  const struct handle *handle = luaL_testudata(L, 1, handle_type);
-  if (handle == NULL)
-    return luaL_error(L,
-                      "bad argument #1 to 'unregister' (a hook expected, got %s: call hook:unregister() with a colon)",
-                      luaL_typename(L, 1));
-  struct state *state = state_enter(L);
-  int result = atfork_unregister(handle->id);
-  if (result != 0 && errno != ENOENT) return luaL_error(L, "cannot unregister: %s", strerror(errno));
-  if (result == 0 && state != NULL) handle_forget(L, state, handle->hook, handle->id);
-  lua_pushboolean(L, result == 0);
-  return 1;
 }
 
 static int handle_index(lua_State *L) {
   const struct handle *handle = luaL_checkudata(L, 1, handle_type);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (strcmp(key, "unregister") == 0)
-    lua_pushcfunction(L, handle_unregister);
+    lua_pushvalue(L, lua_upvalueindex(1));
   else if (strcmp(key, "id") == 0)
     number_push_id(L, handle->id);
   else if (strcmp(key, "name") == 0)
@@ -125,16 +98,19 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
-void handle_open(lua_State *L, struct state *state) {
+void handle_open(lua_State *L, struct state *state, lua_CFunction unregister) {
   static const luaL_Reg methods[] = {
-      {"__index", handle_index},
       {"__eq", handle_equals},
       {"__tostring", handle_tostring},
-      {"__close", handle_unregister},
       {NULL, NULL},
   };
   luaL_newmetatable(L, handle_type);
   luaL_setfuncs(L, methods, 0);
+  lua_pushcfunction(L, unregister);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__close");
+  lua_pushcclosure(L, handle_index, 1);
+  lua_setfield(L, -2, "__index");
   lua_pushliteral(L, "protected");
   lua_setfield(L, -2, "__metatable");
   state->handle_metatable = luaL_ref(L, LUA_REGISTRYINDEX);

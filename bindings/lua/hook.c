@@ -4,19 +4,21 @@
 #include <stdlib.h>
 
 #include "compat.h"
-#include "state.h"
 
 enum { FIRST_COUNT = 16 };
 
 const char *const hook_phase_names[PHASES] = {"prepare", "parent", "child"};
+
+static struct hooks *hooks_of(const struct hook *hook) {
+  return hook->block->hooks_of_state;
+}
 
 static int new_table(lua_State *L) {
   lua_newtable(L);
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-void hook_open(lua_State *L, struct state *state) {
-  struct hooks *hooks = &state->hooks;
+void hook_open(lua_State *L, struct hooks *hooks) {
   for (enum phase phase = PREPARE; phase < PHASES; phase++) hooks->functions[phase] = new_table(L);
   hooks->names = new_table(L);
 }
@@ -30,19 +32,26 @@ static void free_block(struct block *block) {
   free(block);
 }
 
-static bool add_block(struct state *state) {
-  struct hooks *hooks = &state->hooks;
+/* Makes room for that many slots. */
+static bool reserve_due(struct hooks *hooks, int slots) {
+  struct due *due = realloc(hooks->due, (size_t)slots * sizeof *due);
+  if (due != NULL) hooks->due = due;
+  return due != NULL;
+}
+
+static bool add_block(struct hooks *hooks, struct state *state) {
   int count = hooks->slots == 0 ? FIRST_COUNT : hooks->slots;
   size_t size = (size_t)count;
   struct block *block = calloc(1, sizeof *block + size * sizeof block->hooks[0]);
   if (block == NULL) return false;
   block->waiting = calloc(size, sizeof block->waiting[0]);
   block->prepared = calloc(size, sizeof block->prepared[0]);
-  if (block->waiting == NULL || block->prepared == NULL || !waiting_reserve(state, hooks->slots + count)) {
+  if (block->waiting == NULL || block->prepared == NULL || !reserve_due(hooks, hooks->slots + count)) {
     free_block(block);
     return false;
   }
   block->state = state;
+  block->hooks_of_state = hooks;
   block->next = hooks->blocks;
   block->first = hooks->slots + 1;
   block->count = count;
@@ -51,15 +60,13 @@ static bool add_block(struct state *state) {
   return true;
 }
 
-struct hook *hook_new(lua_State *L, struct state *state) {
-  struct hooks *hooks = &state->hooks;
-  hook_free_ended(L, state);
+struct hook *hook_new(lua_State *L, struct hooks *hooks, struct state *state) {
   struct hook *hook = hooks->free;
   if (hook != NULL) {
     hooks->free = hook->next;
     return hook;
   }
-  if (hooks->used == hooks->slots && !add_block(state)) luaL_error(L, "not enough memory");
+  if (hooks->used == hooks->slots && !add_block(hooks, state)) luaL_error(L, "not enough memory");
   struct block *block = hooks->blocks;
   hook = &block->hooks[hooks->used++ + 1 - block->first];
   hook->block = block;
@@ -77,12 +84,12 @@ static void put(lua_State *L, int table, const struct hook *hook, int index) {
 }
 
 void hook_set_function(lua_State *L, struct hook *hook, enum phase phase, int index) {
-  put(L, hook_state(hook)->hooks.functions[phase], hook, index);
+  put(L, hooks_of(hook)->functions[phase], hook, index);
 }
 
 void hook_set_name(lua_State *L, struct hook *hook, const char *name) {
   lua_pushstring(L, name);
-  put(L, hook_state(hook)->hooks.names, hook, lua_gettop(L));
+  put(L, hooks_of(hook)->names, hook, lua_gettop(L));
   lua_pop(L, 1);
 }
 
@@ -93,7 +100,7 @@ void hook_set_symbol(lua_State *L, struct hook *hook, enum phase phase, struct c
 }
 
 void hook_push_name(lua_State *L, const struct hook *hook) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, hook_state(hook)->hooks.names);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, hooks_of(hook)->names);
   lua_rawgeti(L, -1, hook_slot(hook));
   lua_remove(L, -2);
   if (!lua_isnil(L, -1)) return;
@@ -103,8 +110,8 @@ void hook_push_name(lua_State *L, const struct hook *hook) {
 
 /* ---- Keys ---- */
 
-static struct hook *hook_in_slot(const struct state *state, int slot) {
-  struct block *block = state->hooks.blocks;
+static struct hook *hook_in_slot(const struct hooks *hooks, int slot) {
+  struct block *block = hooks->blocks;
   while (slot < block->first) block = block->next;
   return &block->hooks[slot - block->first];
 }
@@ -132,18 +139,18 @@ static void set_slot_of_key(lua_State *L, const struct hooks *hooks, int slot) {
 }
 
 struct hook *hook_set_key(lua_State *L, struct hook *hook, int index) {
-  struct hooks *hooks = &hook_state(hook)->hooks;
+  struct hooks *hooks = hooks_of(hook);
   if (hooks->slots_of_keys == 0) hooks->slots_of_keys = new_table(L);
   if (hooks->keys == 0) hooks->keys = new_table(L);
   lua_pushvalue(L, index);
   int before = slot_of_key(L, hooks);
   put(L, hooks->keys, hook, index);
   set_slot_of_key(L, hooks, hook_slot(hook));
-  return before == 0 ? NULL : hook_in_slot(hook_state(hook), before);
+  return before == 0 ? NULL : hook_in_slot(hooks, before);
 }
 
 void hook_push_key(lua_State *L, const struct hook *hook) {
-  const struct hooks *hooks = &hook_state(hook)->hooks;
+  const struct hooks *hooks = hooks_of(hook);
   if (hooks->keys == 0) {
     lua_pushnil(L);
     return;
@@ -155,7 +162,7 @@ void hook_push_key(lua_State *L, const struct hook *hook) {
 
 /* The key may be another hook's by now. */
 static void free_key(lua_State *L, const struct hook *hook) {
-  const struct hooks *hooks = &hook_state(hook)->hooks;
+  const struct hooks *hooks = hooks_of(hook);
   hook_push_key(L, hook);
   if (!lua_isnil(L, -1) && slot_of_key(L, hooks) == hook_slot(hook))
     set_slot_of_key(L, hooks, 0);
@@ -177,7 +184,7 @@ static void take(lua_State *L, int table, const struct hook *hook) {
 }
 
 void hook_free(lua_State *L, struct hook *hook) {
-  struct hooks *hooks = &hook_state(hook)->hooks;
+  struct hooks *hooks = hooks_of(hook);
   for (enum phase phase = PREPARE; phase < PHASES; phase++) take(L, hooks->functions[phase], hook);
   take(L, hooks->names, hook);
   free_key(L, hook);
@@ -192,19 +199,15 @@ void hook_free(lua_State *L, struct hook *hook) {
 
 /* ---- Its end ---- */
 
-/* From the core, in any thread and perhaps inside fork(): Lua's part waits for the state's next call. */
-void hook_ended(void *data) {
-  struct hook *hook = data;
-  struct state *state = hook_state(hook);
-  hook->next = atomic_load(&state->hooks.ended);
-  while (!atomic_compare_exchange_weak(&state->hooks.ended, &hook->next, hook)) continue;
-  state_disown(state);
+void hook_ended(struct hook *hook) {
+  struct hooks *hooks = hooks_of(hook);
+  hook->next = atomic_load(&hooks->ended);
+  while (!atomic_compare_exchange_weak(&hooks->ended, &hook->next, hook)) continue;
 }
 
-void hook_free_ended(lua_State *L, struct state *state) {
-  if (atomic_load_explicit(&state->hooks.ended, memory_order_relaxed) == NULL) return;
-  if (waiting_is_running(state)) return; /* they may be among those that are due */
-  struct hook *hook = atomic_exchange(&state->hooks.ended, NULL);
+void hook_free_ended(lua_State *L, struct hooks *hooks) {
+  if (atomic_load_explicit(&hooks->ended, memory_order_relaxed) == NULL) return;
+  struct hook *hook = atomic_exchange(&hooks->ended, NULL);
   while (hook != NULL) {
     struct hook *next = hook->next;
     hook_free(L, hook);
@@ -212,17 +215,17 @@ void hook_free_ended(lua_State *L, struct state *state) {
   }
 }
 
-void hook_unregister_all(struct state *state) {
-  for (struct block *block = state->hooks.blocks; block != NULL; block = block->next)
+void hook_unregister_all(const struct hooks *hooks) {
+  for (struct block *block = hooks->blocks; block != NULL; block = block->next)
     for (int i = 0; i < block->count; i++)
       if (block->hooks[i].id != 0) atfork_unregister(block->hooks[i].id);
 }
 
-void hook_free_all(struct state *state) {
-  while (state->hooks.blocks != NULL) {
-    struct block *block = state->hooks.blocks;
-    state->hooks.blocks = block->next;
+void hook_free_all(struct hooks *hooks) {
+  while (hooks->blocks != NULL) {
+    struct block *block = hooks->blocks;
+    hooks->blocks = block->next;
     free_block(block);
   }
-  waiting_free(state);
+  free(hooks->due);
 }

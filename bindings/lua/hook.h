@@ -44,6 +44,7 @@ struct hook {
 
 struct block {
   struct state *state;
+  struct hooks *hooks_of_state;
   struct block *next;
   int first; /* the slot of the first */
   int count;
@@ -52,11 +53,19 @@ struct block {
   struct hook hooks[];
 };
 
+/* What waiting.h runs. */
+struct due {
+  struct hook *hook;
+  atfork_id id;
+  uint32_t what;
+};
+
 /* The part of a state that belongs to this file. */
 struct hooks {
   struct block *blocks;       /* the latest first */
   struct hook *free;          /* to be used again */
   struct hook *_Atomic ended; /* the core has let go of them, Lua has not */
+  struct due *due;            /* room for one of each slot, so that running them needs no memory */
   int slots;                  /* in all blocks */
   int used;                   /* those in use at some time: the first ones */
   int functions[PHASES];      /* references to tables: a function for each slot */
@@ -76,10 +85,10 @@ static inline int hook_slot(const struct hook *hook) {
 }
 
 /* Makes the tables. */
-void hook_open(lua_State *L, struct state *state);
+void hook_open(lua_State *L, struct hooks *hooks);
 
-/* One with nothing in it; raises an error when there is no memory.  Given back by hook_free(). */
-struct hook *hook_new(lua_State *L, struct state *state);
+/* One of this state with nothing in it; raises an error when there is no memory.  Given back by hook_free(). */
+struct hook *hook_new(lua_State *L, struct hooks *hooks, struct state *state);
 
 /* The value at `index` of the stack is the phase's function, or what a C function needs. */
 void hook_set_function(lua_State *L, struct hook *hook, enum phase phase, int index);
@@ -96,14 +105,12 @@ void hook_push_key(lua_State *L, const struct hook *hook);
 /* Lets go of what it holds. */
 void hook_free(lua_State *L, struct hook *hook);
 
-/* The core's destroy(). */
-void hook_ended(void *hook);
-
-/* Frees those that the core has let go of. */
-void hook_free_ended(lua_State *L, struct state *state);
+/* Once the core has let go of it, in any thread and perhaps inside fork(): Lua's part waits for hook_free_ended(). */
+void hook_ended(struct hook *hook);
+void hook_free_ended(lua_State *L, struct hooks *hooks);
 
 /* When the state is closed; and when the core has let go of all. */
-void hook_unregister_all(struct state *state);
-void hook_free_all(struct state *state);
+void hook_unregister_all(const struct hooks *hooks);
+void hook_free_all(struct hooks *hooks);
 
 #endif

@@ -8,16 +8,15 @@
 #include <string.h>
 
 #include "compat.h"
+#include "enter.h"
 #include "forks.h"
-#include "handle.h"
 #include "per_process.h"
 #include "register.h"
-#include "state.h"
 #include "symbol.h"
 #include "table.h"
 
 void module_enter(lua_State *L) {
-  state_enter(L);
+  enter(L);
 }
 
 static int poll(const char *unused) {
@@ -27,14 +26,14 @@ static int poll(const char *unused) {
 
 /* Calls what runs child callbacks.  What waits even so is run before it returns. */
 static int run_children(lua_State *L, int (*call)(const char *), const char *argument) {
-  struct state *state = state_enter(L);
+  struct state *state = enter(L);
   if (state == NULL) return call(argument);
   bool outer = state->is_polling;
   state->is_polling = true;
   int result = call(argument);
   int error = errno;
   state->is_polling = outer;
-  state_enter(L);
+  enter(L);
   errno = error;
   return result;
 }
@@ -54,7 +53,7 @@ const char *module_token(lua_State *L, int arg) {
 }
 
 int module_spawned(lua_State *L, const char *token) {
-  struct state *state = state_enter_open(L);
+  struct state *state = enter_open(L);
   state->takes_place = true;
   int result = run_children(L, atfork_spawned, token);
   state->takes_place = false;
@@ -118,7 +117,7 @@ static int push_list(lua_State *L) {
 
 static int hooks(lua_State *L) {
   struct list list = {0};
-  state_enter(L);
+  enter(L);
   lua_pushcfunction(L, push_list);
   int error = atfork_foreach(copy_info, &list);
   lua_pushlightuserdata(L, &list);
@@ -133,7 +132,7 @@ static int hooks(lua_State *L) {
 /* ---- prepared() ---- */
 
 static int prepared(lua_State *L) {
-  const struct state *state = state_enter_open(L);
+  const struct state *state = enter_open(L);
   if (state->run.depth == 0 || state->run.call.phase == PREPARE)
     return luaL_error(L, "prepared() is for parent and child callbacks, while they run");
   lua_pushboolean(L, run_is_prepared(&state->run.call));
@@ -150,8 +149,7 @@ void module_open(lua_State *L) {
       {NULL, NULL},
   };
   symbol_open(L);
-  state_open(L);
-  handle_open(L, state_enter_open(L));
+  enter_first(L);
   luaL_setfuncs(L, functions, 0);
   register_open(L);
   per_process_open(L);

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 #include "compat.h"
+#include "enter.h"
 #include "inherited.h"
 #include "register.h"
 #include "report.h"
-#include "state.h"
 #include "table.h"
 
 /* ---- A value's cell: {generation that made it, value} ---- */
@@ -94,7 +94,7 @@ static int on_child(lua_State *L) {
 
 /* Before all other hooks, and once in a state. */
 static void watch_children(lua_State *L) {
-  struct state *state = state_enter_open(L);
+  struct state *state = enter_open(L);
   if (state->keeps_inherited) return;
   lua_pushcfunction(L, on_child);
   register_child(L, "per_process", ATFORK_PRIORITY_MIN);

@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "compat.h"
+#include "dispatch.h"
+#include "enter.h"
 #include "forks.h"
 #include "handle.h"
-#include "run.h"
-#include "state.h"
 #include "symbol.h"
 #include "table.h"
+#include "waiting.h"
 
 /* What a script asks for, once it is found to be right.  The stack holds, from `first` on, what each phase has: a
  * function, what stands for a C function, or nil. */
@@ -80,6 +81,34 @@ static void callback_field(lua_State *L, struct request *request, enum phase pha
   if (fault != NULL) luaL_error(L, "bad argument #1 to 'register' (field '%s': %s)", hook_phase_names[phase], fault);
 }
 
+/* ---- Letting go of hooks ---- */
+
+/* But for those that are among what is due now. */
+static void free_ended(lua_State *L, struct state *state) {
+  if (!waiting_is_running(state)) hook_free_ended(L, &state->hooks);
+}
+
+/* The core tells when it has let go of a hook, but for one that is all C: then that is now. */
+static void forget(lua_State *L, struct state *state, struct hook *hook, atfork_id id) {
+  waiting_forget(state, id);
+  free_ended(L, state);
+  if (hook->id == id && hook->symbols != NULL && hook->symbols->are_all) hook_free(L, hook);
+}
+
+static int unregister(lua_State *L) {
+  const struct handle *handle = handle_at(L, 1);
+  if (handle == NULL)
+    return luaL_error(L,
+                      "bad argument #1 to 'unregister' (a hook expected, got %s: call hook:unregister() with a colon)",
+                      luaL_typename(L, 1));
+  struct state *state = enter(L);
+  int result = atfork_unregister(handle->id);
+  if (result != 0 && errno != ENOENT) return luaL_error(L, "cannot unregister: %s", strerror(errno));
+  if (result == 0 && state != NULL) forget(L, state, handle->hook, handle->id);
+  lua_pushboolean(L, result == 0);
+  return 1;
+}
+
 /* ---- Making the hook ---- */
 
 static void fill(lua_State *L, struct hook *hook, const struct request *request) {
@@ -96,16 +125,17 @@ static void fill(lua_State *L, struct hook *hook, const struct request *request)
 static void replace(lua_State *L, struct state *state, struct hook *before) {
   if (before == NULL) return;
   atfork_id id = before->id;
-  if (atfork_unregister(id) == 0) handle_forget(L, state, before, id);
+  if (atfork_unregister(id) == 0) forget(L, state, before, id);
 }
 
 /* All that may fail for want of memory comes first, so that nothing is registered then. */
 static int make_hook(lua_State *L, struct state *state, const struct request *request) {
-  struct hook *hook = hook_new(L, state);
+  free_ended(L, state);
+  struct hook *hook = hook_new(L, &state->hooks, state);
   fill(L, hook, request);
   struct hook *before = request->key == 0 ? NULL : hook_set_key(L, hook, request->key);
   handle_new(L, hook, request->name);
-  struct atfork_hook core = run_callbacks(hook, request->has_function);
+  struct atfork_hook core = dispatch_hook(hook, request->has_function);
   core.name = request->name;
   core.priority = request->priority;
   if (core.destroy != NULL) atomic_fetch_add(&state->owners, 1);
@@ -137,7 +167,7 @@ static int register_after_fork(lua_State *L) {
   table_check_dot(L, "register_after_fork");
   struct request request = {.name = "", .first = 1 - CHILD};
   lua_settop(L, 1);
-  struct state *state = state_enter_quickly(L);
+  struct state *state = enter_quickly(L);
   const char *fault = lua_isnil(L, 1) ? "function expected, got nil" : look_at_callback(L, &request, CHILD);
   if (fault != NULL) return luaL_error(L, "bad argument #1 to 'register_after_fork' (%s)", fault);
   return make_hook(L, state, &request);
@@ -149,7 +179,7 @@ static int register_hook(lua_State *L) {
   struct request request = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  struct state *state = state_enter_quickly(L);
+  struct state *state = enter_quickly(L);
   table_check_fields(L, 1, "register", known);
   request.name = name_field(L); /* stays on the stack */
   request.priority = priority_field(L);
@@ -167,6 +197,7 @@ void register_open(lua_State *L) {
       {"register_after_fork", register_after_fork},
       {NULL, NULL},
   };
+  handle_open(L, enter_open(L), unregister);
   state_push_place(L);
   luaL_setfuncs(L, functions, 1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * register() and register_after_fork(): from a script's arguments to a hook.
+ * register() and register_after_fork(): from a script's arguments to a hook; and unregister(), back.
  */
 #ifndef ATFORK_LUA_REGISTER_H
 #define ATFORK_LUA_REGISTER_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Running callbacks: what the core calls, and how Lua is entered.
+ * How a callback is called: on a coroutine of its own, the runner, which is there already.
  */
 #ifndef ATFORK_LUA_RUN_H
 #define ATFORK_LUA_RUN_H
@@ -24,19 +24,27 @@ struct call {
 struct run {
   struct call call; /* the innermost */
   int depth;        /* how many there are, one inside another */
-  bool enters;      /* the answer for the child hooks of the process whose mark is `decided` */
-  uint64_t decided;
 };
+
+/* What lies on the runner's stack, for good: callbacks are called with nothing but a look into a table. */
+enum { RUN_HANDLER = 1, RUN_FUNCTIONS, RUN_LAYOUT = RUN_FUNCTIONS + PHASES - 1 };
 
 void run_open(lua_State *L, struct state *state);
 
-/* What the core is to call for a hook that has Lua functions in these phases. */
-struct atfork_hook run_callbacks(struct hook *hook, const bool has_function[PHASES]);
+/* Where a script got hold of the runner between callbacks, and resumed it, the stack is not as it was. */
+void run_check_layout(struct state *state);
 
-/* Calls the function of a hook that has waited. */
+/* Calls the function of a hook, and reports its error; false then.  In a fork; the same with the layout checked; and of
+ * a hook that has waited. */
+bool run_call(struct state *state, struct call call);
+bool run_now(const struct hook *hook, enum phase phase);
 void run_late(struct state *state, const struct hook *hook, enum phase phase, bool is_prepared);
 
-/* Whether the hook's prepare has run, and returned, in the fork of which this callback is. */
+/* Notes whether the hook's prepare has returned, in the fork under way. */
+void run_note_prepared(const struct hook *hook, bool is_prepared);
+
+/* Whether it has, in the fork of which this callback is.  One in C is run in each fork that tells. */
 bool run_is_prepared(const struct call *call);
+bool run_is_prepared_in_c(const struct hook *hook);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Lua state that has the module: found from any of its coroutines, entered by each call, closed with lua_close().
+ * A Lua state that has the module: all that is kept for it, found from any of its coroutines.
  */
 #ifndef ATFORK_LUA_STATE_H
 #define ATFORK_LUA_STATE_H
@@ -14,6 +14,12 @@
 #include "inside.h"
 #include "run.h"
 #include "waiting.h"
+
+/* The answer for all child hooks of the process that has this mark: whether they run at once. */
+struct dispatch {
+  uint64_t decided;
+  bool enters;
+};
 
 /*
  * It outlives lua_close() while the core has hooks of it: those that a fork under way still takes part in.  Each member
@@ -32,25 +38,19 @@ struct state {
   _Atomic size_t owners; /* Lua, and each hook that the core has */
   struct inside inside;
   struct run run;
+  struct dispatch dispatch;
   struct waiting waiting;
   struct hooks hooks;
 };
 
-/* Makes it, unless the Lua state has one. */
-void state_open(lua_State *L);
+/* Makes it, to be ended by `close` as the __gc of a userdata, which has a pointer to it. */
+struct state *state_new(lua_State *L, lua_CFunction close);
+bool state_is_there(lua_State *L);
 
 /* Of the Lua state that L is a coroutine of; NULL when that is being closed. */
 struct state *state_of(lua_State *L);
 
-/* At the start of each call from Lua: notes that this thread is inside, and runs what waits for that.  As state_of().
- */
-struct state *state_enter(lua_State *L);
-
-/* Raises an error when it is being closed. */
-struct state *state_enter_open(lua_State *L);
-
-/* The same in a C function that has what this pushes as its first upvalue, and so need not look for it. */
-struct state *state_enter_quickly(lua_State *L);
+/* Pushes that userdata. */
 void state_push_place(lua_State *L);
 
 /* Ends one owner's part in it. */

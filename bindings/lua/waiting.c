@@ -17,29 +17,12 @@ enum { MARK_SHIFT = 32, CHILD_IS_DUE = 1, IS_PREPARED = 2, A_PARENT = 4 };
 
 static const uint32_t parents_max = UINT32_MAX / A_PARENT;
 
-struct due {
-  struct hook *hook;
-  atfork_id id;
-  uint32_t what;
-};
-
 static uint64_t this_mark(void) {
   return atfork_generation() + 1;
 }
 
 static _Atomic uint64_t *word_of(const struct hook *hook) {
   return &hook->block->waiting[hook - hook->block->hooks];
-}
-
-bool waiting_reserve(struct state *state, int slots) {
-  struct due *due = realloc(state->waiting.due, (size_t)slots * sizeof *due);
-  if (due == NULL) return false;
-  state->waiting.due = due;
-  return true;
-}
-
-void waiting_free(struct state *state) {
-  free(state->waiting.due);
 }
 
 /* ---- The debug hook ---- */
@@ -136,7 +119,7 @@ static int by_id(const void *a, const void *b) {
 
 /* Takes what is due in this process; how many hooks. */
 static size_t collect_due(struct state *state, uint64_t mark) {
-  struct due *due = state->waiting.due;
+  struct due *due = state->hooks.due;
   size_t count = 0;
   for (struct block *block = state->hooks.blocks; block != NULL; block = block->next) {
     for (int i = 0; i < block->count && block->first + i <= state->hooks.used; i++) {
@@ -151,15 +134,16 @@ static size_t collect_due(struct state *state, uint64_t mark) {
   return count;
 }
 
-/* False when this has become another process, whose own are due now. */
+/* False when this has become another process, whose own are due now.  A callback that registers hooks may move `due`.
+ */
 static bool run_due(struct state *state, size_t i, uint64_t mark) {
-  const struct waiting *waiting = &state->waiting;
-  bool is_prepared = (waiting->due[i].what & IS_PREPARED) != 0;
-  for (uint32_t ran = 0; ran < waiting->due[i].what / A_PARENT; ran++) {
-    run_late(state, waiting->due[i].hook, PARENT, is_prepared);
+  const struct hooks *hooks = &state->hooks;
+  bool is_prepared = (hooks->due[i].what & IS_PREPARED) != 0;
+  for (uint32_t ran = 0; ran < hooks->due[i].what / A_PARENT; ran++) {
+    run_late(state, hooks->due[i].hook, PARENT, is_prepared);
     if (this_mark() != mark) return false;
   }
-  if ((waiting->due[i].what & CHILD_IS_DUE) != 0) run_late(state, waiting->due[i].hook, CHILD, is_prepared);
+  if ((hooks->due[i].what & CHILD_IS_DUE) != 0) run_late(state, hooks->due[i].hook, CHILD, is_prepared);
   return this_mark() == mark;
 }
 
@@ -180,6 +164,6 @@ void waiting_run(struct state *state) {
 void waiting_forget(struct state *state, atfork_id id) {
   struct due key = {.id = id};
   if (!waiting_is_running(state)) return;
-  struct due *due = bsearch(&key, state->waiting.due, state->waiting.due_count, sizeof key, by_id);
+  struct due *due = bsearch(&key, state->hooks.due, state->waiting.due_count, sizeof key, by_id);
   if (due != NULL) due->what = 0;
 }

@@ -15,8 +15,6 @@
 
 #include "hook.h"
 
-struct due;
-
 /* A coroutine that has our debug hook, and the user's. */
 struct stand_in {
   lua_State *L;
@@ -31,15 +29,10 @@ enum { STAND_INS = 2 }; /* the main coroutine, and the one that called us last *
 struct waiting {
   _Atomic uint64_t mark; /* of the process in which something is due; 0: nothing is */
   uint64_t running;      /* of the process in which waiting_run() is under way; or 0 */
-  struct due *due;       /* room for one of each slot, so that running them needs no memory */
-  size_t due_count;
+  size_t due_count;      /* of hook.h's `due` */
   bool has_stand_ins;
   struct stand_in stand_ins[STAND_INS];
 };
-
-/* Makes room for that many slots; false when there is no memory. */
-bool waiting_reserve(struct state *state, int slots);
-void waiting_free(struct state *state);
 
 /* Has a callback run later.  From inside fork(), in any thread; allocates nothing. */
 void waiting_add(struct hook *hook, enum phase phase, bool is_prepared);

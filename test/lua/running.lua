@@ -252,6 +252,23 @@ case("later/a callback that registers many more", function()
   last:unregister()
 end)
 
+case("later/a parent that registers many more, and is due several times", function()
+  in_child("fork", function()
+    local ran, more = 0, {}
+    atfork.register {
+      parent = function()
+        ran = ran + 1
+        for i = 1, 1000 do more[#more + 1] = atfork.register_after_fork(print) end
+      end,
+    }
+    for _ = 1, 3 do equal(forktest.fork_in_thread "fork", 42) end
+    atfork.generation()
+    equal(ran, 3, "parents")
+    equal(#more, 3000, "hooks")
+    for _, hook in ipairs(more) do hook:unregister() end
+  end)
+end)
+
 case("later/a callback that forks", function()
   local ran, inside = 0, false
   local hooks = {}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the core calls for a hook in a fork: at once what may run there, and later what may not.
+ */
+#ifndef ATFORK_LUA_DISPATCH_H
+#define ATFORK_LUA_DISPATCH_H
+
+#include <atfork.h>
+#include <stdbool.h>
+
+#include "hook.h"
+
+/* What the core is to call for a hook that has Lua functions in these phases; name and priority are not set. */
+struct atfork_hook dispatch_hook(struct hook *hook, const bool has_function[PHASES]);
+
+#endif
