@@ -2,11 +2,12 @@
 /*
  * Whether Lua may be entered from somewhere inside fork().
  *
- * It may when the forking thread is inside the state, or nobody can be, and what is innermost there is a C function. No
- * Lua has a call that says either.  But each keeps, in its main coroutine, where its innermost protected call lies on
- * the C stack: in its own thread's, if that thread is inside; and LuaJIT keeps beside it what it is doing.  Where these
- * words are differs from build to build, so they are looked for once, by what they do.  If they are not found, the
- * answer is no.
+ * It may when the forking thread is inside the state, or nobody can be, and what is innermost there is a C function.
+ * Without the first, the prepare of a script that forks beside a library's thread would never run; without the second,
+ * that of any script in LuaJIT.  No Lua has a call that says either.  But each keeps, in its main coroutine, where its
+ * innermost protected call lies on the C stack: in its own thread's, if that thread is inside; and LuaJIT keeps beside
+ * it what it is doing.  Where these words are differs from build to build, so they are looked for once, by what they
+ * do.  If they are not found, the answer is no.
  */
 #ifndef ATFORK_LUA_INSIDE_H
 #define ATFORK_LUA_INSIDE_H

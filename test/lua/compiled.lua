@@ -61,6 +61,25 @@ case("10,000 forks in a hot loop", function()
   with_hook(function() equal(storm(10000), 10000, "children") end)
 end)
 
+-- As luaposix's fork() is: compiled code leaves for it, so a hook's prepare runs.
+case("a C function that forks in a hot loop: at once", function()
+  ran = { parent = 0, prepare = 0 }
+  local hook = atfork.register {
+    prepare = function() ran.prepare = ran.prepare + 1 end,
+    parent = function() ran.parent = ran.parent + 1 end,
+  }
+  local good = 0
+  for _ = 1, 300 do
+    local pid = forktest.fork "fork"
+    if pid == 0 then forktest.exit(ran.prepare == good + 1 and 42 or 1) end
+    if forktest.wait(pid) == 42 then good = good + 1 end
+  end
+  hook:unregister()
+  equal(good, 300, "children")
+  equal(ran.prepare, 300, "prepares")
+  equal(ran.parent, 300, "parents")
+end)
+
 case("parents after a compiled loop is entered", function()
   with_hook(function() equal(storm(200), 200, "children") end)
   with_all_hooks(function()

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <pthread.h>
 #include <scenario.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -111,6 +112,18 @@ static int l_resident(lua_State *L) {
   return 1;
 }
 
+/* start_thread(): one that stays, as a library's event loop or resolver does. */
+static void *stay(void *unused) {
+  for (;;) pause();
+  return unused;
+}
+
+static int l_start_thread(lua_State *L) {
+  pthread_t thread;
+  lua_pushboolean(L, pthread_create(&thread, NULL, stay, NULL) == 0);
+  return 1;
+}
+
 /* ---- Data of a C function ---- */
 
 static int counter;
@@ -154,6 +167,7 @@ int luaopen_forktest(lua_State *L) {
       {"read", l_read},
       {"write", l_write},
       {"close", l_close},
+      {"start_thread", l_start_thread},
       {"counter", l_counter},
       {"value", l_value},
   };

@@ -104,6 +104,20 @@ for _, name in ipairs(names) do
   end)
 end
 
+-- GLib, ZeroMQ, gRPC and resolvers start threads in the process of a script that forks: its prepare must run.
+case("at once/beside a thread that a library has started", function()
+  in_child("fork", function()
+    assert(forktest.start_thread(), "a thread")
+    counting(forks_at_once)
+    counting(function(ran)
+      coroutine.wrap(function()
+        atfork.generation()
+        forks_at_once(ran)
+      end)()
+    end)
+  end)
+end)
+
 case("at once/in a finaliser", function()
   counting(function(ran)
     local message
