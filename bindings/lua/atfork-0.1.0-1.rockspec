@@ -16,7 +16,7 @@ description = {
   labels = { "fork", "posix", "process" },
 }
 supported_platforms = { "linux" }
-dependencies = { "lua >= 5.1, < 5.5" }
+dependencies = { "lua >= 5.1, < 5.6" }
 external_dependencies = {
   ATFORK = { header = "atfork.h", library = "atfork" },
 }

@@ -17,12 +17,24 @@ static void note_coroutine(lua_State *L, struct state *state) {
   state->latest = L;
 }
 
+static const char pulse_key;
+
+/* Nobody holds the userdata, so each cycle of the collector ends with a call of its finaliser. */
+static void arm_pulse(lua_State *L, struct state *state) {
+  lua_newuserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &pulse_key);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  state->has_pulse = true;
+}
+
 static struct state *come_in(lua_State *L, struct state *state) {
   if (state == NULL) return NULL;
   /* Before a coroutine is let go that has our debug hook. */
   waiting_restore_debug_hooks(state);
   if (state->latest != L) note_coroutine(L, state);
   inside_note(state);
+  if (!state->has_pulse) arm_pulse(L, state);
   waiting_run(state);
   return state;
 }
@@ -47,21 +59,17 @@ struct state *enter_quickly(lua_State *L) {
 
 /* ---- The collector ---- */
 
-static const char pulse_key;
-
-static void arm_pulse(lua_State *L) {
-  lua_newuserdata(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &pulse_key);
-  lua_setmetatable(L, -2);
-  lua_pop(L, 1);
-}
-
 /*
- * Nobody holds the userdata, so each cycle of the collector ends with a call of the module, from whichever coroutine is
- * running.  A host that sets a debug hook of its own in each coroutine leaves no other way to run what waits.
+ * As a call of the module, from whichever coroutine is running.  A host that sets a debug hook of its own in each
+ * coroutine leaves no other way to run what waits.  But not where the stack has overflown, for which there is room for
+ * an error's handler alone.
  */
 static int on_pulse(lua_State *L) {
-  if (enter(L) != NULL) arm_pulse(L);
+  enum { MORE_THAN_FOR_ERRORS = 250 };
+  struct state *state = state_of(L);
+  if (state == NULL) return 0;
+  state->has_pulse = false;
+  if (lua_checkstack(L, MORE_THAN_FOR_ERRORS)) enter(L);
   return 0;
 }
 
@@ -70,7 +78,6 @@ static void add_pulse(lua_State *L) {
   lua_pushcfunction(L, on_pulse);
   lua_setfield(L, -2, "__gc");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &pulse_key);
-  arm_pulse(L);
 }
 
 /* ---- Its end ---- */

@@ -20,7 +20,8 @@
 #endif
 
 enum {
-  CALL_WORDS = 32,    /* of a main coroutine; what follows it lies in the same block */
+  /* Of a main coroutine, where it is: nothing may follow those of Lua 5.5. */
+  CALL_WORDS = sizeof(void *) == 8 ? 24 : 28,
   DOING_WORDS = 512,  /* of 32 bits, in LuaJIT's main coroutine and its global state */
   IN_C_FUNCTION = -2, /* what LuaJIT is doing: ~LJ_VMST_C */
   IN_LUA = -1,        /* ~LJ_VMST_INTERP.  In compiled code it is not negative */

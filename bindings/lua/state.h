@@ -32,6 +32,7 @@ struct state {
   int latest_reference;
   int handle_metatable;  /* a reference */
   bool is_polling;       /* inside poll(), and so inside the state */
+  bool has_pulse;        /* enter.c: the collector will call */
   bool takes_place;      /* inside spawned() */
   bool keeps_inherited;  /* per_process.h: its hook is registered */
   _Atomic bool closed;   /* Lua is gone */
