@@ -47,7 +47,7 @@ static void on_child(void *data) {
     if (state->dispatch.enters) run_check_layout(state);
   }
   if (state->dispatch.enters)
-    run_call(state, (struct call){.hook = hook, .phase = CHILD});
+    run_call(state, hook, CHILD, NOW);
   else
     waiting_add(hook, CHILD, run_is_prepared_in_c(hook) && forks_tell(CHILD));
 }

@@ -21,36 +21,36 @@ void run_open(lua_State *L, struct state *state) {
 }
 
 /* Inside another callback what is at hand on the stack is that one's. */
-static bool run_nested(struct state *state, struct call call) {
+static bool run_nested(struct state *state, const struct hook *hook, enum phase phase, enum answer answer) {
   lua_State *runner = state->runner;
   int base = lua_gettop(runner);
   struct call outer = state->run.call;
   if (!lua_checkstack(runner, LUA_MINSTACK)) {
-    report_no_memory(call.hook, hook_phase_names[call.phase]);
+    report_no_memory(hook, hook_phase_names[phase]);
     return false;
   }
   lua_pushcfunction(runner, report_handler);
-  lua_rawgeti(runner, LUA_REGISTRYINDEX, state->hooks.functions[call.phase]);
-  lua_rawgeti(runner, -1, hook_slot(call.hook));
+  lua_rawgeti(runner, LUA_REGISTRYINDEX, state->hooks.functions[phase]);
+  lua_rawgeti(runner, -1, hook_slot(hook));
   lua_remove(runner, -2);
   state->run.depth++;
-  state->run.call = call;
+  state->run.call = (struct call){hook, phase, answer};
   bool returned = lua_pcall(runner, 0, 0, base + 1) == 0;
-  if (!returned) report_error(runner, call.hook, hook_phase_names[call.phase]);
+  if (!returned) report_error(runner, hook, hook_phase_names[phase]);
   state->run.call = outer;
   state->run.depth--;
   lua_settop(runner, base);
   return returned;
 }
 
-bool run_call(struct state *state, struct call call) {
+bool run_call(struct state *state, const struct hook *hook, enum phase phase, enum answer answer) {
   lua_State *runner = state->runner;
-  if (state->run.depth != 0) return run_nested(state, call);
+  if (state->run.depth != 0) return run_nested(state, hook, phase, answer);
   state->run.depth = 1;
-  state->run.call = call;
-  lua_rawgeti(runner, RUN_FUNCTIONS + (int)call.phase, hook_slot(call.hook));
+  state->run.call = (struct call){hook, phase, answer};
+  lua_rawgeti(runner, RUN_FUNCTIONS + (int)phase, hook_slot(hook));
   bool returned = lua_pcall(runner, 0, 0, RUN_HANDLER) == 0;
-  if (!returned) report_error(runner, call.hook, hook_phase_names[call.phase]);
+  if (!returned) report_error(runner, hook, hook_phase_names[phase]);
   state->run.depth = 0;
   return returned;
 }
@@ -62,12 +62,12 @@ void run_check_layout(struct state *state) {
 bool run_now(const struct hook *hook, enum phase phase) {
   struct state *state = hook_state(hook);
   run_check_layout(state);
-  return run_call(state, (struct call){.hook = hook, .phase = phase});
+  return run_call(state, hook, phase, NOW);
 }
 
 void run_late(struct state *state, const struct hook *hook, enum phase phase, bool is_prepared) {
   run_check_layout(state);
-  run_call(state, (struct call){.hook = hook, .phase = phase, .is_late = true, .is_prepared = is_prepared});
+  run_call(state, hook, phase, is_prepared ? LATE_AND_PREPARED : LATE);
 }
 
 /* ---- Whether a hook is prepared: a bit for each fork under way ---- */
@@ -83,7 +83,7 @@ bool run_is_prepared_in_c(const struct hook *hook) {
 }
 
 bool run_is_prepared(const struct call *call) {
-  if (call->is_late) return call->is_prepared;
+  if (call->answer != NOW) return call->answer == LATE_AND_PREPARED;
   if (!forks_tell(call->phase)) return false;
   return run_is_prepared_in_c(call->hook) || (*hook_prepared(call->hook) >> forks_number(call->phase) & 1) != 0;
 }

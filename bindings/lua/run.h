@@ -16,8 +16,7 @@
 struct call {
   const struct hook *hook;
   enum phase phase;
-  bool is_late;     /* it had to wait */
-  bool is_prepared; /* what prepared() says of one that had */
+  enum answer { NOW, LATE, LATE_AND_PREPARED } answer; /* whether it had to wait, and what prepared() says then */
 };
 
 /* The part of a state that belongs to this file. */
@@ -36,7 +35,7 @@ void run_check_layout(struct state *state);
 
 /* Calls the function of a hook, and reports its error; false then.  In a fork; the same with the layout checked; and of
  * a hook that has waited. */
-bool run_call(struct state *state, struct call call);
+bool run_call(struct state *state, const struct hook *hook, enum phase phase, enum answer answer);
 bool run_now(const struct hook *hook, enum phase phase);
 void run_late(struct state *state, const struct hook *hook, enum phase phase, bool is_prepared);
 
