@@ -119,4 +119,39 @@ if has_posix and posix.popen then
   end)
 end
 
+-- Debian has none for some Luas.
+local has_driver, driver = pcall(require, "luasql.sqlite3")
+if has_driver then
+  -- SQLite's locks are the process's: a child that closes the connection loses the parent its transaction.
+  case("luasql/a transaction that children leave alone", function()
+    local path = os.tmpname()
+    local database = atfork.per_process(function()
+      local environment = driver.sqlite3()
+      return { environment = environment, connection = assert(environment:connect(path)) }
+    end)
+    local mine = database().connection
+    assert(mine:execute "create table numbers (number int)")
+    assert(mine:setautocommit(false))
+    assert(mine:execute "insert into numbers values (1)")
+    for _, asks in ipairs { false, true } do
+      local pid = assert(posix.fork())
+      if pid == 0 then
+        local own = asks and database().connection
+        collectgarbage()
+        collectgarbage()
+        os.exit(own == mine and 1 or 0, true)
+      end
+      local _, _, status = posix.wait(pid)
+      equal(status, 0, "status")
+    end
+    assert(mine:execute "insert into numbers values (2)")
+    assert(mine:commit())
+    local cursor = assert(mine:execute "select count(*) from numbers")
+    equal(tonumber((cursor:fetch())), 2, "rows")
+    cursor:close()
+    mine:close()
+    os.remove(path)
+  end)
+end
+
 tap.run()
