@@ -22,7 +22,7 @@ if "atfork" in sys.argv:
 
     @atfork.register_after_fork  # 2
     def seed_numpy():
-        numpy.random.seed(atfork.seed(42) & 0xFFFFFFFF)  # 3
+        numpy.random.set_state(numpy.random.MT19937(atfork.seed(42, bits=128)).state)  # 3
 
 
 def meet(barrier):

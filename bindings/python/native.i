@@ -26,8 +26,28 @@ static PyObject *type_with_module(PyType_Spec *spec) {
 %}
 
 %{
-#include "hooks.h"
+#include "kept.h"
+#include "registry.h"
 #include "running.h"
+#include "symbol.h"
+
+#define REGISTER_DOC                                                                                                   \
+  "register($module, /, *, name='', priority=0, prepare=None, parent=None, child=None, key=None, owner=None)\n--\n\n"   \
+  "Registers up to three callbacks: before a fork, after it in the parent, and after it in the child.\n\n"               \
+  "A low priority is nearer the base: prepared last, put right first.  Callables are kept until unregister(), but for\n" \
+  "a bound method: the hook goes with its object.  A hook of the same key is taken back first.  When the owner is\n"    \
+  "collected, the hook goes, too; the callbacks must not keep it alive themselves."
+
+/* Called so often, and with such names, that SWIG's wrapper would cost more than all the rest. */
+static PyMethodDef register_method[] = {
+    {"register", (PyCFunction)(void (*)(void))native_register, METH_FASTCALL | METH_KEYWORDS, REGISTER_DOC},
+    {NULL, NULL, 0, NULL},
+};
+%}
+
+%init %{
+  PyModule_AddFunctions(m, register_method);
+  if (PyType_Ready(&hook_type) == 0) PyModule_AddObject(m, "Hook", Py_NewRef((PyObject *)&hook_type));
 %}
 
 /* A lineage, and a token, are shorter than that, however deep the process. */
@@ -43,16 +63,19 @@ int atfork_token(char *buf, size_t size);
 
 %rename("%(strip:[native_])s") "";
 
-PyObject *native_open(void);
+PyObject *native_open(PyObject *check);
 PyObject *native_close(void);
-PyObject *native_before(void);
-PyObject *native_after_in_parent(void);
-PyObject *native_after_in_child(void);
+PyObject *native_step_in(PyObject *register_at_fork);
+PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase);
+PyObject *native_prepared(void);
+PyObject *native_ticket(void);
 PyObject *native_poll(void);
 PyObject *native_start(void);
 PyObject *native_spawned(PyObject *token);
 
-PyObject *native_register(PyObject *name, PyObject *priority, PyObject *callbacks);
-PyObject *native_unregister(PyObject *id);
+PyObject *native_attach(PyObject *hook, PyObject *child);
 PyObject *native_hooks(void);
 PyObject *native_symbol(PyObject *library, PyObject *name);
+
+PyObject *native_keep(PyObject *value);
+PyObject *native_inherited(void);

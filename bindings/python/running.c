@@ -6,154 +6,141 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "kept.h"
+
 /*
  * A fork under way, or the callbacks that such a one has missed.  What it runs is fixed as it begins: a hook that
  * is unregistered meanwhile gets the rest of it, and one that is registered has no part in it.
+ *
+ * With greenlets several forks of one thread are under way at once, and end in any order.  So which one a callback
+ * belongs to is noted in a context variable: each greenlet, as each thread, has a context of its own.
  */
 struct frame {
-  struct frame *outer; /* of the same thread */
-  struct frame *next;  /* of all threads */
-  PyObject *plan;      /* a tuple of callables for each phase, in run order */
+  struct frame *next; /* of all threads */
+  struct plan *plan;
+  PyObject *alive; /* a list of the hooks' owners, so that none goes meanwhile; or NULL */
+  unsigned long thread;
   uint64_t ticket;
-  uint64_t serial; /* of the latest hook that may have a part in it */
-  bool is_armed;   /* prepared: the next fork of this thread is the one */
+  uint64_t outer;             /* the ticket of the fork in whose callback this one began; or 0 */
+  uint64_t serial;            /* of the latest hook that may have a part in it */
+  const struct step *running; /* in which phase it is; NULL: none runs */
+  enum phase phase;
+  bool is_armed;   /* prepared: it is one of the next forks of this thread */
+  bool prepared[]; /* which prepare has run, and returned */
 };
 
-/* Guarded by the GIL. */
-static struct {
-  PyObject *hooks; /* id: (generation, serial, has_symbols, prepare, parent, child) */
-  PyObject *plan;  /* what a fork that begins now runs; NULL when `hooks` has changed */
-  PyObject *later; /* ids of hooks with C functions that were unregistered inside a fork */
-  struct frame *frames;
-  uint64_t ticket; /* of the latest frame */
-  uint64_t serial; /* of the latest registration */
-  uint64_t done;   /* the mark (generation + 1) of the process whose child callbacks have begun */
-  atfork_id own;
-} python;
-
-enum { GENERATION, SERIAL, HAS_SYMBOLS, CALLABLES };
-
-/* Written by this thread alone; a child's thread inherits it. */
-static _Thread_local struct frame *innermost __attribute__((tls_model("initial-exec")));
+/* How many frames of this thread are armed.  Read inside fork(2), without the GIL; a child's thread inherits it. */
+static _Thread_local unsigned armed __attribute__((tls_model("initial-exec")));
 
 /* Touched inside fork(2), by any thread. */
-static _Atomic bool is_open;
+static _Atomic bool is_open; /* the main interpreter, for pending calls */
 static _Atomic bool is_scheduled;
 static _Atomic int parents_due;
 static _Atomic uint64_t parents_serial; /* hooks after that are later than the fork */
 static _Atomic uint64_t latest_serial;
 
+static atfork_id own; /* the hook that watches */
+
 static uint64_t mark_now(void) {
   return atfork_generation() + 1;
 }
 
-/* ---- Plans ---- */
-
-struct filter {
-  uint64_t generation; /* only those registered in earlier ones, */
-  uint64_t since;      /* or in this one and later ones, */
-  uint64_t serial;     /* up to this registration, */
-  bool unprepared;     /* without a prepare of Python's */
-};
-
-static const struct filter everything = {.generation = UINT64_MAX, .serial = UINT64_MAX};
-
-static bool passes(PyObject *entry, const struct filter *filter) {
-  uint64_t generation = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(entry, GENERATION));
-  uint64_t serial = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(entry, SERIAL));
-  if (filter->unprepared && PyTuple_GET_ITEM(entry, CALLABLES + PREPARE) != Py_None) return false;
-  return generation < filter->generation && generation >= filter->since && serial <= filter->serial;
-}
-
-/* The callables of one phase among (id, entry) pairs. */
-static PyObject *callables_of(PyObject *items, enum phase phase, const struct filter *filter) {
-  PyObject *list = PyList_New(0);
-  for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(items); i++) {
-    PyObject *entry = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
-    PyObject *callable = PyTuple_GET_ITEM(entry, CALLABLES + phase);
-    if (callable != Py_None && passes(entry, filter) && PyList_Append(list, callable) != 0) Py_CLEAR(list);
-  }
-  PyObject *tuple = list == NULL ? NULL : PyList_AsTuple(list);
-  Py_XDECREF(list);
-  return tuple;
-}
-
-/* Runs no code of Python's: ids differ, so nothing else is compared. */
-static PyObject *make_plan(const struct filter *filter) {
-  PyObject *items = PyDict_Items(python.hooks);
-  PyObject *plan = items == NULL || PyList_Sort(items) != 0 ? NULL : PyTuple_New(PHASES);
-  for (enum phase phase = PREPARE; plan != NULL && phase < PHASES; phase++) {
-    PyObject *callables = callables_of(items, phase, filter);
-    if (callables == NULL)
-      Py_CLEAR(plan);
-    else
-      PyTuple_SET_ITEM(plan, phase, callables);
-  }
-  Py_XDECREF(items);
-  return plan;
-}
-
-static PyObject *current_plan(void) {
-  if (python.plan == NULL) python.plan = make_plan(&everything);
-  Py_XINCREF(python.plan);
-  return python.plan;
+void running_note_serial(uint64_t serial) {
+  atomic_store(&latest_serial, serial);
 }
 
 /* ---- Frames ---- */
 
-/* Takes the plan over.  Without memory the error is shown, and NULL returned: the fork goes on without. */
-static struct frame *frame_begin(PyObject *plan) {
-  struct frame *frame = plan == NULL ? NULL : PyMem_RawMalloc(sizeof *frame);
-  if (frame == NULL) {
-    if (plan != NULL) PyErr_NoMemory();
-    PyErr_WriteUnraisable(NULL);
-    Py_XDECREF(plan);
-    return NULL;
-  }
-  *frame = (struct frame){
-      .outer = innermost, .next = python.frames, .plan = plan, .ticket = ++python.ticket, .serial = python.serial};
-  python.frames = innermost = frame;
+/* Zero when this context has none, or without memory. */
+static uint64_t context_ticket(const struct registry *registry) {
+  PyObject *value = NULL;
+  if (PyContextVar_Get(registry->fork, NULL, &value) != 0) PyErr_Clear();
+  uint64_t ticket = value == NULL ? 0 : PyLong_AsUnsignedLongLong(value);
+  Py_XDECREF(value);
+  return ticket;
+}
+
+static bool set_context_ticket(const struct registry *registry, uint64_t ticket) {
+  PyObject *value = PyLong_FromUnsignedLongLong(ticket);
+  PyObject *token = value == NULL ? NULL : PyContextVar_Set(registry->fork, value);
+  Py_XDECREF(value);
+  Py_XDECREF(token);
+  return token != NULL;
+}
+
+/* The innermost fork that this thread, or greenlet, is inside of; NULL.  A context may be the copy of another thread's.
+ */
+static struct frame *own_frame(const struct registry *registry) {
+  if (registry->frames == NULL) return NULL;
+  uint64_t ticket = context_ticket(registry);
+  unsigned long thread = PyThread_get_thread_ident();
+  struct frame *frame = ticket == 0 ? NULL : registry->frames;
+  while (frame != NULL && (frame->ticket != ticket || frame->thread != thread)) frame = frame->next;
   return frame;
 }
 
-static void unregister_later(void) {
-  PyObject *later = python.later;
-  if (python.frames != NULL || later == NULL) return;
-  python.later = NULL;
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(later); i++) {
-    atfork_id id = PyLong_AsUnsignedLongLong(PyList_GET_ITEM(later, i));
-    Py_BEGIN_ALLOW_THREADS;
-    atfork_unregister(id);
-    Py_END_ALLOW_THREADS;
-  }
-  Py_DECREF(later);
+bool running_is_inside(const struct registry *registry) {
+  unsigned long thread = PyThread_get_thread_ident();
+  const struct frame *frame = registry->frames;
+  while (frame != NULL && frame->thread != thread) frame = frame->next;
+  return frame != NULL;
 }
 
 static void frame_free(struct frame *frame) {
-  Py_DECREF(frame->plan);
+  plan_release(frame->plan);
+  Py_XDECREF(frame->alive);
   PyMem_RawFree(frame);
 }
 
-static void frame_end(struct frame *frame) {
-  struct frame **at = &python.frames;
+static struct frame *frame_new(const struct registry *registry, struct plan *plan, PyObject *alive) {
+  struct frame *frame = PyMem_RawCalloc(1, sizeof *frame + (size_t)plan->counts[PREPARE]);
+  if (frame == NULL) {
+    PyErr_NoMemory();
+    return NULL;
+  }
+  frame->next = registry->frames;
+  frame->plan = plan;
+  frame->alive = alive;
+  frame->thread = PyThread_get_thread_ident();
+  frame->ticket = registry->ticket + 1;
+  frame->outer = context_ticket(registry);
+  frame->serial = registry->serial;
+  return frame;
+}
+
+/* Takes both over.  Without memory the error is shown, and NULL returned: the fork goes on without. */
+static struct frame *frame_begin(struct registry *registry, struct plan *plan, PyObject *alive) {
+  struct frame *frame = plan == NULL ? NULL : frame_new(registry, plan, alive);
+  if (frame != NULL && set_context_ticket(registry, frame->ticket)) {
+    registry->ticket++;
+    return registry->frames = frame;
+  }
+  PyErr_WriteUnraisable(NULL);
+  PyMem_RawFree(frame);
+  plan_release(plan);
+  Py_XDECREF(alive);
+  return NULL;
+}
+
+static void take_out(struct registry *registry, const struct frame *frame) {
+  struct frame **at = &registry->frames;
   while (*at != frame) at = &(*at)->next;
   *at = frame->next;
-  innermost = frame->outer;
+}
+
+static void frame_end(struct registry *registry, struct frame *frame) {
+  take_out(registry, frame);
+  if (!set_context_ticket(registry, frame->outer)) PyErr_WriteUnraisable(NULL);
   frame_free(frame);
-  unregister_later();
+  registry_sweep(registry);
 }
 
-static bool is_own(const struct frame *frame) {
-  const struct frame *own = innermost;
-  while (own != NULL && own != frame) own = own->outer;
-  return own != NULL;
-}
-
-/* In a new process: the other threads are gone. */
-static void keep_own_frames(void) {
-  for (struct frame **at = &python.frames; *at != NULL;) {
+/* In a new process: the other threads are gone; this one's greenlets are there. */
+static void keep_own_frames(struct registry *registry) {
+  unsigned long thread = PyThread_get_thread_ident();
+  for (struct frame **at = &registry->frames; *at != NULL;) {
     struct frame *frame = *at;
-    if (is_own(frame)) {
+    if (frame->thread == thread) {
       at = &frame->next;
     } else {
       *at = frame->next;
@@ -162,16 +149,15 @@ static void keep_own_frames(void) {
   }
 }
 
-static bool is_under_way(uint64_t ticket, uint64_t serial) {
-  for (const struct frame *frame = python.frames; frame != NULL; frame = frame->next)
+static bool is_under_way(const struct registry *registry, uint64_t ticket, uint64_t serial) {
+  for (const struct frame *frame = registry->frames; frame != NULL; frame = frame->next)
     if (frame->ticket <= ticket && frame->serial >= serial) return true;
   return false;
 }
 
-/* For the forks of other threads that began by now, and that this hook has a part in. */
-static void wait_for_frames(uint64_t serial) {
-  uint64_t ticket = python.ticket;
-  for (long pause = 1000; is_under_way(ticket, serial); pause = pause < 500000 ? 2 * pause : 1000000) {
+void running_wait(struct registry *registry, uint64_t serial) {
+  uint64_t ticket = registry->ticket;
+  for (long pause = 1000; is_under_way(registry, ticket, serial); pause = pause < 500000 ? 2 * pause : 1000000) {
     Py_BEGIN_ALLOW_THREADS;
     nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
     Py_END_ALLOW_THREADS;
@@ -180,71 +166,134 @@ static void wait_for_frames(uint64_t serial) {
 
 /* ---- Running ---- */
 
-static void run_one(PyObject *callable) {
-  PyObject *result = PyObject_CallNoArgs(callable);
+/* The package's on_error; NULL when it is None, or not there. */
+static PyObject *error_handler(void) {
+  PyObject *name = PyUnicode_FromString("atfork");
+  PyObject *package = name == NULL ? NULL : PyImport_GetModule(name);
+  PyObject *handler = package == NULL ? NULL : PyObject_GetAttrString(package, "on_error");
+  PyErr_Clear();
+  Py_XDECREF(name);
+  Py_XDECREF(package);
+  if (handler == Py_None) Py_CLEAR(handler);
+  return handler;
+}
+
+static PyObject *take_exception(void) {
+#if PY_VERSION_HEX >= 0x030c0000
+  return PyErr_GetRaisedException();
+#else
+  PyObject *kind, *error, *trace;
+  PyErr_Fetch(&kind, &error, &trace);
+  PyErr_NormalizeException(&kind, &error, &trace);
+  if (trace != NULL) PyException_SetTraceback(error, trace);
+  Py_XDECREF(kind);
+  Py_XDECREF(trace);
+  return error;
+#endif
+}
+
+static void give_exception_back(PyObject *error) {
+#if PY_VERSION_HEX >= 0x030c0000
+  PyErr_SetRaisedException(error);
+#else
+  PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+  Py_DECREF(error);
+#endif
+}
+
+static void report(struct hook *hook, PyObject *callback, const char *phase) {
+  PyObject *error = take_exception();
+  PyObject *handler = error_handler();
+  if (handler == NULL) {
+    give_exception_back(error);
+    PyErr_WriteUnraisable(PyTuple_CheckExact(callback) ? PyTuple_GET_ITEM(callback, 1) : callback);
+    return;
+  }
+  PyObject *result = PyObject_CallFunction(handler, "OOs", error, hook == NULL ? Py_None : (PyObject *)hook, phase);
+  if (result == NULL) PyErr_WriteUnraisable(handler);
+  Py_XDECREF(result);
+  Py_DECREF(handler);
+  Py_DECREF(error);
+}
+
+static inline bool run_one(const struct step *step, enum phase phase) {
+  PyObject *result = hook_call(step->callback);
   if (result == NULL)
-    PyErr_WriteUnraisable(callable);
+    report(step->hook, step->callback, phase_names[phase]);
   else
     Py_DECREF(result);
+  return result != NULL;
 }
 
-static void run_prepare(PyObject *plan) {
-  PyObject *callables = PyTuple_GET_ITEM(plan, PREPARE);
-  for (Py_ssize_t i = PyTuple_GET_SIZE(callables); i-- > 0;) run_one(PyTuple_GET_ITEM(callables, i));
+static void run_prepare(struct frame *frame) {
+  const struct step *steps = frame->plan->steps[PREPARE];
+  frame->phase = PREPARE;
+  for (Py_ssize_t i = frame->plan->counts[PREPARE]; i-- > 0;) frame->prepared[i] = run_one(&steps[i], PREPARE);
 }
 
-static void run_parent(PyObject *plan) {
-  PyObject *callables = PyTuple_GET_ITEM(plan, PARENT);
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(callables); i++) run_one(PyTuple_GET_ITEM(callables, i));
-}
-
-/* A callback that forks has the child run all of them there: when it returns in that, this is over. */
-static int run_child(PyObject *plan) {
-  PyObject *callables = PyTuple_GET_ITEM(plan, CHILD);
+/* A child callback that forks has the child run all of them there: when it returns in that, this is over. */
+static int run_after(struct frame *frame, enum phase phase) {
+  const struct step *steps = frame->plan->steps[phase];
+  Py_ssize_t count = frame->plan->counts[phase], i = 0;
   uint64_t mark = mark_now();
-  int count = 0;
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(callables) && mark_now() == mark; i++, count++)
-    run_one(PyTuple_GET_ITEM(callables, i));
-  return count;
+  frame->phase = phase;
+  for (; i < count && (phase == PARENT || mark_now() == mark); i++) {
+    frame->running = &steps[i];
+    run_one(frame->running, phase);
+  }
+  frame->running = NULL;
+  return (int)i;
 }
 
 /* True once in each process.  What the parent had not come to is not ours. */
-static bool is_new(uint64_t mark) {
-  if (python.done == mark) return false;
-  python.done = mark;
-  atomic_store(&parents_due, 0);
-  keep_own_frames();
+static bool is_new(struct registry *registry, uint64_t mark) {
+  if (registry->done == mark) return false;
+  registry->done = mark;
+  if (registry->is_main) atomic_store(&parents_due, 0);
+  keep_own_frames(registry);
   return true;
 }
 
-static int run_missed(const struct filter *filter, bool in_child) {
-  struct frame *frame = frame_begin(make_plan(filter));
-  int count = 0;
+static int run_missed(struct registry *registry, const struct filter *filter, enum phase phase) {
+  struct frame *frame = frame_begin(registry, registry_plan(registry, filter), NULL);
   if (frame == NULL) return 0;
-  if (in_child)
-    count = run_child(frame->plan);
-  else
-    run_parent(frame->plan);
-  frame_end(frame);
+  int count = run_after(frame, phase);
+  frame_end(registry, frame);
   return count;
 }
 
 /* Runs what a fork that Python was not told of has left undone. */
-static int catch_up(void) {
+static int catch_up(struct registry *registry) {
   uint64_t mark = mark_now();
-  if (is_new(mark)) return run_missed(&(struct filter){.generation = mark - 1, .serial = UINT64_MAX}, true);
+  if (is_new(registry, mark))
+    return run_missed(registry, &(struct filter){.generation = mark - 1, .serial = UINT64_MAX}, CHILD);
+  if (!registry->is_main) return 0;
   uint64_t serial = atomic_load(&parents_serial);
   for (int due = atomic_exchange(&parents_due, 0); due > 0; due--)
-    run_missed(&(struct filter){.generation = UINT64_MAX, .serial = serial, .unprepared = true}, false);
+    run_missed(registry, &(struct filter){.generation = UINT64_MAX, .serial = serial, .unprepared = true}, PARENT);
   return 0;
 }
 
 /* ---- Forks that Python is not told of ---- */
 
+/*
+ * PyOS_AfterFork_Child() begins by noting the thread's new number, and then runs code: that of threading, random and
+ * logging, which puts these right, and this pending call before it.  Our turn in it is to come.
+ */
+static bool is_being_told(const struct registry *registry) {
+#if PY_VERSION_HEX >= 0x030b0000 && defined(PY_HAVE_THREAD_NATIVE_ID)
+  bool is_told = PyThreadState_Get()->native_thread_id == PyThread_get_thread_native_id();
+#else
+  bool is_told = false;
+#endif
+  return registry->done != mark_now() && (is_told || armed != 0);
+}
+
 static int on_pending(void *unused) {
   (void)unused;
   atomic_store(&is_scheduled, false);
-  if (atomic_load(&is_open)) catch_up();
+  struct registry *registry = atomic_load(&is_open) ? registry_of_interpreter() : NULL;
+  if (registry != NULL && !is_being_told(registry)) catch_up(registry);
   return 0;
 }
 
@@ -257,18 +306,14 @@ static void schedule(void) {
   if (Py_AddPendingCall(on_pending, NULL) != 0) atomic_store(&is_scheduled, false);
 }
 
-static bool is_in_step(void) {
-  return innermost != NULL && innermost->is_armed;
-}
-
 static void on_prepare(void *unused) {
   (void)unused;
-  if (!is_in_step()) schedule();
+  if (armed == 0) schedule();
 }
 
 static void on_parent(void *unused) {
   (void)unused;
-  if (is_in_step()) return;
+  if (armed != 0) return;
   atomic_store(&parents_serial, atomic_load(&latest_serial));
   atomic_fetch_add(&parents_due, 1);
   schedule();
@@ -276,157 +321,188 @@ static void on_parent(void *unused) {
 
 static void on_child(void *unused) {
   (void)unused;
-  if (!is_in_step()) schedule();
+  if (armed == 0) schedule();
 }
 
 bool running_is_own(const struct atfork_hook *hook) {
   return hook->child == on_child;
 }
 
-/* ---- Opening ---- */
+/* First to be prepared. */
+bool running_watch(void) {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) atomic_store(&is_open, true);
+  if (own != 0) return true;
+  own = atfork_register(&(struct atfork_hook){.name = "python",
+                                              .priority = ATFORK_PRIORITY_MAX,
+                                              .prepare = on_prepare,
+                                              .parent = on_parent,
+                                              .child = on_child});
+  return own != 0;
+}
 
-/* Python has ended, but for objects that we hold: what is in the core must not wait for another interpreter. */
-static void on_finalized(void) {
-  PyObject *id;
-  Py_ssize_t at = 0;
+void running_watch_no_more(void) {
   atomic_store(&is_open, false);
-  atfork_unregister(python.own);
-  while (PyDict_Next(python.hooks, &at, &id, NULL)) atfork_unregister(PyLong_AsUnsignedLongLong(id));
-  python.hooks = python.plan = python.later = NULL;
-  python.frames = NULL;
-  python.own = 0;
-}
-
-static bool is_main_interpreter(void) {
-  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return true;
-  PyErr_SetString(PyExc_ImportError, "atfork works in the main interpreter only");
-  return false;
-}
-
-PyObject *native_open(void) {
-  if (!is_main_interpreter()) return NULL;
-  if (python.own != 0) Py_RETURN_FALSE;
-  python.hooks = PyDict_New();
-  if (python.hooks == NULL || Py_AtExit(on_finalized) != 0) return PyErr_NoMemory();
-  /* First to be prepared. */
-  python.own = atfork_register(&(struct atfork_hook){.name = "python",
-                                                     .priority = ATFORK_PRIORITY_MAX,
-                                                     .prepare = on_prepare,
-                                                     .parent = on_parent,
-                                                     .child = on_child});
-  if (python.own == 0) return PyErr_NoMemory();
-  python.done = mark_now();
-  atomic_store(&is_open, true);
-  Py_RETURN_TRUE;
+  atfork_unregister(own);
+  own = 0;
 }
 
 PyObject *native_close(void) {
-  atomic_store(&is_open, false);
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) atomic_store(&is_open, false);
   Py_RETURN_NONE;
 }
 
 /* ---- In step with os.register_at_fork() ---- */
 
-PyObject *native_before(void) {
-  catch_up();
-  struct frame *frame = frame_begin(current_plan());
-  if (frame != NULL) {
-    run_prepare(frame->plan);
-    frame->is_armed = true;
-  }
-  Py_RETURN_NONE;
+static void run_before(struct registry *registry) {
+  catch_up(registry);
+  registry_sweep(registry);
+  PyObject *alive = NULL;
+  struct plan *plan = registry_current_plan(registry, &alive);
+  struct frame *frame = frame_begin(registry, plan, alive);
+  if (frame == NULL) return;
+  run_prepare(frame);
+  frame->is_armed = true;
+  armed++;
+}
+
+/* The fork that this thread, or greenlet, has prepared; NULL: it is another. */
+static struct frame *disarm(const struct registry *registry) {
+  struct frame *frame = own_frame(registry);
+  if (frame == NULL || !frame->is_armed) return NULL;
+  frame->is_armed = false;
+  armed--;
+  return frame;
 }
 
 /* When something has forked between before and the fork, its child comes here too. */
-PyObject *native_after_in_parent(void) {
-  struct frame *frame = innermost;
-  if (!is_in_step()) Py_RETURN_NONE;
-  frame->is_armed = false;
-  if (is_new(mark_now())) run_child(frame->plan);
-  run_parent(frame->plan);
-  frame_end(frame);
-  Py_RETURN_NONE;
+static void run_after_in_parent(struct registry *registry) {
+  struct frame *frame = disarm(registry);
+  if (frame == NULL) return;
+  if (is_new(registry, mark_now())) run_after(frame, CHILD);
+  run_after(frame, PARENT);
+  frame_end(registry, frame);
 }
 
 /* Also where C code forks, and then tells Python: PyOS_AfterFork_Child(). */
-PyObject *native_after_in_child(void) {
-  struct frame *frame = innermost;
-  if (!is_in_step()) {
-    catch_up();
-    Py_RETURN_NONE;
+static void run_after_in_child(struct registry *registry) {
+  struct frame *frame = disarm(registry);
+  if (frame == NULL) {
+    catch_up(registry);
+    return;
   }
-  frame->is_armed = false;
-  if (is_new(mark_now())) run_child(frame->plan);
-  frame_end(frame);
+  if (is_new(registry, mark_now())) run_after(frame, CHILD);
+  frame_end(registry, frame);
+}
+
+/*
+ * A module that is imported later, as threading or random, has its own functions run after ours.  So ours are
+ * registered once more, and of each kind the latest act: the first of all before a fork, the last after it.
+ */
+
+static bool is_latest(PyObject *number) {
+  const struct registry *registry = registry_of_interpreter();
+  return registry != NULL && PyLong_AsUnsignedLongLong(number) == registry->steps_in;
+}
+
+static PyObject *before(PyObject *number, PyObject *unused) {
+  (void)unused;
+  if (is_latest(number)) run_before(registry_of_interpreter());
   Py_RETURN_NONE;
+}
+
+static PyObject *after_in_parent(PyObject *number, PyObject *unused) {
+  (void)unused;
+  if (is_latest(number)) run_after_in_parent(registry_of_interpreter());
+  Py_RETURN_NONE;
+}
+
+static PyObject *after_in_child(PyObject *number, PyObject *unused) {
+  (void)unused;
+  if (is_latest(number)) run_after_in_child(registry_of_interpreter());
+  Py_RETURN_NONE;
+}
+
+static bool add_function(PyObject *keywords, PyMethodDef *method, PyObject *number) {
+  PyObject *function = PyCFunction_New(method, number);
+  int error = function == NULL ? -1 : PyDict_SetItemString(keywords, method->ml_name, function);
+  Py_XDECREF(function);
+  return error == 0;
+}
+
+static PyObject *register_functions(PyObject *register_at_fork, PyObject *number) {
+  static PyMethodDef methods[] = {
+      {"before", before, METH_NOARGS, NULL},
+      {"after_in_parent", after_in_parent, METH_NOARGS, NULL},
+      {"after_in_child", after_in_child, METH_NOARGS, NULL},
+  };
+  PyObject *keywords = PyDict_New(), *none = PyTuple_New(0), *result = NULL;
+  bool is_good = keywords != NULL && none != NULL;
+  for (int i = 0; is_good && i < 3; i++) is_good = add_function(keywords, &methods[i], number);
+  if (is_good) result = PyObject_Call(register_at_fork, none, keywords);
+  Py_XDECREF(none);
+  Py_XDECREF(keywords);
+  return result;
+}
+
+PyObject *native_step_in(PyObject *register_at_fork) {
+  struct registry *registry = registry_of_interpreter();
+  if (registry == NULL) Py_RETURN_NONE;
+  PyObject *number = PyLong_FromUnsignedLongLong(registry->steps_in + 1);
+  PyObject *result = number == NULL ? NULL : register_functions(register_at_fork, number);
+  if (result != NULL) registry->steps_in++;
+  Py_XDECREF(number);
+  return result;
+}
+
+/* ---- For callbacks ---- */
+
+PyObject *native_prepared(void) {
+  struct registry *registry = registry_of_interpreter();
+  struct frame *frame = registry == NULL ? NULL : own_frame(registry);
+  if (frame == NULL || frame->running == NULL)
+    return PyErr_Format(PyExc_RuntimeError, "prepared() is for parent and child callbacks, while they run");
+  Py_ssize_t prepare = frame->running->prepare;
+  return PyBool_FromLong(prepare >= 0 && frame->prepared[prepare]);
+}
+
+PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase) {
+  const char *name = PyUnicode_AsUTF8(phase);
+  if (name == NULL) return NULL;
+  give_exception_back(Py_NewRef(error));
+  report(NULL, callback, name);
+  Py_RETURN_NONE;
+}
+
+PyObject *native_ticket(void) {
+  struct registry *registry = registry_of_interpreter();
+  struct frame *frame = registry == NULL ? NULL : own_frame(registry);
+  return PyLong_FromUnsignedLongLong(frame == NULL ? 0 : frame->ticket);
 }
 
 /* ---- For the package ---- */
 
 /* The core counts Python's callbacks too, which do nothing there, and on_child(). */
 PyObject *native_poll(void) {
+  struct registry *registry = registry_of_interpreter();
   int all = atfork_poll();
-  int ours = catch_up();
+  int ours = registry == NULL ? 0 : catch_up(registry);
   return PyLong_FromLong(all > ours ? all - 1 : ours);
 }
 
 PyObject *native_start(void) {
-  uint64_t generation = atfork_generation();
-  catch_up();
-  return PyLong_FromLong(
-      run_missed(&(struct filter){.generation = UINT64_MAX, .since = generation, .serial = UINT64_MAX}, true));
+  struct registry *registry = registry_of_interpreter();
+  struct filter filter = {.generation = UINT64_MAX, .since = atfork_generation(), .serial = UINT64_MAX};
+  if (registry == NULL) return PyLong_FromLong(0);
+  catch_up(registry);
+  return PyLong_FromLong(run_missed(registry, &filter, CHILD));
 }
 
 PyObject *native_spawned(PyObject *token) {
+  struct registry *registry = registry_of_interpreter();
   const char *text = token == Py_None ? NULL : PyUnicode_AsUTF8(token);
   if (text == NULL && token != Py_None) return NULL;
   int error = atfork_spawned(text) == 0 ? 0 : errno;
-  if (error == 0) catch_up();
+  if (error == 0) kept_place_taken(atfork_generation());
+  if (error == 0 && registry != NULL) catch_up(registry);
   return PyLong_FromLong(error);
-}
-
-bool running_add(atfork_id id, PyObject *callables, bool has_symbols) {
-  PyObject *key = PyLong_FromUnsignedLongLong(id);
-  PyObject *entry =
-      Py_BuildValue("KKOOOO", (unsigned long long)atfork_generation(), (unsigned long long)python.serial + 1,
-                    has_symbols ? Py_True : Py_False, PyTuple_GET_ITEM(callables, PREPARE),
-                    PyTuple_GET_ITEM(callables, PARENT), PyTuple_GET_ITEM(callables, CHILD));
-  bool added = key != NULL && entry != NULL && PyDict_SetItem(python.hooks, key, entry) == 0;
-  if (added) {
-    atomic_store(&latest_serial, ++python.serial);
-    Py_CLEAR(python.plan);
-  }
-  Py_XDECREF(key);
-  Py_XDECREF(entry);
-  return added;
-}
-
-/* A hook with C functions still gets the rest of a fork that this thread is inside of. */
-static bool put_off(PyObject *key, PyObject *entry) {
-  if (innermost == NULL || PyTuple_GET_ITEM(entry, HAS_SYMBOLS) != Py_True) return false;
-  if (python.later == NULL) python.later = PyList_New(0);
-  if (python.later != NULL && PyList_Append(python.later, key) == 0) return true;
-  PyErr_Clear();
-  return false;
-}
-
-static void remove_entry(PyObject *key, PyObject *entry, atfork_id id) {
-  PyDict_DelItem(python.hooks, key);
-  Py_CLEAR(python.plan);
-  if (innermost == NULL) wait_for_frames(PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(entry, SERIAL)));
-  if (put_off(key, entry)) return;
-  /* It may wait for a fork in C, and that for the GIL. */
-  Py_BEGIN_ALLOW_THREADS;
-  atfork_unregister(id);
-  Py_END_ALLOW_THREADS;
-}
-
-bool running_remove(atfork_id id) {
-  PyObject *key = PyLong_FromUnsignedLongLong(id);
-  PyObject *entry = key == NULL ? NULL : PyDict_GetItemWithError(python.hooks, key);
-  Py_XINCREF(entry);
-  if (entry != NULL) remove_entry(key, entry, id);
-  Py_XDECREF(key);
-  Py_XDECREF(entry);
-  return entry != NULL;
 }

@@ -9,23 +9,38 @@
 #ifndef ATFORK_PYTHON_RUNNING_H
 #define ATFORK_PYTHON_RUNNING_H
 
-#define PY_SSIZE_T_CLEAN
-#include <atfork.h>
-#include <Python.h>
-#include <stdbool.h>
+#include "registry.h"
 
-enum phase { PREPARE, PARENT, CHILD, PHASES };
+/* Begins to watch for forks that Python is not told of, once in a process. */
+bool running_watch(void);
+void running_watch_no_more(void);
 
-/* Begins; an ImportError in a sub-interpreter, which os.fork() and pending calls know nothing of. */
-PyObject *native_open(void);
+/* Whether this is the hook that watches. */
+bool running_is_own(const struct atfork_hook *hook);
+
+/* A hook was registered: forks from now on have it. */
+void running_note_serial(uint64_t serial);
+
+/* Whether a fork is under way in this thread, or, with greenlets, one of them. */
+bool running_is_inside(const struct registry *registry);
+
+/* Waits for the forks of other threads that have begun by now, and that the hook has a part in. */
+void running_wait(struct registry *registry, uint64_t serial);
 
 /* The interpreter is about to end: no more pending calls. */
 PyObject *native_close(void);
 
-/* For os.register_at_fork(). */
-PyObject *native_before(void);
-PyObject *native_after_in_parent(void);
-PyObject *native_after_in_child(void);
+/* Registers three functions by os.register_at_fork(), after those of whatever has been imported. */
+PyObject *native_step_in(PyObject *register_at_fork);
+
+/* An error that a function of the user's has raised, in a phase that is none of a fork's. */
+PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase);
+
+/* Inside a parent or child callback: whether this hook's own prepare ran for this fork, and returned. */
+PyObject *native_prepared(void);
+
+/* Names the fork whose callback runs; 0: none does. */
+PyObject *native_ticket(void);
 
 /* Runs what this process has missed, C's hooks too; returns how many callbacks that were. */
 PyObject *native_poll(void);
@@ -35,17 +50,5 @@ PyObject *native_start(void);
 
 /* atfork_spawned(); None: the environment.  Returns 0 or an errno. */
 PyObject *native_spawned(PyObject *token);
-
-/*
- * The Python part of a hook.  callables: a tuple with a callable or None for each phase.  False with an exception
- * when there is no memory.
- */
-bool running_add(atfork_id id, PyObject *callables, bool has_symbols);
-
-/* Takes it out, and waits for the forks under way in other threads.  False if it is not there, or with an exception. */
-bool running_remove(atfork_id id);
-
-/* Whether this is the hook that watches. */
-bool running_is_own(const struct atfork_hook *hook);
 
 #endif

@@ -43,6 +43,12 @@ int scenario_fork(const char *way) {
   return pid;
 }
 
+int scenario_fork_and_tell(const char *way, void (*in_child)(void)) {
+  int pid = scenario_fork(way);
+  if (pid == 0) in_child();
+  return pid;
+}
+
 int scenario_wait(int pid) {
   int status;
   pid_t ended;

@@ -8,6 +8,9 @@
 /* Forks by "fork", "_Fork", "syscall" or "clone": as fork(). */
 int scenario_fork(const char *way);
 
+/* The same, and then calls a function in the child, as PyOS_AfterFork_Child(). */
+int scenario_fork_and_tell(const char *way, void (*in_child)(void));
+
 /* The exit status of a child, or 1000 + the signal that ended it. */
 int scenario_wait(int pid);
 

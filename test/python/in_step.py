@@ -41,6 +41,7 @@ print("".join(trace), os.read(reader, 99).decode())
 """
 
 CHILD_ONLY_WORKS = sys.version_info < (3, 13)
+TELLS_WHEN = sys.version_info >= (3, 11)
 CHILD_ONLY = """
 import ctypes, os, sys
 pid = ctypes.PyDLL(sys.argv[2]).scenario_fork(sys.argv[1].encode())
@@ -48,6 +49,47 @@ if pid == 0:
     ctypes.pythonapi.PyOS_AfterFork_Child()
     os._exit(0)
 print("atfork" in sys.modules, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+CHILD_ONLY_HOOK = """
+import ctypes, os, random, sys, threading
+import atfork
+@atfork.register_after_fork
+def hook():
+    global names, thread
+    names = [each.name for each in threading.enumerate()]
+    random.seed(1)
+    thread = threading.Thread(target=go.wait)
+    thread.start()
+go = threading.Event()
+gone = threading.Thread(target=go.wait, name="gone")
+gone.start()
+pid = ctypes.PyDLL(sys.argv[2]).scenario_fork_and_tell(sys.argv[1].encode(), ctypes.pythonapi.PyOS_AfterFork_Child)
+if pid == 0:
+    print(names, random.random() == random.Random(1).random(), thread.is_alive(), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+go.set()
+"""
+
+LEFT_PENDING = """
+import ctypes, functools, os, random, sys, threading
+import atfork
+@atfork.register_after_fork
+def hook():
+    global names
+    names = [each.name for each in threading.enumerate()]
+    random.seed(1)
+go = threading.Event()
+threading.Thread(target=go.wait, name="gone").start()
+# A fork in C, and no code of Python's until after the other fork.
+os.register_at_fork(before=functools.partial(ctypes.PyDLL(sys.argv[1]).scenario_fork_in_thread, b"fork"))
+pid = os.fork()
+if pid == 0:
+    print(names, random.random() == random.Random(1).random(), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+go.set()
 """
 
 LOGGING = """
@@ -180,6 +222,13 @@ class WhoeverForks(ForkTest):
             self.passed(pid)
             self.assertEqual(["prepare", "parent"], self.trace)
 
+    @unittest.skipUnless(CHILD_ONLY_WORKS and TELLS_WHEN, "before 3.11 it cannot be known, since 3.13 such a child ends")
+    def test_c_code_that_tells_python_in_the_child_only_finds_pythons_own_right(self) -> None:
+        """PyOS_AfterFork_Child() runs code before our turn in it: hooks that a pending call would run then come later."""
+        for way in ("fork", "_Fork"):
+            run = run_python(CHILD_ONLY_HOOK, way, Scenario.path)
+            self.assertEqual(("['MainThread'] True True\n", ""), (run.stdout, run.stderr), way)
+
     @unittest.skipUnless(CHILD_ONLY_WORKS, "since 3.13 Python itself ends such a child")
     def test_c_code_that_tells_python_in_the_child_only(self) -> None:
         for way in ("fork", "_Fork"):
@@ -265,6 +314,12 @@ class WhoeverForks(ForkTest):
         for _ in range(100):
             self.in_child(lambda: self.assertEqual(["child"], self.trace), "fork")
         self.assertEqual(100, len(parents))
+
+
+    def test_what_the_parent_left_to_a_pending_call_comes_no_earlier(self) -> None:
+        """The child of os.fork() finds that call in its queue, and code runs there before our turn."""
+        run = run_python(LEFT_PENDING, Scenario.path)
+        self.assertEqual(("['MainThread'] True\n", ""), (run.stdout, run.stderr))
 
 
 def generation_of(_: int) -> int:

@@ -2,10 +2,12 @@
 """The interpreter's own rules: sub-interpreters, reference counts, and its end."""
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 from typing import Any, Callable
 
@@ -14,32 +16,46 @@ from tap import ForkTest, Scenario, run_python, run_tests
 
 ROUNDS = 100_000
 
+# Sub-interpreters as mod_wsgi makes them; an isolated one has a lock of its own, and Python loads no such module there.
 SUB = """
 import os, sys
 if "first" in sys.argv: import atfork
-OURS = "atfork works in the main interpreter only"
-PYTHONS = "module atfork._native does not support loading in subinterpreters"
 try:
     import _interpreters as interpreters # since 3.13
-    reasons = {("legacy",): [OURS], ("isolated",): [PYTHONS]}
+    kind = ("legacy",)
 except ImportError:
     import _xxsubinterpreters as interpreters
-    reasons = {(): [OURS, PYTHONS]}
-def error_of_import(sub):
-    try: return str(interpreters.run_string(sub, "import atfork"))
-    except RuntimeError as error: return str(error)
-for arguments in reasons:
-    for _ in range(3):
-        sub = interpreters.create(*arguments)
-        error = error_of_import(sub)
-        if "ImportError" not in error or not any(reason in error for reason in reasons[arguments]): print(error)
-        interpreters.destroy(sub)
+    kind = {"isolated": False} if sys.version_info >= (3, 9) else {}
+def create(): return interpreters.create(**kind) if isinstance(kind, dict) else interpreters.create(*kind)
+CODE = '''
+import atfork, ctypes, os, sys
+ran = []
+hook = atfork.register(name="sub", key="k", child=lambda: ran.append(1))
+@atfork.per_process
+def lineage(): return atfork.lineage()
+def status_of(fork):
+    pid = fork()
+    if pid == 0:
+        atfork.poll()
+        os._exit(len(ran) if lineage() == atfork.lineage() else 99)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+lineage()
+scenario = ctypes.PyDLL(os.environ["SCENARIO_LIBRARY"])
+statuses = [status_of(lambda: scenario.scenario_fork(way)) for way in (b"fork", b"_Fork")]
+assert statuses == [1, 1], statuses
+if sys.version_info >= (3, 12): assert status_of(os.fork) == 1 # a fatal error before
+'''
+for round in range(3):
+    sub = create()
+    error = interpreters.run_string(sub, CODE)
+    if error is not None: print(error)
+    interpreters.destroy(sub)
 import atfork
 ran = []
 atfork.register_after_fork(lambda: ran.append(1))
 pid = os.fork()
 if pid == 0: os._exit(len(ran))
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), [info.name for info in atfork.hooks()])
 """
 
 END = """
@@ -63,12 +79,57 @@ keep = AtTheEnd()
 """
 
 
+# Each keeps a function of the program's, and so its globals, in another way.
+UNFLUSHED = """
+import os, sys
+import atfork
+class Client:
+    def reset(self): pass
+    def __del__(self, write=os.write): write(1, b"client finalised\\n")
+client = Client()
+@atfork.register_after_fork
+def after(): pass
+hooks = [
+    lambda: atfork.register(prepare=lambda: None, parent=lambda: None, child=lambda: None),
+    lambda: atfork.register(child=client.reset),
+    lambda: atfork.register(child=os.getpid, owner=client, key=client),
+    lambda: atfork.register_lock(__import__("threading").Lock()),
+    lambda: setattr(atfork, "on_error", lambda *_: file),
+    lambda: atfork.per_process(lambda: [client, globals()])(),
+][int(sys.argv[1])]()
+if sys.argv[2] == "forked" and os.fork() == 0: os._exit(0)
+from atfork import register
+file = open(sys.argv[3], "w")
+file.write("data")
+"""
+
+
 class SubInterpreters(ForkTest):
-    def test_get_an_import_error(self) -> None:
+    def test_have_hooks_of_their_own(self) -> None:
+        """Those of one that has ended are gone, and no other interpreter's forks run them."""
         for arguments in ((), ("first",)):
             run = run_python(SUB, *arguments)
-            self.assertEqual((["1"], ""), (run.stdout.splitlines(), run.stderr), arguments)
+            self.assertEqual(("1 ['']\n", ""), (run.stdout, run.stderr), arguments)
             self.assertEqual(0, run.returncode)
+
+
+class Imports(ForkTest):
+    """What takes long is imported when it is needed."""
+
+    def test_what_atfork_imports(self) -> None:
+        slow = ("threading", "logging", "random", "typing", "re", "multiprocessing", "ctypes", "weakref", "socket")
+        code = f"import sys; before = set(sys.modules); import atfork; print(set({slow}) & set(sys.modules) - before)"
+        run = run_python(code)
+        self.assertEqual(("set()\n", ""), (run.stdout, run.stderr))
+
+    def test_a_module_imported_later_is_as_it_would_be(self) -> None:
+        code = "import atfork, importlib.util, inspect\n"
+        for name in ("threading", "random", "multiprocessing.popen_spawn_posix"):
+            code += f"import {name} as module\nassert module.__spec__.loader is module.__loader__, module\n"
+            code += "assert 'def ' in inspect.getsource(module) and type(module.__loader__).__module__ != 'atfork'\n"
+            code += f"assert 'def ' in importlib.util.find_spec('{name}').loader.get_source('{name}')\n"
+        run = run_python(code)
+        self.assertEqual(("", ""), (run.stdout, run.stderr))
 
 
 class Warnings(ForkTest):
@@ -83,6 +144,17 @@ class End(ForkTest):
     def test_forks_as_the_interpreter_ends(self) -> None:
         run = run_python(END)
         self.assertEqual((["0", "3"], "", 0), (run.stdout.splitlines(), run.stderr, run.returncode))
+
+    def test_what_the_program_left_is_cleared(self) -> None:
+        """A file's last bytes are written, and finalisers run, though functions are registered that refer to them."""
+        with tempfile.TemporaryDirectory() as directory:
+            for hook in range(6):
+                for forked in ("", "forked"):
+                    path = os.path.join(directory, f"{hook}{forked}")
+                    run = run_python(UNFLUSHED, str(hook), forked, path)
+                    with open(path) as file:
+                        got = file.read(), run.stdout, run.stderr
+                    self.assertEqual(("data", "client finalised\n", ""), got, (hook, forked))
 
     def test_begins_again_in_the_same_process(self) -> None:
         program = os.environ.get("EMBED_PROGRAM")
@@ -154,13 +226,12 @@ class Flat(ForkTest):
         """All that a fork does, but for the fork."""
         callback = lambda: None  # noqa: E731
         atfork.register(prepare=callback, parent=callback)
-        native = atfork._native
         count = sys.getrefcount(callback)
         in_plan = 2  # from the first fork on
 
         def body() -> None:
-            native.before()
-            native.after_in_parent()
+            ctypes.pythonapi.PyOS_BeforeFork()
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
 
         self.check(body)
         self.assertEqual(count, sys.getrefcount(callback) - in_plan)
@@ -168,8 +239,8 @@ class Flat(ForkTest):
     def test_in_step_as_hooks_come_and_go(self) -> None:
         def body() -> None:
             with atfork.register(prepare=total_of_nothing, parent=total_of_nothing):
-                atfork._native.before()
-                atfork._native.after_in_parent()
+                ctypes.pythonapi.PyOS_BeforeFork()
+                ctypes.pythonapi.PyOS_AfterFork_Parent()
 
         self.check(body)
 
@@ -181,8 +252,8 @@ class Flat(ForkTest):
         atfork.register(prepare=fail, parent=fail)
 
         def body() -> None:
-            atfork._native.before()
-            atfork._native.after_in_parent()
+            ctypes.pythonapi.PyOS_BeforeFork()
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
 
         self.check(body)
 

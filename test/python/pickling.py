@@ -163,7 +163,7 @@ def decorate(function: Callable[..., object]) -> Callable[..., object]:
 
 class Methods(ForkTest):
     MESSAGE = (
-        r"^init must need no arguments, but Methods.{}.<locals>.Holder.connect\(\) needs self; "
+        r"^make must need no arguments, but Methods.{}.<locals>.Holder.connect\(\) needs self; "
         r"for a value of each object: self.value = atfork.per_process\(self.connect\), in __init__\(\)$"
     )
 
@@ -185,7 +185,7 @@ class Methods(ForkTest):
                     return "a connection"
 
     def test_other_functions_that_need_arguments(self) -> None:
-        with self.assertRaisesRegex(TypeError, r"^init must need no arguments, but copies\(\) needs value$"):
+        with self.assertRaisesRegex(TypeError, r"^make must need no arguments, but copies\(\) needs value$"):
             decorate(copies)
 
     def test_what_the_message_says_works(self) -> None:

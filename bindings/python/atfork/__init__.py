@@ -12,19 +12,46 @@ order, `prepare` in the reverse.  An error in a callback goes to sys.unraisableh
 from __future__ import annotations
 
 import atexit
+import collections
 import functools
 import operator
 import os
 import sys
-import threading
 import types
-from typing import Any, Callable, Generic, NamedTuple, NoReturn, Optional, SupportsIndex, Tuple, TypeVar, Union, cast
 
-# Theirs are run before ours in a child: so threads, locks of logging, and `random` are right in callbacks.
-import logging
-import random
+from . import _native, _workers
+from ._imports import when_imported
+from ._lock import register_lock
+from ._native import Hook, register
+from ._per_process import PerProcess, per_process
+from ._symbol import Symbol, check_callback, symbol
 
-from . import _native
+# Not imported, as that takes longer than all the rest.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Generic, NamedTuple, NoReturn, Optional, SupportsIndex, TypeVar, Union
+
+    T = TypeVar("T")
+
+    class Of(Generic[T]):
+        pass
+
+    class Info(NamedTuple):
+        """What hooks() lists: any hook of the process, of whatever language."""
+
+        id: int
+        name: str
+        priority: int
+        generation: int
+        prepare: bool
+        parent: bool
+        child: bool
+
+else:
+    from ._per_process import Of
+
+    Info = collections.namedtuple("Info", "id name priority generation prepare parent child", module=__name__)
+    Info.__doc__ = "What hooks() lists: any hook of the process, of whatever language."
 
 __all__ = [
     "Hook",
@@ -36,10 +63,13 @@ __all__ = [
     "generation",
     "hooks",
     "lineage",
+    "on_error",
     "per_process",
     "poll",
+    "prepared",
     "register",
     "register_after_fork",
+    "register_lock",
     "seed",
     "spawned",
     "symbol",
@@ -47,93 +77,21 @@ __all__ = [
     "version",
 ]
 
-T = TypeVar("T")
-
-PRIORITY_MIN = -32768
-PRIORITY_MAX = 32767
 BASE_MIN = -(2**63)
 BASE_MAX = 2**64 - 1
+WORD = 0xFFFF_FFFF_FFFF_FFFF
+STEP = 0xD134_2543_DE82_EF95  # from the base of one word of a seed to that of the next
+
+# Called with an error in a callback, its hook, and the phase: "prepare", "parent", "child", or "discard" without a hook.
+# None: such errors go to sys.unraisablehook.
+on_error: Optional[Callable[[BaseException, Optional[Hook], str], object]] = None
 
 
-class Symbol:
-    """A C function, `void function(void *data)`, that may stand wherever a callable may; see symbol()."""
-
-    __slots__ = ("library", "name", "address")
-
-    def __init__(self, library: Optional[str], name: str, address: int) -> None:
-        self.library = library
-        self.name = name
-        self.address = address
-
-    def __reduce__(self) -> Tuple[Callable[[Optional[str], str], Symbol], Tuple[Optional[str], str]]:
-        """By library and name: the address is this process's own."""
-        return symbol, (self.library, self.name)
-
-    def __repr__(self) -> str:
-        return f"<atfork.Symbol {self.name} at {self.address:#x}>"
-
-
-Callback = Union[Callable[[], object], Symbol]
-
-
-class Hook:
-    """What register() returns.  As a context manager it is taken back at the end of the block."""
-
-    __slots__ = ("_id", "_name", "_priority", "__weakref__")
-
-    def __init__(self, name: str, priority: int, callbacks: Tuple[Union[Callable[[], object], int, None], ...]) -> None:
-        self._name = name
-        self._priority = priority
-        self._id = _native.register(name, priority, callbacks)
-
-    @property
-    def id(self) -> int:
-        """As hooks() lists it; never given again to another hook."""
-        return self._id
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return self._name
-
-    @property
-    def priority(self) -> int:
-        """From -32768 to 32767."""
-        return self._priority
-
-    def unregister(self) -> bool:
-        """Takes the hook back: True, or False if that was done before.
-
-        Afterwards none of its callbacks is running or will run: it waits for forks under way in other threads.  Inside
-        a callback it does not wait, and the hook still gets the rest of the fork that is under way.
-        """
-        return _native.unregister(self._id)
-
-    def __enter__(self) -> Hook:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.unregister()
-
-    def __reduce__(self) -> str:
-        """Refuses: in another process the id names another hook, and here a copy could take this hook back."""
-        raise TypeError(
-            f"cannot pickle or copy {type(self).__name__} objects: a hook is this process's own; register another there"
-        )
-
-    def __repr__(self) -> str:
-        return f"<atfork.Hook {self.name!r} priority={self.priority} id={self.id:#x}>"
-
-
-def _show_as(wrapper: object, function: Callable[..., object]) -> None:
-    """Gives it the function's name and the like; attributes of the function's own could hide the wrapper's."""
-    functools.update_wrapper(cast("Callable[..., object]", wrapper), function, updated=())
-
-
-class RegisteredFunction(Hook, Generic[T]):
+class RegisteredFunction(Hook, Of["T"]):
     """What register_after_fork() returns: a hook that can be called as the function, so that it can decorate one.
 
-    It holds the function itself: what is decorated can be called after unregister(), too.
+    It holds the function itself: what is decorated can be called after unregister(), too.  A bound method it holds
+    weakly, as the hook goes with the method's object.
     """
 
     # No annotations here: on an instance they would hide the function's.
@@ -143,117 +101,42 @@ class RegisteredFunction(Hook, Generic[T]):
         self.__name__: str
         self.__qualname__: str
         self.__wrapped__: Callable[..., T]
-        target = _callback("func", function)
+        if not callable(function) and not isinstance(function, Symbol):
+            raise TypeError(f"func must be callable, or an atfork.Symbol, not {type(function).__name__}")
         if callable(function):
-            _show_as(self, function)
-        super().__init__("", 0, (None, None, target))
+            functools.update_wrapper(self, function, updated=())
+        if isinstance(function, types.MethodType):
+            self._hold_weakly(function)
+        _native.attach(self, function)
+
+    def _hold_weakly(self, method: types.MethodType) -> None:
+        import weakref
+
+        try:
+            self.__dict__["_method"] = weakref.WeakMethod(method)
+        except TypeError:  # its object allows no weak reference
+            return
+        del self.__wrapped__
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__" and "_method" in self.__dict__:
+            method = self.__dict__["_method"]()
+            if method is None:
+                raise ReferenceError("the method's object is gone")
+            return method
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
-        if "__wrapped__" not in self.__dict__:
+        if not self.__dict__.keys() & {"__wrapped__", "_method"}:
             raise TypeError("a C function that Python cannot call")
         return self.__wrapped__(*args, **kwargs)
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> Any:
         """By name, as a function is pickled.  A function without a name makes a hook that cannot be."""
         return self.__qualname__ if "__qualname__" in self.__dict__ else super().__reduce__()
 
 
-class Info(NamedTuple):
-    """What hooks() lists: any hook of the process, of whatever language."""
-
-    id: int
-    name: str
-    priority: int
-    generation: int
-    prepare: bool
-    parent: bool
-    child: bool
-
-
-class PerProcess(Generic[T]):
-    """A value that is made once in each process; see per_process()."""
-
-    # No annotations here: on an instance they would hide the function's.
-    __slots__ = ("_made", "_locks", "__dict__", "__weakref__")
-
-    def __init__(self, init: Callable[[], T]) -> None:
-        self.__name__: str
-        self.__qualname__: str
-        self.__wrapped__: Callable[[], T]
-        _show_as(self, init)
-        self._made: Optional[Tuple[int, T]] = None
-        self._locks: dict[int, threading.RLock] = {}
-
-    def __call__(self) -> T:
-        """The value of this process, made when it is first asked for.  An error is not remembered."""
-        made = self._made
-        if made is not None and made[0] == _native.generation():
-            return made[1]
-        return self._make()
-
-    def reset(self) -> None:
-        """Forgets the value; the next call makes another."""
-        self._made = None
-
-    def __reduce__(self) -> str:
-        """By name, as a function is pickled: each process makes a value of its own."""
-        if "__qualname__" in self.__dict__:
-            return self.__qualname__
-        kind = type(self.__wrapped__).__name__
-        raise TypeError(f"cannot pickle or copy a PerProcess of a {kind}, which has no name: decorate a function")
-
-    def __repr__(self) -> str:
-        """Without the value, which may be a secret."""
-        return f"<atfork.PerProcess {self.__dict__.get('__qualname__', type(self.__wrapped__).__name__)}>"
-
-    def _make(self) -> T:
-        """Under a lock of this process's own: one that a thread of the parent held is never let go of."""
-        now = _native.generation()
-        lock = self._locks.setdefault(now, threading.RLock())
-        with lock:
-            made = self._made
-            if made is not None and made[0] == now:
-                return made[1]
-            self._locks = {now: lock}
-            value = self.__wrapped__()
-            self._made = (now, value)
-            return value
-
-
-def _address(value: object) -> Optional[int]:
-    """Where a C function is, or None for what is none."""
-    if isinstance(value, Symbol):
-        return value.address
-    ctypes = sys.modules.get("ctypes")
-    if ctypes is None or not isinstance(value, ctypes._CFuncPtr):
-        return None
-    # A callback of Python's in C's clothes would enter the interpreter inside fork().
-    if any(type(kept).__name__ == "CThunkObject" for kept in (value._objects or {}).values()):
-        raise TypeError("a ctypes callback of a Python function: register that function itself")
-    address = ctypes.cast(value, ctypes.c_void_p).value
-    if address is None:
-        raise ValueError("a ctypes function at NULL")
-    return int(address)
-
-
-def _callback(what: str, value: object) -> Any:
-    address = _address(value)
-    if address is not None:
-        return address
-    if not callable(value):
-        raise TypeError(f"{what} must be callable, or an atfork.Symbol, not {type(value).__name__}")
-    return value
-
-
-def _check_name(name: object) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"name must be str, not {type(name).__name__}")
-    if "\0" in name:
-        raise ValueError("name contains a null character")
-    return name
-
-
-def _check_integer(what: str, value: SupportsIndex, least: int, most: int) -> int:
+def _check_base(what: str, value: SupportsIndex, least: int = BASE_MIN, most: int = BASE_MAX) -> int:
     try:
         number = int(operator.index(value))
     except TypeError:
@@ -263,63 +146,17 @@ def _check_integer(what: str, value: SupportsIndex, least: int, most: int) -> in
     return number
 
 
-def _check_base(what: str, value: SupportsIndex) -> int:
-    return _check_integer(what, value, BASE_MIN, BASE_MAX)
-
-
-def _check_needs_nothing(init: Callable[..., object]) -> None:
-    """Raises where the value is made, not at its first call.  Only a plain function says for sure what it needs."""
-    if not isinstance(init, types.FunctionType):
-        return
-    needed = init.__code__.co_varnames[: init.__code__.co_argcount - len(init.__defaults__ or ())]
-    if not needed:
-        return
-    hint = ""
-    if needed[0] in ("self", "cls"):
-        hint = f"; for a value of each object: self.value = atfork.per_process(self.{init.__name__}), in __init__()"
-    raise TypeError(f"init must need no arguments, but {init.__qualname__}() needs {', '.join(needed)}{hint}")
-
-
-def register(
-    *,
-    name: str = "",
-    priority: SupportsIndex = 0,
-    prepare: Optional[Callback] = None,
-    parent: Optional[Callback] = None,
-    child: Optional[Callback] = None,
-) -> Hook:
-    """Registers up to three callbacks: before a fork, after it in the parent, and after it in the child.
-
-    A low priority is nearer the base: prepared last, put right first.  Callables are kept until unregister().
-    """
-    _check_name(name)
-    callbacks = tuple(
-        None if value is None else _callback(phase, value)
-        for phase, value in (("prepare", prepare), ("parent", parent), ("child", child))
-    )
-    if callbacks == (None, None, None):
-        raise TypeError("at least one of prepare, parent and child is required")
-    return Hook(name, _check_integer("priority", priority, PRIORITY_MIN, PRIORITY_MAX), callbacks)
-
-
 def register_after_fork(func: Union[Callable[[], T], Symbol]) -> RegisteredFunction[T]:
     """Runs `func()` in each new process.  Returns a Hook; usable as a decorator, as that can be called as well."""
     return RegisteredFunction(func)
 
 
-def symbol(library: Union[str, os.PathLike[str], None], name: str) -> Symbol:
-    """A C function, `void function(void *data)`, of a shared library, which stays loaded; None: of the process itself.
+def prepared() -> bool:
+    """Inside a parent or child callback: whether this hook's own prepare ran for this fork, and returned.
 
-    It runs directly inside fork(2), so it never waits for the interpreter.
+    False: it raised, or it has none, or no prepare ran, as C code has forked.  RuntimeError outside of such callbacks.
     """
-    path = os.fspath(library) if isinstance(library, os.PathLike) else library
-    if path is not None and not isinstance(path, str):
-        raise TypeError(f"library must be str, os.PathLike[str] or None, not {type(library).__name__}")
-    if not isinstance(name, str):
-        raise TypeError(f"name must be str, not {type(name).__name__}")
-    if "\0" in name or "\0" in (path or ""):
-        raise ValueError("a null character")
-    return Symbol(path, name, _native.symbol(path, name))
+    return _native.prepared()
 
 
 def generation() -> int:
@@ -332,12 +169,16 @@ def lineage() -> str:
     return _native.lineage()
 
 
-def seed(base: SupportsIndex) -> int:
-    """An integer of 64 bits: distinct for each base and process, and the same from run to run.
+def seed(base: SupportsIndex, bits: SupportsIndex = 64) -> int:
+    """An integer of so many bits: distinct for each base and process, and the same from run to run.
 
     base: from -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1.
+    bits: from 1 to 65536.  Generators take 128 and more.  Of 100,000 seeds of 32 bits two are most likely the same.
     """
-    return _native.seed(_check_base("base", base) & 0xFFFF_FFFF_FFFF_FFFF)
+    number = _check_base("base", base) & WORD
+    count = _check_base("bits", bits, 1, 65536)
+    words = (_native.seed((number + word * STEP) & WORD) << (64 * word) for word in range((count + 63) // 64))
+    return sum(words) & ((1 << count) - 1)
 
 
 def poll() -> int:
@@ -348,17 +189,6 @@ def poll() -> int:
 def hooks() -> list[Info]:
     """All hooks of the process in run order, of whatever language."""
     return [Info(*fields) for fields in _native.hooks()]
-
-
-def per_process(init: Callable[[], T]) -> PerProcess[T]:
-    """A callable that returns what `init()` returned when it was first called in this process; also a decorator.
-
-    It decorates functions, not methods: for a value of each object, pass a bound method to it in __init__().
-    """
-    if not callable(init):
-        raise TypeError(f"init must be callable, not {type(init).__name__}")
-    _check_needs_nothing(init)
-    return PerProcess(init)
 
 
 def version() -> str:
@@ -403,13 +233,24 @@ def _raise_spawned(error: int, missing: bool) -> NoReturn:
     raise ValueError("the token is not one of atfork's")
 
 
-if _native.open():
-    os.register_at_fork(
-        before=_native.before,
-        after_in_parent=_native.after_in_parent,
-        after_in_child=_native.after_in_child,
-    )
-    atexit.register(_native.close)
-    from . import _workers
+def _place_in_order(_: object = None) -> None:
+    """Has our callbacks run after those of what has just been imported, and registered its own."""
+    _native.step_in(os.register_at_fork)
 
+
+def _open() -> None:
+    """Once in an interpreter.  In a child, locks of threading and logging, and `random`, are to be right in callbacks."""
+    registry = _native.open(check_callback)
+    if registry is None:
+        return
+    # So that the interpreter's end clears it.
+    setattr(_native, "registry", registry)
+    atexit.register(_native.close)
+    _place_in_order()
+    for name in ("threading", "logging", "random"):
+        if name not in sys.modules:
+            when_imported(name, _place_in_order)
     _workers.install()
+
+
+_open()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Workers that multiprocessing spawns: the token travels with the process object.
+"""Workers that multiprocessing, or joblib's loky, spawns: the token travels with the process object.
 
 Under spawn and forkserver a worker imports the main module, unpickles its process object, which imports what the target
 needs, and calls its run().  The object goes packed with a token; unpacking it imports atfork there, and has the worker
@@ -10,16 +10,16 @@ A fork server that has atfork among what it preloads is a place in the tree itse
 from __future__ import annotations
 
 import functools
-import multiprocessing.forkserver
-import multiprocessing.popen_forkserver
-import multiprocessing.popen_spawn_posix
 import os
 import sys
-from multiprocessing import spawn
-from multiprocessing.process import BaseProcess
-from typing import Any, Callable, Tuple
 
 from . import _native
+from ._imports import when_imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+    from typing import Any, Callable
 
 # "PID TOKEN": the process that launches a fork server, and the server's token.  Whoever imports atfork there takes it
 # out of the environment.
@@ -34,10 +34,13 @@ class Packed:
 
     def __init__(self, process: BaseProcess, token: str) -> None:
         self._process = process
-        self._name = process.name
         self._token = token
 
-    def __reduce__(self) -> Tuple[Callable[[BaseProcess, str], BaseProcess], Tuple[BaseProcess, str]]:
+    def __getattr__(self, name: str) -> Any:
+        """What is to be known of it before."""
+        return getattr(self._process, name)
+
+    def __reduce__(self) -> tuple[Callable[[BaseProcess, str], BaseProcess], tuple[BaseProcess, str]]:
         return unpack, (self._process, self._token)
 
 
@@ -87,6 +90,8 @@ def preloads(server: Any) -> bool:
     modules = server._preload_modules
     if modules != ["__main__"]:
         return bool(modules)
+    from multiprocessing import spawn
+
     return sys.version_info >= (3, 13, 8) and "init_main_from_path" in spawn.get_preparation_data("ignore")
 
 
@@ -113,15 +118,28 @@ def is_server_of(client: str) -> bool:
     return client == str(os.getppid()) and any("multiprocessing.forkserver" in argument for argument in command)
 
 
+def pack_launches(module: Any) -> None:
+    module.Popen._launch = launch_packed(module.Popen._launch)
+
+
+def place_servers(module: Any) -> None:
+    module.ForkServer.ensure_running = ensure_placed(module.ForkServer.ensure_running)
+    # A bound method, and so made before.
+    module.ensure_running = module._forkserver.ensure_running
+
+
+LAUNCHERS = (
+    "multiprocessing.popen_spawn_posix",
+    "multiprocessing.popen_forkserver",
+    "loky.backend.popen_loky_posix",
+    "joblib.externals.loky.backend.popen_loky_posix",
+)
+
+
 def install() -> None:
     client, _, token = os.environ.pop(SERVER_TOKEN, "").partition(" ")
-    if is_server_of(client):
+    if client and is_server_of(client):
         _native.spawned(token)
-    for module in (multiprocessing.popen_spawn_posix, multiprocessing.popen_forkserver):
-        popen: Any = module.Popen
-        popen._launch = launch_packed(popen._launch)
-    server: Any = multiprocessing.forkserver.ForkServer
-    server.ensure_running = ensure_placed(server.ensure_running)
-    # A bound method, and so made before.
-    bound: Any = multiprocessing.forkserver
-    bound.ensure_running = bound._forkserver.ensure_running
+    for name in LAUNCHERS:
+        when_imported(name, pack_launches)
+    when_imported("multiprocessing.forkserver", place_servers)

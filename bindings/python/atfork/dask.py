@@ -74,7 +74,8 @@ class WorkerPlugin(Plugin):
             log.warning("this worker has a place in the tree of processes already: %s", atfork.lineage())
 
     def _reseed(self) -> None:
-        seed = atfork.seed(self.base_seed)
+        seed = atfork.seed(self.base_seed, bits=128)
         random.seed(seed)
         if importlib.util.find_spec("numpy"):
-            importlib.import_module("numpy").random.seed([seed & 0xFFFF_FFFF, seed >> 32])
+            words = [seed >> shift & 0xFFFF_FFFF for shift in (0, 32, 64, 96)]
+            importlib.import_module("numpy").random.seed(words)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Locks that are held across forks, so that each child finds them free, and what they guard whole."""
+from __future__ import annotations
+
+import _thread
+import sys
+
+from . import _native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, SupportsIndex
+
+    from ._native import Hook
+
+PATIENCE = 0.1  # s
+
+
+def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
+    """Holds the lock across forks: takes it before, lets go of it afterwards in both processes.
+
+    Of what it did not take it does not let go.  Where no prepare ran, as C code has forked, an RLock of a thread that is
+    gone is made free in the child; a Lock does not know whose it is, and stays as it was.
+
+    lock: anything with acquire() and release(): Lock, RLock, Condition, Semaphore, and those of gevent
+    """
+    for name in ("acquire", "release"):
+        if not callable(getattr(lock, name, None)):
+            raise TypeError(f"lock must have acquire() and release(), and {type(lock).__name__} has not")
+    taken: set[int] = set()  # by which forks
+
+    def prepare() -> None:
+        if _take(lock):
+            taken.add(_native.ticket())
+
+    def let_go() -> bool:
+        ticket = _native.ticket()
+        is_ours = ticket in taken
+        if is_ours:
+            taken.discard(ticket)
+            lock.release()
+        return is_ours
+
+    def child() -> None:
+        if not let_go():
+            _make_usable(lock)
+
+    return _native.register(name="lock", priority=priority, prepare=prepare, parent=let_go, child=child)
+
+
+def _take(lock: Any) -> bool:
+    """False if this thread has a Lock itself, which it would wait for in vain."""
+    if not isinstance(lock, _thread.LockType):
+        return lock.acquire() is not False
+    while not lock.acquire(timeout=PATIENCE):
+        # A Lock does not know whose it is; when there is no other thread, it is this one's.
+        if len(sys._current_frames()) == 1:
+            return False
+    return True
+
+
+def _make_usable(lock: Any) -> None:
+    """In a child, of a lock that was not taken: another thread may have had it, which is gone."""
+    inner = getattr(lock, "_lock", lock)  # a Condition's
+    reinit = getattr(lock, "_at_fork_reinit", None)
+    if reinit is None or not hasattr(inner, "_is_owned"):
+        return
+    if lock.acquire(blocking=False):
+        lock.release()
+    else:
+        reinit()

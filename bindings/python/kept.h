@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A value that belongs to the process that made it.  In a child the box holds it for good, whatever becomes of the box:
+ * no finaliser runs there, and the garbage collector takes what the value refers to for in use.
+ */
+#ifndef ATFORK_PYTHON_KEPT_H
+#define ATFORK_PYTHON_KEPT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+
+/* A box: .value, .generation (that the value was made in), .inherited (from a parent), .release(). */
+PyObject *native_keep(PyObject *value);
+
+/* The values that this process has inherited in boxes, whether or not the boxes are still there. */
+PyObject *native_inherited(void);
+
+/* This process was spawned, and has taken its place: what it made before is its own. */
+void kept_place_taken(uint64_t generation);
+
+#endif
