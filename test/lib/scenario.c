@@ -143,6 +143,10 @@ void scenario_count(void *data) {
 
 static int noted = -1;
 
+void scenario_note_number(void *data) {
+  noted = data == NULL ? 0 : *(int *)data;
+}
+
 void scenario_note_data(void *data) {
   noted = data == NULL ? 0 : 1;
 }

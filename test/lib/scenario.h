@@ -38,6 +38,9 @@ int scenario_counted(void);
 void scenario_note_data(void *data);
 int scenario_noted(void);
 
+/* The same, but notes the int that data points to. */
+void scenario_note_number(void *data);
+
 /* Not a function. */
 extern int scenario_data;
 

@@ -379,6 +379,23 @@ class Process(ForkTest):
         with self.assertRaisesRegex(ValueError, "^base must be from -9223372036854775808 to 18446744073709551615$"):
             atfork.seed(2**64)
 
+    def test_seeds_of_any_width(self) -> None:
+        self.assertEqual(atfork.seed(7), atfork.seed(7, bits=64))
+        wide = atfork.seed(7, bits=256)
+        for bits in (1, 31, 64, 65, 128, 200, 256):
+            self.assertEqual(wide & ((1 << bits) - 1), atfork.seed(7, bits), bits)
+        words = {wide >> shift & 0xFFFF_FFFF for shift in range(0, 256, 32)}
+        self.assertEqual(8, len(words))
+
+        def body() -> None:
+            others = {atfork.seed(7, 256) >> shift & 0xFFFF_FFFF for shift in range(0, 256, 32)}
+            self.assertEqual(16, len(words | others))
+
+        self.in_child(body)
+        for bits in (0, -1, 65537):
+            with self.assertRaisesRegex(ValueError, "^bits must be from 1 to 65536$"):
+                atfork.seed(7, bits)
+
     def test_seeds_of_what_is_an_index(self) -> None:
         class Seven:
             def __index__(self) -> int:
@@ -434,6 +451,31 @@ class Errors(ForkTest):
     def test_a_function_that_takes_an_argument(self) -> None:
         atfork.register_after_fork(lambda argument: None)  # type: ignore[arg-type,misc]
         self.in_child(lambda: self.assertEqual(TypeError, self.unraisable[0][0]))
+
+    def test_on_error(self) -> None:
+        """Gets the error, the hook and the phase; and None restores the default."""
+        got: List[Any] = []
+
+        def handle(error: BaseException, hook: Any, phase: str) -> None:
+            got.append((str(error), hook, phase, error.__traceback__ is not None))
+            if phase == "parent":
+                raise RuntimeError("a broken handler")
+
+        def fail() -> None:
+            raise ValueError("oops")
+
+        hook = atfork.register(prepare=fail, parent=fail, child=fail)
+        atfork.on_error = handle
+        self.addCleanup(setattr, atfork, "on_error", None)
+
+        def body() -> None:
+            expected = [("oops", hook, "prepare", True), ("oops", hook, "child", True)]
+            self.assertEqual((expected, []), (got, self.unraisable))
+            atfork.on_error = None
+
+        self.in_child(body)
+        self.assertEqual([("oops", hook, "prepare", True), ("oops", hook, "parent", True)], got)
+        self.assertEqual([(RuntimeError, "a broken handler", handle)], self.unraisable)
 
     def test_in_a_pending_call(self) -> None:
         def fail() -> None:
@@ -496,6 +538,75 @@ class Symbols(ForkTest):
         atfork.register(prepare=hook.unregister)
         self.in_child(lambda: self.assertEqual(before + 1, self.counted()))
         self.in_child(lambda: self.assertEqual(before, self.counted()))
+
+    def noted_in_a_child(self, **callbacks: Any) -> int:
+        """The number that scenario_note_number() was called with there."""
+        hook = atfork.register(**callbacks)
+        reader, writer = os.pipe()
+        self.in_child(lambda: os.write(writer, str(Scenario.held.scenario_noted()).encode()))
+        hook.unregister()
+        os.close(writer)
+        with open(reader) as file:
+            return int(file.read())
+
+    def test_data(self) -> None:
+        number = ctypes.c_int(42)
+        array = (ctypes.c_int * 2)(7, 8)
+
+        class Pair(ctypes.Structure):
+            _fields_ = [("first", ctypes.c_int), ("second", ctypes.c_int)]
+
+        rows: List[Any] = [
+            (None, 0),
+            (ctypes.addressof(number), 42),
+            (number, 42),
+            (ctypes.byref(number), 42),
+            (ctypes.pointer(number), 42),
+            (ctypes.cast(ctypes.pointer(number), ctypes.c_void_p), 42),
+            (array, 7),
+            (ctypes.byref(array, ctypes.sizeof(ctypes.c_int)), 8),
+            (Pair(5, 6), 5),
+            (ctypes.c_void_p(None), 0),
+        ]
+        for data, expected in rows:
+            symbol = atfork.symbol(Scenario.path, "scenario_note_number", data)
+            self.assertEqual(expected, self.noted_in_a_child(child=symbol), data)
+        self.assertIs(array, atfork.symbol(None, "abort", array).data)
+
+    def test_data_of_each_callback(self) -> None:
+        """One hook, and two functions with data of their own."""
+        one, two = ctypes.c_int(1), ctypes.c_int(2)
+        prepare = atfork.symbol(Scenario.path, "scenario_note_number", one)
+        child = atfork.symbol(Scenario.path, "scenario_note_number", two)
+        self.assertEqual(1, self.noted_in_a_child(prepare=prepare))
+        self.assertEqual(2, self.noted_in_a_child(prepare=prepare, child=child))
+
+    def test_data_is_kept_as_long_as_the_hook(self) -> None:
+        class Number(ctypes.Structure):
+            _fields_ = [("value", ctypes.c_int)]
+
+        weak: List[Any] = []
+
+        def register() -> Any:
+            number = Number(9)
+            weak.append(weakref.ref(number))
+            return atfork.register(child=atfork.symbol(Scenario.path, "scenario_note_number", number))
+
+        hook = register()
+        gc.collect()
+        self.assertIsNotNone(weak[0]())
+        self.in_child(lambda: self.assertEqual(9, Scenario.held.scenario_noted()))
+        # In a callback, where it gets the rest of the fork; and then it goes.
+        atfork.register(key="once", prepare=hook.unregister)
+        self.in_child(lambda: self.assertEqual(9, Scenario.held.scenario_noted()))
+        self.in_child(lambda: None)
+        self.assertIsNone(weak[0]())
+
+    def test_data_that_is_none(self) -> None:
+        bad: Any
+        for bad, error in ((1.5, TypeError), ("x", TypeError), (b"x", TypeError), (2**64, ValueError), ([], TypeError)):
+            with self.assertRaisesRegex(error, "^data must be "):
+                atfork.symbol(None, "abort", bad)
 
     def test_the_process_itself(self) -> None:
         self.assertIsInstance(atfork.symbol(None, "abort"), atfork.Symbol)

@@ -325,6 +325,19 @@ class Subprocess(ForkTest):
         self.assertEqual(f"{lineage}.12 2\n", run_python(code, child_of(token, 12)).stdout)
 
 
+    def test_tokens_of_children_that_are_very_deep(self) -> None:
+        """Where a lineage has no room for one more number, the library makes it a digest."""
+        from atfork._token import child_of, digest
+
+        code = "import atfork, sys; atfork.spawned(sys.argv[1]); print(atfork.token())"
+        for length in (3, 896, 897, 898, 899, 900, 901, 919, 920):
+            start = "0" if length % 2 else "0.10"
+            lineage = start + ".1" * ((length - len(start)) // 2)
+            text = f"atfork1:500:{lineage}:"
+            token = text + digest(text)
+            self.assertEqual((length, child_of(token, 1) + "\n"), (len(lineage), run_python(code, token).stdout))
+
+
 class Command(ForkTest):
     def test_python_m_atfork(self) -> None:
         run = subprocess.run([sys.executable, "-m", "atfork"], capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@ from typing import Any, Callable, Hashable, Optional, SupportsIndex, Tuple, Type
 
 from ._symbol import Symbol
 
-Callback = Union[Callable[[], object], Symbol]
+_Callback = Union[Callable[[], object], Symbol]
 
 class Hook:
     @property
@@ -25,13 +25,13 @@ def register(
     *,
     name: str = "",
     priority: SupportsIndex = 0,
-    prepare: Optional[Callback] = None,
-    parent: Optional[Callback] = None,
-    child: Optional[Callback] = None,
+    prepare: Optional[_Callback] = None,
+    parent: Optional[_Callback] = None,
+    child: Optional[_Callback] = None,
     key: Optional[Hashable] = None,
     owner: Optional[object] = None,
 ) -> Hook: ...
-def attach(hook: Hook, child: Callback) -> Hook: ...
+def attach(hook: Hook, child: _Callback) -> Hook: ...
 def generation() -> int: ...
 def lineage() -> str: ...
 def seed(base: int, /) -> int: ...

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 MASK = 0xFFFF_FFFF_FFFF_FFFF
 GOLDEN = 0x9E3779B97F4A7C15
+LINEAGE_MAX = 920  # bytes, as in the library
+LONGEST_CHILD = 2 + 20  # ".p" and digits
 
 
 def _mix(z: int) -> int:
@@ -24,8 +26,14 @@ def digest(text: str) -> str:
     return f"{state:016x}"
 
 
+def lineage_of_child(lineage: str, number: int) -> str:
+    """One that has no room for a child becomes a digest of itself."""
+    parent = lineage if len(lineage) + LONGEST_CHILD <= LINEAGE_MAX else "~" + digest(lineage)
+    return f"{parent}.{number}"
+
+
 def child_of(token: str, number: int) -> str:
     """The token of the child with this number, counted from 1, of the process that `token` names."""
     magic, generation, lineage, _ = token.split(":")
-    text = f"{magic}:{int(generation) + 1}:{lineage}.{number}:"
+    text = f"{magic}:{int(generation) + 1}:{lineage_of_child(lineage, number)}:"
     return text + digest(text)
