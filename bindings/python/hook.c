@@ -110,11 +110,10 @@ static bool take_method(struct hook *hook, enum phase phase, PyObject *method, P
   return hook->callbacks[phase] != NULL;
 }
 
-PyObject *hook_call(PyObject *callback) {
-  if (!PyTuple_CheckExact(callback)) return PyObject_CallNoArgs(callback);
-  PyObject *object = weakly(PyTuple_GET_ITEM(callback, 0));
+PyObject *hook_call_method(PyObject *weak_method) {
+  PyObject *object = weakly(PyTuple_GET_ITEM(weak_method, 0));
   if (object == NULL) Py_RETURN_NONE;
-  PyObject *result = PyObject_CallOneArg(PyTuple_GET_ITEM(callback, 1), object);
+  PyObject *result = PyObject_CallOneArg(PyTuple_GET_ITEM(weak_method, 1), object);
   Py_DECREF(object);
   return result;
 }
@@ -161,10 +160,7 @@ static bool take_owner(struct hook *hook, PyObject *owner, PyMethodDef *forget) 
 }
 
 static bool take_name(struct hook *hook, PyObject *name) {
-  if (name == NULL) {
-    hook->name = PyUnicode_FromStringAndSize(NULL, 0);
-    return hook->name != NULL;
-  }
+  if (name == NULL) return true;
   if (!PyUnicode_Check(name)) {
     PyErr_Format(PyExc_TypeError, "name must be str, not %s", Py_TYPE(name)->tp_name);
     return false;
@@ -210,7 +206,7 @@ bool hook_enter_core(struct hook *hook, c_function python) {
   for (enum phase phase = PREPARE; phase < PHASES; phase++)
     functions[phase] = hook->callbacks[phase] == NULL ? NULL : hook->is_python[phase] ? python : c_calls[phase];
   struct atfork_hook core = {
-      .name = PyUnicode_AsUTF8(hook->name),
+      .name = hook->name == NULL ? NULL : PyUnicode_AsUTF8(hook->name),
       .priority = hook->priority,
       .prepare = functions[PREPARE],
       .parent = functions[PARENT],
@@ -258,12 +254,21 @@ static void dealloc(PyObject *self) {
   Py_TYPE(self)->tp_free(self);
 }
 
+static PyObject *get_name(PyObject *self, void *unused) {
+  (void)unused;
+  PyObject *name = ((struct hook *)self)->name;
+  return name == NULL ? PyUnicode_FromStringAndSize(NULL, 0) : Py_NewRef(name);
+}
+
 static PyObject *show(PyObject *self) {
   struct hook *hook = (struct hook *)self;
   char id[24]; /* as PyUnicode_FromFormat() has no %llx before Python 3.12 */
   snprintf(id, sizeof id, "%#llx", (unsigned long long)hook->id);
-  return PyUnicode_FromFormat("<atfork.Hook %R priority=%d id=%s>", hook->name == NULL ? Py_None : hook->name,
-                              hook->priority, id);
+  PyObject *name = get_name(self, NULL);
+  PyObject *text =
+      name == NULL ? NULL : PyUnicode_FromFormat("<atfork.Hook %R priority=%d id=%s>", name, hook->priority, id);
+  Py_XDECREF(name);
+  return text;
 }
 
 static PyObject *get_id(PyObject *self, void *unused) {
@@ -297,13 +302,14 @@ static PyObject *reduce(PyObject *self, PyObject *unused) {
 
 static PyGetSetDef attributes[] = {
     {"id", get_id, NULL, "As hooks() lists it; never given again to another hook.", NULL},
+    {"name", get_name, NULL, "For people.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMemberDef members[] = {
-    {"name", T_OBJECT, offsetof(struct hook, name), READONLY, "For people."},
     {"priority", T_INT, offsetof(struct hook, priority), READONLY, "From -32768 to 32767."},
-    {"key", T_OBJECT, offsetof(struct hook, key), READONLY, "A later hook of the same key replaces this one; None when there is none, or it is unregistered."},
+    {"key", T_OBJECT, offsetof(struct hook, key), READONLY,
+     "A later hook of the same key replaces this one.  None: it has none, or is unregistered."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -24,9 +24,9 @@ extern const char *const phase_names[PHASES];
  * to; afterwards it refers to no callback.
  */
 struct hook {
-  PyObject_HEAD PyObject *name;
-  PyObject *key;    /* or NULL */
-  PyObject *owners; /* weak references, in a list; or NULL */
+  PyObject_HEAD PyObject *name; /* or NULL: "" */
+  PyObject *key;                /* or NULL */
+  PyObject *owners;             /* weak references, in a list; or NULL */
   /* A callable; a bound method as (weak reference, function); the object of a C function; or NULL. */
   PyObject *callbacks[PHASES];
   struct c_calls *c_calls; /* the C functions, or NULL */
@@ -67,7 +67,11 @@ void hook_let_go(struct hook *hook);
 /* What `reference` refers to, as a new reference, or NULL. */
 PyObject *weakly(PyObject *reference);
 
+PyObject *hook_call_method(PyObject *weak_method);
+
 /* The result of a callback, or NULL with an exception; None without a call if its object is gone. */
-PyObject *hook_call(PyObject *callback);
+static inline PyObject *hook_call(PyObject *callback) {
+  return PyTuple_CheckExact(callback) ? hook_call_method(callback) : PyObject_CallNoArgs(callback);
+}
 
 #endif

@@ -45,8 +45,9 @@ static uint64_t mark_now(void) {
   return atfork_generation() + 1;
 }
 
+/* No order is needed: a fork of this thread sees it, and one of another may come before. */
 void running_note_serial(uint64_t serial) {
-  atomic_store(&latest_serial, serial);
+  atomic_store_explicit(&latest_serial, serial, memory_order_relaxed);
 }
 
 /* ---- Frames ---- */
