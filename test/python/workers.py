@@ -2,6 +2,7 @@
 """Workers that are spawned: the token travels by itself with multiprocessing's, and by one call with any other."""
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import multiprocessing.util
 import os
@@ -9,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import unittest
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, List, Tuple
 
@@ -250,6 +252,17 @@ class Programs(ForkTest):
         expected = [f"0.{number} 1 []" for number in (1, 3, 4)]
         self.assertEqual(expected, self.run_file(PRELOAD_NOTHING_OF_ATFORK))
 
+    @unittest.skipUnless(importlib.util.find_spec("joblib"), "there is no joblib")
+    def test_workers_of_joblib(self) -> None:
+        """Its loky spawns them as multiprocessing does, with classes of its own."""
+        with tempfile.TemporaryDirectory() as directory:
+            run = run_python(LOKY, directory)
+        self.assertEqual("", run.stderr)
+        lines = {line.split()[0]: line.split()[2] for line in run.stdout.splitlines()}
+        self.assertEqual((2, 2), (len(lines), len(set(lines.values()))), run.stdout)
+        for line in run.stdout.splitlines():
+            self.assertRegex(line, r"^0\.\d+ 1 \d+$")
+
     def test_no_token_is_left_in_the_environment(self) -> None:
         run = run_python(PRELOAD + "    import os; print([name for name in os.environ if 'ATFORK' in name])\n")
         self.assertEqual("[]", run.stdout.splitlines()[-1])
@@ -258,6 +271,19 @@ class Programs(ForkTest):
         code = "import atfork, sys; print('multiprocessing.pool' in sys.modules, atfork.lineage())"
         self.assertEqual("False 0\n", run_python(code).stdout)
 
+
+LOKY = """
+import atfork, os, sys, time
+from joblib import Parallel, delayed
+import workers
+def work(number):
+    open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+    while len(os.listdir(sys.argv[1])) < 2: time.sleep(0.01) # until both workers have begun
+    return workers.report()
+if __name__ == "__main__":
+    for lineage, generation, seed, ran in sorted(Parallel(n_jobs=2, backend="loky")(delayed(work)(i) for i in range(4))):
+        print(lineage, generation, seed)
+"""
 
 CHILD = """
 import atfork, os
