@@ -580,6 +580,7 @@ class Symbols(ForkTest):
         child = atfork.symbol(Scenario.path, "scenario_note_number", two)
         self.assertEqual(1, self.noted_in_a_child(prepare=prepare))
         self.assertEqual(2, self.noted_in_a_child(prepare=prepare, child=child))
+        self.assertEqual(1, Scenario.held.scenario_noted())  # what prepare was called with, here
 
     def test_data_is_kept_as_long_as_the_hook(self) -> None:
         class Number(ctypes.Structure):
