@@ -157,11 +157,18 @@ static struct plan *take_plan(struct registry *registry) {
   return plan;
 }
 
+/* Another interpreter's hook may be in the same place. */
+static bool has(const struct registry *registry, const struct hook *hook) {
+  return registry != NULL && hook->place >= 0 && hook->place < registry->count && registry->hooks[hook->place] == hook;
+}
+
 /* With room for it. */
 static void put_in(struct registry *registry, struct hook *hook) {
-  struct hook *last = registry->count == 0 ? NULL : registry->hooks[registry->count - 1];
   if (registry->count == 0) registry->is_sorted = true;
-  if (registry->count != 0 && (last == NULL || last->id > hook->id)) registry->is_sorted = false;
+  if (registry->count > 0 && hook->id < registry->greatest)
+    registry->is_sorted = false;
+  else
+    registry->greatest = hook->id;
   hook->generation = atfork_generation();
   hook->serial = ++registry->serial;
   hook->place = registry->count;
@@ -230,7 +237,7 @@ static void leave_core_for_good(struct registry *registry, struct hook *hook) {
 
 bool registry_remove(struct hook *hook) {
   struct registry *registry = registry_of_interpreter();
-  if (registry == NULL || hook->place < 0 || registry->hooks[hook->place] != hook) return false;
+  if (!has(registry, hook)) return false;
   struct plan *plan = take_plan(registry);
   take_out(registry, hook);
   forget_key(registry, hook);
@@ -244,7 +251,7 @@ bool registry_remove(struct hook *hook) {
 /* An owner has gone, in any thread that collects garbage, whatever locks that has: nothing is waited for. */
 static void forget(struct hook *hook) {
   struct registry *registry = registry_of_interpreter();
-  if (registry == NULL || hook->place < 0 || registry->hooks[hook->place] != hook) return;
+  if (!has(registry, hook)) return;
   struct plan *plan = take_plan(registry);
   take_out(registry, hook);
   forget_key(registry, hook);
@@ -357,6 +364,8 @@ PyObject *native_register(PyObject *module, PyObject *const *arguments, Py_ssize
 
 PyObject *native_attach(PyObject *hook, PyObject *child) {
   struct hook_options options = {{NULL}};
+  if (!PyObject_TypeCheck(hook, &hook_type) || ((struct hook *)hook)->id != 0)
+    return PyErr_Format(PyExc_TypeError, "a new hook is needed");
   options.of[CHILD] = child;
   return enter_or_clear(Py_NewRef(hook), &options);
 }

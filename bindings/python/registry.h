@@ -32,9 +32,10 @@ struct registry {
   struct hook **hooks;
   Py_ssize_t count, capacity, holes;
   bool is_sorted;
-  PyObject *keys;    /* key: hook */
-  PyObject *later;   /* a list of hooks that have C functions, and that the core has to let go of */
-  struct plan *plan; /* what a fork that begins now runs; NULL when the table has changed */
+  atfork_id greatest; /* of those in the table, where it is sorted */
+  PyObject *keys;     /* key: hook */
+  PyObject *later;    /* a list of hooks that have C functions, and that the core has to let go of */
+  struct plan *plan;  /* what a fork that begins now runs; NULL when the table has changed */
   struct frame *frames;
   uint64_t steps_in; /* how often running.c has registered its functions by os.register_at_fork() */
   uint64_t ticket;   /* of the latest frame */

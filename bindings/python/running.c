@@ -366,10 +366,20 @@ static void run_before(struct registry *registry) {
   armed++;
 }
 
+/* Where the context is another: C code may prepare in one thread state, and come back with the next. */
+static struct frame *latest_armed(const struct registry *registry) {
+  unsigned long thread = PyThread_get_thread_ident();
+  struct frame *frame = registry->frames;
+  while (frame != NULL && (frame->thread != thread || !frame->is_armed)) frame = frame->next;
+  if (frame != NULL && !set_context_ticket(registry, frame->ticket)) PyErr_WriteUnraisable(NULL);
+  return frame;
+}
+
 /* The fork that this thread, or greenlet, has prepared; NULL: it is another. */
 static struct frame *disarm(const struct registry *registry) {
   struct frame *frame = own_frame(registry);
-  if (frame == NULL || !frame->is_armed) return NULL;
+  if (frame == NULL || !frame->is_armed) frame = latest_armed(registry);
+  if (frame == NULL) return NULL;
   frame->is_armed = false;
   armed--;
   return frame;

@@ -6,6 +6,7 @@ arguments.py.
 """
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import logging
 import multiprocessing
@@ -221,6 +222,23 @@ class WhoeverForks(ForkTest):
             ctypes.pythonapi.PyOS_AfterFork_Parent()
             self.passed(pid)
             self.assertEqual(["prepare", "parent"], self.trace)
+
+    def test_c_code_that_comes_back_with_another_context(self) -> None:
+        """As with a thread state that it makes for each of the calls."""
+        seen: List[bool] = []
+        hook = atfork.register(prepare=lambda: None, parent=lambda: seen.append(atfork.prepared()))
+        contextvars.Context().run(ctypes.pythonapi.PyOS_BeforeFork)
+        pid = Scenario.fork("fork")
+        if pid == 0:
+            with self.finish():
+                contextvars.Context().run(ctypes.pythonapi.PyOS_AfterFork_Child)
+                self.assertEqual(["prepare", "child"], self.trace)
+        contextvars.Context().run(ctypes.pythonapi.PyOS_AfterFork_Parent)
+        self.passed(pid)
+        self.assertEqual((["prepare", "parent"], [True]), (self.trace, seen))
+        self.assertTrue(hook.unregister())
+        self.in_child(lambda: None, "fork")
+        self.assertEqual(["prepare", "parent"], self.trace)
 
     @unittest.skipUnless(CHILD_ONLY_WORKS and TELLS_WHEN, "before 3.11 it cannot be known, since 3.13 such a child ends")
     def test_c_code_that_tells_python_in_the_child_only_finds_pythons_own_right(self) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from typing import Any, Callable
 
@@ -269,6 +270,59 @@ class Flat(ForkTest):
         atfork.register(name="one", child=total_of_nothing)
         self.check(body)
 
+    def test_owners_and_keys(self) -> None:
+        class Client:
+            def reset(self) -> None:
+                pass
+
+        def body() -> None:
+            client = Client()
+            atfork.register(child=client.reset)
+            atfork.register(key="k", child=total_of_nothing, owner=client)
+            atfork.register(key=("k", 1), prepare=client.reset, child=total_of_nothing).unregister()
+            ctypes.pythonapi.PyOS_BeforeFork()
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
+
+        self.check(body, ROUNDS // 10)
+
+    def test_values(self) -> None:
+        class Client:
+            def __init__(self) -> None:
+                self.value = atfork.per_process(self.connect)
+
+            def connect(self) -> object:
+                return self
+
+        def body() -> None:
+            value = atfork.per_process(list, discard=list.clear)
+            value()
+            value.reset()
+            Client().value()
+
+        self.check(body, ROUNDS // 10)
+
+    def test_c_functions(self) -> None:
+        number = ctypes.c_int(1)
+
+        def body() -> None:
+            symbol = atfork.symbol(None, "abort", ctypes.byref(number))
+            hook = atfork.register(parent=total_of_nothing, child=symbol)
+            atfork.register(key="once", prepare=hook.unregister)
+            ctypes.pythonapi.PyOS_BeforeFork()
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
+
+        self.check(body, ROUNDS // 10)
+
+    def test_locks(self) -> None:
+        lock = threading.RLock()
+
+        def body() -> None:
+            with atfork.register_lock(lock):
+                ctypes.pythonapi.PyOS_BeforeFork()
+                ctypes.pythonapi.PyOS_AfterFork_Parent()
+
+        self.check(body, ROUNDS // 10)
+
     def test_bad_calls(self) -> None:
         def body() -> None:
             for call, argument in bad:
@@ -284,6 +338,10 @@ class Flat(ForkTest):
             (atfork.spawned, "x"),
             (lambda name: atfork.register(name=name, child=total_of_nothing), "\udc80"),
             (lambda name: atfork.symbol(None, name), "no_such_symbol_anywhere"),
+            (lambda data: atfork.symbol(None, "abort", data), 1.5),
+            (lambda key: atfork.register(key=key, child=total_of_nothing), []),
+            (lambda owner: atfork.register(key="bad", owner=owner, child=body), 3),
+            (lambda child: atfork.register(prepare=ctypes.pythonapi.abort, key="bad", child=child), 3),
         ]
         self.check(body, ROUNDS // 10)
 

@@ -2,7 +2,6 @@
 """Locks that are held across forks, so that each child finds them free, and what they guard whole."""
 from __future__ import annotations
 
-import _thread
 import sys
 
 from . import _native
@@ -50,7 +49,9 @@ def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
 
 def _take(lock: Any) -> bool:
     """False if this thread has a Lock itself, which it would wait for in vain."""
-    if not isinstance(lock, _thread.LockType):
+    # By its name, as gevent puts its own in the place of the type.
+    kind = type(lock)
+    if (kind.__module__, kind.__name__) != ("_thread", "lock"):
         return lock.acquire() is not False
     while not lock.acquire(timeout=PATIENCE):
         # A Lock does not know whose it is; when there is no other thread, it is this one's.
