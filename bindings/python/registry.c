@@ -52,24 +52,26 @@ static void add_steps(struct plan *plan, struct hook *hook) {
   plan->has_owners |= hook->owners != NULL;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
     if (!hook->is_python[phase]) continue;
-    struct step *step = &plan->steps[phase][plan->counts[phase]++];
-    step->callback = Py_NewRef(hook->callbacks[phase]);
-    step->hook = (struct hook *)Py_NewRef((PyObject *)hook);
-    step->prepare = prepare;
+    Py_ssize_t i = plan->counts[phase]++;
+    plan->callbacks[phase][i] = Py_NewRef(hook->callbacks[phase]);
+    plan->steps[phase][i] = (struct step){(struct hook *)Py_NewRef((PyObject *)hook), prepare};
   }
 }
 
 static struct plan *new_plan(const Py_ssize_t counts[PHASES]) {
   size_t all = (size_t)(counts[PREPARE] + counts[PARENT] + counts[CHILD]);
-  struct plan *plan = PyMem_RawMalloc(sizeof *plan + all * sizeof(struct step));
+  struct plan *plan = PyMem_RawMalloc(sizeof *plan + all * (sizeof(struct step) + sizeof(PyObject *)));
   if (plan == NULL) {
     PyErr_NoMemory();
     return NULL;
   }
   *plan = (struct plan){.users = 1};
   plan->steps[PREPARE] = (struct step *)(plan + 1);
-  plan->steps[PARENT] = plan->steps[PREPARE] + counts[PREPARE];
-  plan->steps[CHILD] = plan->steps[PARENT] + counts[PARENT];
+  plan->callbacks[PREPARE] = (PyObject **)(plan->steps[PREPARE] + all);
+  for (enum phase phase = PARENT; phase < PHASES; phase++) {
+    plan->steps[phase] = plan->steps[phase - 1] + counts[phase - 1];
+    plan->callbacks[phase] = plan->callbacks[phase - 1] + counts[phase - 1];
+  }
   return plan;
 }
 
@@ -89,7 +91,7 @@ void plan_release(struct plan *plan) {
   if (plan == NULL || --plan->users > 0) return;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
     for (Py_ssize_t i = 0; i < plan->counts[phase]; i++) {
-      Py_DECREF(plan->steps[phase][i].callback);
+      Py_DECREF(plan->callbacks[phase][i]);
       Py_DECREF((PyObject *)plan->steps[phase][i].hook);
     }
   }
@@ -406,7 +408,7 @@ static int visit_hook(struct hook *hook, visitproc visit, void *arg) {
 static int visit_plan(struct plan *plan, visitproc visit, void *arg) {
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
     for (Py_ssize_t i = 0; i < plan->counts[phase]; i++) {
-      Py_VISIT(plan->steps[phase][i].callback);
+      Py_VISIT(plan->callbacks[phase][i]);
       Py_VISIT((PyObject *)plan->steps[phase][i].hook);
     }
   }

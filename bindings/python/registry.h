@@ -8,18 +8,18 @@
 
 #include "hook.h"
 
-/* A callback of one phase, in run order. */
+/* What is to be known of a callback besides. */
 struct step {
-  PyObject *callback;
   struct hook *hook;
   Py_ssize_t prepare; /* the index of the same hook's among those of that phase, or -1 */
 };
 
-/* What a fork runs.  Never changed, and shared by forks. */
+/* What a fork runs, in run order.  Never changed, and shared by forks.  A child reads nothing but the callbacks. */
 struct plan {
   size_t users;
   bool has_owners;
   Py_ssize_t counts[PHASES];
+  PyObject **callbacks[PHASES];
   struct step *steps[PHASES];
 };
 
