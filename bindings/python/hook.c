@@ -7,6 +7,9 @@
 #include <structmember.h>
 
 #include "registry.h"
+#include "slot.h"
+
+PyTypeObject *hook_type;
 
 const char *const phase_names[PHASES] = {"prepare", "parent", "child"};
 
@@ -235,7 +238,7 @@ void hook_let_go(struct hook *hook) {
 static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *keywords) {
   (void)args;
   (void)keywords;
-  if (type == &hook_type) {
+  if (type == hook_type) {
     PyErr_SetString(PyExc_TypeError, "register() makes hooks");
     return NULL;
   }
@@ -251,7 +254,9 @@ static void dealloc(PyObject *self) {
   hook_let_go(hook);
   if (hook->id == 0 || hook_is_over(hook)) PyMem_RawFree(hook->c_calls);
   Py_XDECREF(hook->name);
-  Py_TYPE(self)->tp_free(self);
+  PyTypeObject *type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF((PyObject *)type);
 }
 
 static PyObject *get_name(PyObject *self, void *unused) {
@@ -308,6 +313,7 @@ static PyGetSetDef attributes[] = {
 
 static PyMemberDef members[] = {
     {"priority", T_INT, offsetof(struct hook, priority), READONLY, "From -32768 to 32767."},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct hook, weak_references), READONLY, NULL},
     {"key", T_OBJECT, offsetof(struct hook, key), READONLY,
      "A later hook of the same key replaces this one.  None: it has none, or is unregistered."},
     {NULL, 0, 0, 0, NULL},
@@ -327,16 +333,21 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyTypeObject hook_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "atfork.Hook",
-    .tp_doc = "What register() returns.  As a context manager it is taken back at the end of the block.",
-    .tp_basicsize = sizeof(struct hook),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .tp_new = make,
-    .tp_dealloc = dealloc,
-    .tp_repr = show,
-    .tp_weaklistoffset = offsetof(struct hook, weak_references),
-    .tp_getset = attributes,
-    .tp_members = members,
-    .tp_methods = methods,
+static char doc[] = "What register() returns.  As a context manager it is taken back at the end of the block.";
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, doc},           {Py_tp_new, SLOT(make)},  {Py_tp_dealloc, SLOT(dealloc)}, {Py_tp_repr, SLOT(show)},
+    {Py_tp_getset, attributes}, {Py_tp_members, members}, {Py_tp_methods, methods},       {0, NULL},
 };
+
+static PyType_Spec spec = {
+    .name = "atfork.Hook",
+    .basicsize = sizeof(struct hook),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = slots,
+};
+
+bool hook_make_type(void) {
+  hook_type = (PyTypeObject *)PyType_FromSpec(&spec);
+  return hook_type != NULL;
+}

@@ -4,7 +4,8 @@
 #include <atfork.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <structmember.h>
+
+#include "slot.h"
 
 /* Stays when the box goes, if the value is a parent's.  A ring, with `nodes` in it. */
 struct node {
@@ -45,6 +46,7 @@ static struct node *node_of(PyObject *self) {
 
 /* A reference that is not shown counts as one from elsewhere, so the collector leaves the value alone. */
 static int traverse(PyObject *self, visitproc visit, void *arg) {
+  Py_VISIT((PyObject *)Py_TYPE(self));
   if (!is_inherited(node_of(self))) Py_VISIT(node_of(self)->value);
   return 0;
 }
@@ -64,7 +66,9 @@ static void dealloc(PyObject *self) {
     free_node(node);
     Py_DECREF(value);
   }
+  PyTypeObject *type = Py_TYPE(self);
   PyObject_GC_Del(self);
+  Py_DECREF((PyObject *)type);
 }
 
 static PyObject *get_value(PyObject *self, void *unused) {
@@ -104,22 +108,30 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyTypeObject kept_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "atfork._native.Kept",
-    .tp_basicsize = sizeof(struct kept),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_dealloc = dealloc,
-    .tp_traverse = traverse,
-    .tp_clear = clear,
-    .tp_getset = attributes,
-    .tp_methods = methods,
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, SLOT(dealloc)}, {Py_tp_traverse, SLOT(traverse)}, {Py_tp_clear, SLOT(clear)},
+    {Py_tp_getset, attributes},     {Py_tp_methods, methods},         {0, NULL},
 };
 
+static PyType_Spec spec = {
+    .name = "atfork._native.Kept",
+    .basicsize = sizeof(struct kept),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+static PyTypeObject *kept_type;
+
+bool kept_make_type(void) {
+  kept_type = (PyTypeObject *)PyType_FromSpec(&spec);
+  if (kept_type != NULL) kept_type->tp_new = NULL;
+  return kept_type != NULL;
+}
+
 PyObject *native_keep(PyObject *value) {
-  if (PyType_Ready(&kept_type) != 0) return NULL;
   struct node *node = PyMem_RawMalloc(sizeof *node);
   if (node == NULL) return PyErr_NoMemory();
-  struct kept *kept = PyObject_GC_New(struct kept, &kept_type);
+  struct kept *kept = PyObject_GC_New(struct kept, kept_type);
   if (kept == NULL) {
     PyMem_RawFree(node);
     return NULL;

@@ -8,7 +8,11 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+/* When the module is initialised; false with an exception. */
+bool kept_make_type(void);
 
 /* A box: .value, .generation (that the value was made in), .inherited (from a parent), .release(). */
 PyObject *native_keep(PyObject *value);

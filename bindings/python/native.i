@@ -46,8 +46,9 @@ static PyMethodDef register_method[] = {
 %}
 
 %init %{
-  PyModule_AddFunctions(m, register_method);
-  if (PyType_Ready(&hook_type) == 0) PyModule_AddObject(m, "Hook", Py_NewRef((PyObject *)&hook_type));
+  if (!hook_make_type() || !registry_make_type() || !kept_make_type() || PyModule_AddFunctions(m, register_method) != 0 ||
+      PyModule_AddObject(m, "Hook", Py_NewRef((PyObject *)hook_type)) != 0)
+    return NULL;
 %}
 
 /* A lineage, and a token, are shorter than that, however deep the process. */

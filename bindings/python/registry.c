@@ -4,11 +4,12 @@
 #include <stdlib.h>
 
 #include "running.h"
+#include "slot.h"
 
 /* Of all interpreters.  Not by their addresses, as these are used again. */
 static struct registry *registries;
 
-static PyTypeObject registry_type;
+static PyTypeObject *registry_type;
 
 static int64_t this_interpreter(void) {
   return PyInterpreterState_GetID(PyInterpreterState_Get());
@@ -325,6 +326,12 @@ static PyObject *enter_or_clear(PyObject *hook, const struct hook_options *optio
 static const char *const option_names[OPTIONS] = {"prepare", "parent", "child", "name", "priority", "key", "owner"};
 static PyObject *interned_names[OPTIONS];
 
+static bool intern_names(void) {
+  for (int i = 0; i < OPTIONS; i++)
+    if ((interned_names[i] = PyUnicode_InternFromString(option_names[i])) == NULL) return false;
+  return true;
+}
+
 /* Names in a call are interned, so that most often the first loop finds it; OPTIONS when there is none. */
 static int find_option(PyObject *name) {
   for (int i = 0; i < OPTIONS; i++)
@@ -348,7 +355,7 @@ static bool take_options(struct hook_options *options, PyObject *const *values, 
 }
 
 static PyObject *new_hook(void) {
-  struct hook *hook = PyObject_New(struct hook, &hook_type);
+  struct hook *hook = PyObject_New(struct hook, hook_type);
   if (hook == NULL) return NULL;
   memset((char *)hook + sizeof(PyObject), 0, sizeof *hook - sizeof(PyObject));
   hook->place = -1;
@@ -366,7 +373,7 @@ PyObject *native_register(PyObject *module, PyObject *const *arguments, Py_ssize
 
 PyObject *native_attach(PyObject *hook, PyObject *child) {
   struct hook_options options = {{NULL}};
-  if (!PyObject_TypeCheck(hook, &hook_type) || ((struct hook *)hook)->id != 0)
+  if (!PyObject_TypeCheck(hook, hook_type) || ((struct hook *)hook)->id != 0)
     return PyErr_Format(PyExc_TypeError, "a new hook is needed");
   options.of[CHILD] = child;
   return enter_or_clear(Py_NewRef(hook), &options);
@@ -422,6 +429,7 @@ static int traverse(PyObject *self, visitproc visit, void *arg) {
     if (registry->hooks[i] != NULL) result = visit_hook(registry->hooks[i], visit, arg);
   if (result == 0 && registry->plan != NULL) result = visit_plan(registry->plan, visit, arg);
   if (result != 0) return result;
+  Py_VISIT((PyObject *)Py_TYPE(self));
   Py_VISIT(registry->check);
   Py_VISIT(registry->fork);
   Py_VISIT(registry->keys);
@@ -469,17 +477,30 @@ static void dealloc(PyObject *self) {
   PyObject_GC_UnTrack(self);
   clear(self);
   PyMem_RawFree(((struct registry *)self)->hooks);
+  PyTypeObject *type = Py_TYPE(self);
   PyObject_GC_Del(self);
+  Py_DECREF((PyObject *)type);
 }
 
-static PyTypeObject registry_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "atfork._native.Registry",
-    .tp_basicsize = sizeof(struct registry),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_dealloc = dealloc,
-    .tp_traverse = traverse,
-    .tp_clear = clear,
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, SLOT(dealloc)},
+    {Py_tp_traverse, SLOT(traverse)},
+    {Py_tp_clear, SLOT(clear)},
+    {0, NULL},
 };
+
+static PyType_Spec spec = {
+    .name = "atfork._native.Registry",
+    .basicsize = sizeof(struct registry),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+bool registry_make_type(void) {
+  registry_type = (PyTypeObject *)PyType_FromSpec(&spec);
+  if (registry_type != NULL) registry_type->tp_new = NULL;
+  return registry_type != NULL && intern_names();
+}
 
 /* Python has ended, and some object kept a registry: what is in the core must not wait for another interpreter. */
 static void on_finalized(void) {
@@ -492,14 +513,8 @@ static void on_finalized(void) {
 
 /* ---- Opening ---- */
 
-static bool intern_names(void) {
-  for (int i = 0; i < OPTIONS; i++)
-    if ((interned_names[i] = PyUnicode_InternFromString(option_names[i])) == NULL) return false;
-  return true;
-}
-
 static struct registry *new_registry(PyObject *check) {
-  struct registry *registry = PyObject_GC_New(struct registry, &registry_type);
+  struct registry *registry = PyObject_GC_New(struct registry, registry_type);
   if (registry == NULL) return NULL;
   memset((char *)registry + sizeof(PyObject), 0, sizeof *registry - sizeof(PyObject));
   registry->interpreter = this_interpreter();
@@ -516,8 +531,6 @@ static struct registry *new_registry(PyObject *check) {
 
 PyObject *native_open(PyObject *check) {
   if (registry_of_interpreter() != NULL) Py_RETURN_NONE;
-  if (PyType_Ready(&hook_type) != 0 || PyType_Ready(&registry_type) != 0) return NULL;
-  if (interned_names[0] == NULL && !intern_names()) return NULL;
   struct registry *registry = new_registry(check);
   if (registry == NULL) return PyErr_Occurred() ? NULL : PyErr_NoMemory();
   registry->next = registries;

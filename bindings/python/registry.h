@@ -43,6 +43,9 @@ struct registry {
   uint64_t done;     /* the mark (generation + 1) of the process whose child callbacks have begun */
 };
 
+/* When the module is initialised, once before any registry; false with an exception. */
+bool registry_make_type(void);
+
 /* Of this interpreter; NULL when it is not open, or has ended. */
 struct registry *registry_of_interpreter(void);
 
