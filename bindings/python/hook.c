@@ -9,8 +9,6 @@
 #include "registry.h"
 #include "slot.h"
 
-PyTypeObject *hook_type;
-
 const char *const phase_names[PHASES] = {"prepare", "parent", "child"};
 
 /* ---- C functions ---- */
@@ -234,11 +232,13 @@ void hook_let_go(struct hook *hook) {
 
 /* ---- The type ---- */
 
+static const char type_name[] = "atfork.Hook";
+
 /* What register() makes it makes itself; a subclass enters its own by attach(). */
 static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *keywords) {
   (void)args;
   (void)keywords;
-  if (type == hook_type) {
+  if (type->tp_new == make && strcmp(type->tp_name, type_name) == 0) {
     PyErr_SetString(PyExc_TypeError, "register() makes hooks");
     return NULL;
   }
@@ -341,13 +341,12 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "atfork.Hook",
+    .name = type_name,
     .basicsize = sizeof(struct hook),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = slots,
 };
 
-bool hook_make_type(void) {
-  hook_type = (PyTypeObject *)PyType_FromSpec(&spec);
-  return hook_type != NULL;
+PyObject *hook_make_type(void) {
+  return PyType_FromSpec(&spec);
 }

@@ -39,9 +39,8 @@ struct hook {
   bool is_python[PHASES]; /* who is called */
 };
 
-/* Made when the module is initialised: a static type would keep what belongs to an interpreter that has ended. */
-extern PyTypeObject *hook_type;
-bool hook_make_type(void);
+/* The type; NULL with an exception.  A static one would keep what belongs to an interpreter that has ended. */
+PyObject *hook_make_type(void);
 
 /* What register() is given: the callbacks by their phases, and these; NULL or None for what is not. */
 enum { NAME = PHASES, PRIORITY, KEY, OWNER, OPTIONS };

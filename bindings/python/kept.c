@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "registry.h"
 #include "slot.h"
 
 /* Stays when the box goes, if the value is a parent's.  A ring, with `nodes` in it. */
@@ -120,18 +121,18 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-static PyTypeObject *kept_type;
-
-bool kept_make_type(void) {
-  kept_type = (PyTypeObject *)PyType_FromSpec(&spec);
-  if (kept_type != NULL) kept_type->tp_new = NULL;
-  return kept_type != NULL;
+PyObject *kept_make_type(void) {
+  PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&spec);
+  if (type != NULL) type->tp_new = NULL;
+  return (PyObject *)type;
 }
 
 PyObject *native_keep(PyObject *value) {
+  const struct registry *registry = registry_of_interpreter();
+  if (registry == NULL) return PyErr_Format(PyExc_RuntimeError, "the interpreter is ending");
   struct node *node = PyMem_RawMalloc(sizeof *node);
   if (node == NULL) return PyErr_NoMemory();
-  struct kept *kept = PyObject_GC_New(struct kept, kept_type);
+  struct kept *kept = PyObject_GC_New(struct kept, registry->kept_type);
   if (kept == NULL) {
     PyMem_RawFree(node);
     return NULL;

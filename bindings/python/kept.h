@@ -8,11 +8,10 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <stdbool.h>
 #include <stdint.h>
 
-/* When the module is initialised; false with an exception. */
-bool kept_make_type(void);
+/* The type of boxes; NULL with an exception. */
+PyObject *kept_make_type(void);
 
 /* A box: .value, .generation (that the value was made in), .inherited (from a parent), .release(). */
 PyObject *native_keep(PyObject *value);

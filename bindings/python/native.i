@@ -45,10 +45,11 @@ static PyMethodDef register_method[] = {
 };
 %}
 
+/* An exception that is left here makes the import fail. */
 %init %{
-  if (!hook_make_type() || !registry_make_type() || !kept_make_type() || PyModule_AddFunctions(m, register_method) != 0 ||
-      PyModule_AddObject(m, "Hook", Py_NewRef((PyObject *)hook_type)) != 0)
-    return NULL;
+  PyObject *hook = hook_make_type();
+  if (PyModule_AddFunctions(m, register_method) != 0 || hook == NULL || PyModule_AddObject(m, "Hook", hook) != 0)
+    Py_XDECREF(hook);
 %}
 
 /* A lineage, and a token, are shorter than that, however deep the process. */
@@ -64,7 +65,7 @@ int atfork_token(char *buf, size_t size);
 
 %rename("%(strip:[native_])s") "";
 
-PyObject *native_open(PyObject *check);
+PyObject *native_open(PyObject *hook_type, PyObject *check);
 PyObject *native_close(void);
 PyObject *native_step_in(PyObject *register_at_fork);
 PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase);

@@ -3,13 +3,12 @@
 
 #include <stdlib.h>
 
+#include "kept.h"
 #include "running.h"
 #include "slot.h"
 
 /* Of all interpreters.  Not by their addresses, as these are used again. */
 static struct registry *registries;
-
-static PyTypeObject *registry_type;
 
 static int64_t this_interpreter(void) {
   return PyInterpreterState_GetID(PyInterpreterState_Get());
@@ -305,45 +304,40 @@ static bool enter(struct registry *registry, struct hook *hook, const struct hoo
   return entered;
 }
 
-static PyObject *enter_or_clear(PyObject *hook, const struct hook_options *options) {
-  struct registry *registry = registry_of_interpreter();
-  if (registry == NULL) {
-    PyErr_SetString(PyExc_RuntimeError, "the interpreter is ending");
-  } else if (enter(registry, (struct hook *)hook, options)) {
-    return hook;
-  } else {
-    PyObject *error[3];
-    PyErr_Fetch(&error[0], &error[1], &error[2]);
-    forget_key(registry, (struct hook *)hook);
-    PyErr_Restore(error[0], error[1], error[2]);
-  }
+static PyObject *enter_or_clear(struct registry *registry, PyObject *hook, const struct hook_options *options) {
+  if (enter(registry, (struct hook *)hook, options)) return hook;
+  PyObject *error[3];
+  PyErr_Fetch(&error[0], &error[1], &error[2]);
+  forget_key(registry, (struct hook *)hook);
+  PyErr_Restore(error[0], error[1], error[2]);
   Py_DECREF(hook);
   return NULL;
+}
+
+/* With an exception when there is none. */
+static struct registry *open_registry(void) {
+  struct registry *registry = registry_of_interpreter();
+  if (registry == NULL) PyErr_SetString(PyExc_RuntimeError, "the interpreter is ending");
+  return registry;
 }
 
 /* ---- register() ---- */
 
 static const char *const option_names[OPTIONS] = {"prepare", "parent", "child", "name", "priority", "key", "owner"};
-static PyObject *interned_names[OPTIONS];
-
-static bool intern_names(void) {
-  for (int i = 0; i < OPTIONS; i++)
-    if ((interned_names[i] = PyUnicode_InternFromString(option_names[i])) == NULL) return false;
-  return true;
-}
 
 /* Names in a call are interned, so that most often the first loop finds it; OPTIONS when there is none. */
-static int find_option(PyObject *name) {
+static int find_option(const struct registry *registry, PyObject *name) {
   for (int i = 0; i < OPTIONS; i++)
-    if (name == interned_names[i]) return i;
+    if (name == registry->names[i]) return i;
   for (int i = 0; i < OPTIONS; i++)
     if (PyUnicode_CompareWithASCIIString(name, option_names[i]) == 0) return i;
   return OPTIONS;
 }
 
-static bool take_options(struct hook_options *options, PyObject *const *values, PyObject *names) {
+static bool take_options(struct hook_options *options, const struct registry *registry, PyObject *const *values,
+                         PyObject *names) {
   for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++) {
-    int option = find_option(PyTuple_GET_ITEM(names, i));
+    int option = find_option(registry, PyTuple_GET_ITEM(names, i));
     if (option == OPTIONS) {
       PyErr_Format(PyExc_TypeError, "register() got an unexpected keyword argument %R", PyTuple_GET_ITEM(names, i));
       return false;
@@ -354,8 +348,8 @@ static bool take_options(struct hook_options *options, PyObject *const *values, 
   return true;
 }
 
-static PyObject *new_hook(void) {
-  struct hook *hook = PyObject_New(struct hook, hook_type);
+static PyObject *new_hook(const struct registry *registry) {
+  struct hook *hook = PyObject_New(struct hook, registry->hook_type);
   if (hook == NULL) return NULL;
   memset((char *)hook + sizeof(PyObject), 0, sizeof *hook - sizeof(PyObject));
   hook->place = -1;
@@ -365,18 +359,22 @@ static PyObject *new_hook(void) {
 PyObject *native_register(PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
   (void)module;
   struct hook_options options = {{NULL}};
+  struct registry *registry = open_registry();
+  if (registry == NULL) return NULL;
   if (count != 0) return PyErr_Format(PyExc_TypeError, "register() takes no positional arguments");
-  if (!take_options(&options, arguments, names)) return NULL;
-  PyObject *hook = new_hook();
-  return hook == NULL ? NULL : enter_or_clear(hook, &options);
+  if (!take_options(&options, registry, arguments, names)) return NULL;
+  PyObject *hook = new_hook(registry);
+  return hook == NULL ? NULL : enter_or_clear(registry, hook, &options);
 }
 
 PyObject *native_attach(PyObject *hook, PyObject *child) {
   struct hook_options options = {{NULL}};
-  if (!PyObject_TypeCheck(hook, hook_type) || ((struct hook *)hook)->id != 0)
+  struct registry *registry = open_registry();
+  if (registry == NULL) return NULL;
+  if (!PyObject_TypeCheck(hook, registry->hook_type) || ((struct hook *)hook)->id != 0)
     return PyErr_Format(PyExc_TypeError, "a new hook is needed");
   options.of[CHILD] = child;
-  return enter_or_clear(Py_NewRef(hook), &options);
+  return enter_or_clear(registry, Py_NewRef(hook), &options);
 }
 
 /* ---- Listing ---- */
@@ -430,6 +428,8 @@ static int traverse(PyObject *self, visitproc visit, void *arg) {
   if (result == 0 && registry->plan != NULL) result = visit_plan(registry->plan, visit, arg);
   if (result != 0) return result;
   Py_VISIT((PyObject *)Py_TYPE(self));
+  Py_VISIT((PyObject *)registry->hook_type);
+  Py_VISIT((PyObject *)registry->kept_type);
   Py_VISIT(registry->check);
   Py_VISIT(registry->fork);
   Py_VISIT(registry->keys);
@@ -441,7 +441,8 @@ static int traverse(PyObject *self, visitproc visit, void *arg) {
 static void take_from_list(struct registry *registry) {
   struct registry **at = &registries;
   while (*at != NULL && *at != registry) at = &(*at)->next;
-  if (*at != NULL) *at = registry->next;
+  if (*at == NULL) return;
+  *at = registry->next;
   if (registries == NULL) running_watch_no_more();
 }
 
@@ -470,6 +471,9 @@ static int clear(PyObject *self) {
   Py_CLEAR(registry->later);
   Py_CLEAR(registry->check);
   Py_CLEAR(registry->fork);
+  Py_CLEAR(registry->hook_type);
+  Py_CLEAR(registry->kept_type);
+  for (int i = 0; i < OPTIONS; i++) Py_CLEAR(registry->names[i]);
   return 0;
 }
 
@@ -496,12 +500,6 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-bool registry_make_type(void) {
-  registry_type = (PyTypeObject *)PyType_FromSpec(&spec);
-  if (registry_type != NULL) registry_type->tp_new = NULL;
-  return registry_type != NULL && intern_names();
-}
-
 /* Python has ended, and some object kept a registry: what is in the core must not wait for another interpreter. */
 static void on_finalized(void) {
   for (struct registry *registry = registries; registry != NULL; registry = registry->next)
@@ -513,32 +511,46 @@ static void on_finalized(void) {
 
 /* ---- Opening ---- */
 
-static struct registry *new_registry(PyObject *check) {
-  struct registry *registry = PyObject_GC_New(struct registry, registry_type);
-  if (registry == NULL) return NULL;
-  memset((char *)registry + sizeof(PyObject), 0, sizeof *registry - sizeof(PyObject));
-  registry->interpreter = this_interpreter();
-  registry->is_main = PyInterpreterState_Get() == PyInterpreterState_Main();
-  registry->check = Py_NewRef(check);
-  registry->done = atfork_generation() + 1;
-  registry->fork = PyContextVar_New("atfork.fork", NULL);
-  if (registry->fork == NULL || (registry->is_main && Py_AtExit(on_finalized) != 0)) {
-    Py_DECREF((PyObject *)registry);
-    return NULL;
-  }
+static struct registry *allocate(void) {
+  PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&spec);
+  struct registry *registry = type == NULL ? NULL : PyObject_GC_New(struct registry, type);
+  Py_XDECREF((PyObject *)type); /* it is the object's */
+  if (registry != NULL) memset((char *)registry + sizeof(PyObject), 0, sizeof *registry - sizeof(PyObject));
   return registry;
 }
 
-PyObject *native_open(PyObject *check) {
-  if (registry_of_interpreter() != NULL) Py_RETURN_NONE;
-  struct registry *registry = new_registry(check);
-  if (registry == NULL) return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+static bool intern_names(struct registry *registry) {
+  for (int i = 0; i < OPTIONS; i++)
+    if ((registry->names[i] = PyUnicode_InternFromString(option_names[i])) == NULL) return false;
+  return true;
+}
+
+static bool fill(struct registry *registry, PyObject *hook_type, PyObject *check) {
+  registry->interpreter = this_interpreter();
+  registry->is_main = PyInterpreterState_Get() == PyInterpreterState_Main();
+  registry->done = atfork_generation() + 1;
+  registry->hook_type = (PyTypeObject *)Py_NewRef(hook_type);
+  registry->check = Py_NewRef(check);
+  registry->kept_type = (PyTypeObject *)kept_make_type();
+  registry->fork = PyContextVar_New("atfork.fork", NULL);
+  if (registry->kept_type == NULL || registry->fork == NULL || !intern_names(registry)) return false;
+  return !registry->is_main || Py_AtExit(on_finalized) == 0 || PyErr_NoMemory() != NULL;
+}
+
+/* Only then in the list, as what clears one that is not there ends no watch. */
+static bool begin(struct registry *registry) {
+  if (!running_watch()) return PyErr_NoMemory() != NULL;
   registry->next = registries;
   registries = registry;
-  if (!running_watch()) {
-    Py_DECREF((PyObject *)registry);
-    return PyErr_NoMemory();
-  }
+  return true;
+}
+
+PyObject *native_open(PyObject *hook_type, PyObject *check) {
+  if (registry_of_interpreter() != NULL) Py_RETURN_NONE;
+  struct registry *registry = allocate();
+  if (registry == NULL) return NULL;
   PyObject_GC_Track((PyObject *)registry);
-  return (PyObject *)registry;
+  if (fill(registry, hook_type, check) && begin(registry)) return (PyObject *)registry;
+  Py_DECREF((PyObject *)registry);
+  return NULL;
 }

@@ -27,8 +27,10 @@ struct registry {
   PyObject_HEAD struct registry *next;
   int64_t interpreter;
   bool is_main;
-  PyObject *check; /* the package's, of callbacks */
-  PyObject *fork;  /* a context variable: the ticket of the fork under way in this thread, or greenlet */
+  PyTypeObject *hook_type, *kept_type;
+  PyObject *names[OPTIONS]; /* of register()'s arguments, interned */
+  PyObject *check;          /* the package's, of callbacks */
+  PyObject *fork;           /* a context variable: the ticket of the fork under way in this thread, or greenlet */
   struct hook **hooks;
   Py_ssize_t count, capacity, holes;
   bool is_sorted;
@@ -43,14 +45,12 @@ struct registry {
   uint64_t done;     /* the mark (generation + 1) of the process whose child callbacks have begun */
 };
 
-/* When the module is initialised, once before any registry; false with an exception. */
-bool registry_make_type(void);
-
 /* Of this interpreter; NULL when it is not open, or has ended. */
 struct registry *registry_of_interpreter(void);
 
-/* check: as for hook_fill().  A new reference for the module to keep; None if there was one before. */
-PyObject *native_open(PyObject *check);
+/* hook_type: the module's.  check: as for hook_fill().  A new reference for the module to keep; None if there was one
+ * before. */
+PyObject *native_open(PyObject *hook_type, PyObject *check);
 
 /* register(): keywords only. */
 PyObject *native_register(PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *names);

@@ -240,7 +240,7 @@ def _place_in_order(_: object = None) -> None:
 
 def _open() -> None:
     """Once in an interpreter.  In a child, locks of threading and logging, and `random`, are to be right in callbacks."""
-    registry = _native.open(check_callback)
+    registry = _native.open(Hook, check_callback)
     if registry is None:
         return
     # So that the interpreter's end clears it.
