@@ -240,9 +240,9 @@ class WhoeverForks(ForkTest):
         self.in_child(lambda: None, "fork")
         self.assertEqual(["prepare", "parent"], self.trace)
 
-    @unittest.skipUnless(CHILD_ONLY_WORKS and TELLS_WHEN, "before 3.11 it cannot be known, since 3.13 such a child ends")
+    @unittest.skipUnless(CHILD_ONLY_WORKS and TELLS_WHEN, "before 3.11 nobody knows when, since 3.13 it ends")
     def test_c_code_that_tells_python_in_the_child_only_finds_pythons_own_right(self) -> None:
-        """PyOS_AfterFork_Child() runs code before our turn in it: hooks that a pending call would run then come later."""
+        """PyOS_AfterFork_Child() runs code before our turn in it, in which no pending call runs the hooks."""
         for way in ("fork", "_Fork"):
             run = run_python(CHILD_ONLY_HOOK, way, Scenario.path)
             self.assertEqual(("['MainThread'] True True\n", ""), (run.stdout, run.stderr), way)

@@ -129,8 +129,8 @@ class TheEnd(ForkTest):
         self.assertEqual(["gone"], gone)
 
     def test_before_a_spawned_process_takes_its_place_it_is_its_own(self) -> None:
-        code = "import atfork, sys\nclass Value:\n def __del__(self): print('gone')\nvalue = atfork.per_process(Value)\n"
-        code += "value()\natfork.spawned(sys.argv[1])\nvalue()\nprint('made again')\nvalue.reset()"
+        code = "import atfork, sys\nclass Value:\n def __del__(self): print('gone')\n"
+        code += "value = atfork.per_process(Value)\nvalue()\natfork.spawned(sys.argv[1])\nvalue()\nprint('made again')\nvalue.reset()"
         run = run_python(code, atfork.token())
         self.assertEqual(("gone\nmade again\ngone\n", ""), (run.stdout, run.stderr))
 

@@ -281,7 +281,8 @@ def work(number):
     while len(os.listdir(sys.argv[1])) < 2: time.sleep(0.01) # until both workers have begun
     return workers.report()
 if __name__ == "__main__":
-    for lineage, generation, seed, ran in sorted(Parallel(n_jobs=2, backend="loky")(delayed(work)(i) for i in range(4))):
+    reports = Parallel(n_jobs=2, backend="loky")(delayed(work)(number) for number in range(4))
+    for lineage, generation, seed, ran in reports:
         print(lineage, generation, seed)
 """
 

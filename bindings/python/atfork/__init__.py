@@ -82,8 +82,8 @@ BASE_MAX = 2**64 - 1
 WORD = 0xFFFF_FFFF_FFFF_FFFF
 STEP = 0xD134_2543_DE82_EF95  # from the base of one word of a seed to that of the next
 
-# Called with an error in a callback, its hook, and the phase: "prepare", "parent", "child", or "discard" without a hook.
-# None: such errors go to sys.unraisablehook.
+# Called with an error in a callback, its hook, and the phase: "prepare", "parent" or "child"; and with one in a discard,
+# None, and "discard".  If this is None, such errors go to sys.unraisablehook.
 on_error: Optional[Callable[[BaseException, Optional[Hook], str], object]] = None
 
 
@@ -239,7 +239,7 @@ def _place_in_order(_: object = None) -> None:
 
 
 def _open() -> None:
-    """Once in an interpreter.  In a child, locks of threading and logging, and `random`, are to be right in callbacks."""
+    """Once in an interpreter.  In a child, threading, the locks of logging, and `random` are right in callbacks."""
     registry = _native.open(Hook, check_callback)
     if registry is None:
         return

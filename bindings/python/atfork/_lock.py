@@ -18,8 +18,8 @@ PATIENCE = 0.1  # s
 def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
     """Holds the lock across forks: takes it before, lets go of it afterwards in both processes.
 
-    Of what it did not take it does not let go.  Where no prepare ran, as C code has forked, an RLock of a thread that is
-    gone is made free in the child; a Lock does not know whose it is, and stays as it was.
+    Of what it did not take it does not let go.  Where no prepare ran, as C code has forked, the child makes an RLock free
+    whose thread is gone; a Lock does not know whose it is, and stays as it was.
 
     lock: anything with acquire() and release(): Lock, RLock, Condition, Semaphore, and those of gevent
     """

@@ -46,8 +46,8 @@ def symbol(library: Union[str, os.PathLike[str], None], name: str, data: Any = N
 
     It runs directly inside fork(2), so it never waits for the interpreter.
 
-    data: what it is called with. An address as an int; a pointer of ctypes, byref() too; another object of ctypes, whose
-    address is taken. The object is kept. None is NULL.
+    data: what it is called with: an address as an int; a pointer of ctypes, byref() too; or another object of ctypes,
+    whose address is taken.  The object is kept.  None is NULL.
     """
     path = os.fspath(library) if isinstance(library, os.PathLike) else library
     if path is not None and not isinstance(path, str):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PyTorch's DataLoader: its workers seed `random`, NumPy and torch after the child hooks, and then call worker_init_fn."""
+"""PyTorch's DataLoader: its workers seed generators after the child hooks, and then call worker_init_fn."""
 from __future__ import annotations
 
 import random

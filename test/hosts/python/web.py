@@ -21,7 +21,12 @@ from tap import run_tests
 
 PATIENCE = 60  # s
 HERE = os.path.dirname(os.path.abspath(__file__))
-UVICORN = "import atfork\nimport uvicorn\nif __name__ == '__main__':\n uvicorn.run('web_app:asgi', port={port}, workers=2)\n"
+UVICORN = """
+import atfork
+import uvicorn
+if __name__ == "__main__":
+    uvicorn.run("web_app:asgi", port={port}, workers=2)
+"""
 
 
 def until(condition: Callable[[], Any]) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What web.py has gunicorn and uvicorn serve: the worker's place, what it drew first, and which hooks have run there."""
+"""What gunicorn and uvicorn serve for web.py: the worker's place, what it drew first, and which hooks have run."""
 from __future__ import annotations
 
 import json
