@@ -9,28 +9,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import atfork.dask
 from distributed import Client
 from tap import run_tests
+from waiting import PATIENCE, until
 
-PATIENCE = 90  # s
 NAMES = ("d", "b", "c", "a")
 # Without one of its own, or with --no-dashboard, it listens at port 8787 of all addresses.
 DASHBOARD = ("--dashboard-address", "127.0.0.1:0")
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.05)
-    raise AssertionError("it took too long")
 
 
 def forked() -> Any:

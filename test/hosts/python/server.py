@@ -13,30 +13,14 @@ import threading
 import time
 import unittest
 import urllib.request
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 from tap import run_tests
+from waiting import PATIENCE, free_port, until
 
-PATIENCE = 60  # s
 WORKERS = 3
 THREADS = 2  # of a worker, at the most
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError("it took too long")
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])
 
 
 class Server:

@@ -7,19 +7,17 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import urllib.request
 from typing import Any, Callable, Dict, Iterator
 
 import atfork
 from tap import run_tests
+from waiting import PATIENCE, free_port, until
 
-PATIENCE = 60  # s
 HERE = os.path.dirname(os.path.abspath(__file__))
 UVICORN = """
 import atfork
@@ -27,22 +25,6 @@ import uvicorn
 if __name__ == "__main__":
     uvicorn.run("web_app:asgi", port={port}, workers=2)
 """
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError("it took too long")
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])
 
 
 class Server:
