@@ -400,10 +400,11 @@ uint64_t atfork_fork_enter(void) {
 
 /* ---- Bypassing forks, and spawned workers, to whose hooks it is as if one had made them ---- */
 
-/* Where an ordinary fork is only about to call on_child(), that one sees to it. */
+/* A process of generation 0 has missed nothing.  Where an ordinary fork is only about to call on_child(), that one sees
+ * to it. */
 int atfork_fork_catch_up(void) {
   uint64_t mark = look_around();
-  if (atomic_load(&forks()->dispatched) >= mark || child_phase_is_to_come()) return 0;
+  if (mark == 1 || atomic_load(&forks()->dispatched) >= mark || child_phase_is_to_come()) return 0;
   int error = errno;
   struct frame *frame = atfork_frame_begin(false);
   struct walk walk;
