@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: MIT
 """HAProxy as a master and a worker, with hooks in its Lua.  Speaks the Test Anything Protocol.
 
-haproxy.py HAPROXY MODULES LIBRARY    MODULES has atfork-5.3.so and its like, LIBRARY is where libatfork lies
+haproxy.py MODULES LIBRARY ROOT    MODULES has atfork-5.3.so and its like, LIBRARY is where libatfork lies; ROOT has
+                                   HAProxy unpacked (script/bootstrap), else the system's is used
 
 It has started and joined threads before it reads its configuration, and gives each request's coroutine a debug hook.
 """
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,15 +87,21 @@ def answers(haproxy, environment, threads):
         return said, errors
 
 
-def main(haproxy, modules, library):
-    version = re.search(r"Built with Lua version : Lua (\d\.\d)", subprocess.check_output([haproxy, "-vv"], text=True))
+def main(modules, library, root):
+    root = pathlib.Path(root)
+    haproxy = shutil.which("haproxy", path=f"{root}/usr/sbin:{os.environ['PATH']}:/usr/sbin")
+    if haproxy is None:
+        print("1..0 # SKIP there is no HAProxy; script/bootstrap test unpacks one")
+        return 0
+    libraries = [library, *map(str, root.glob("usr/lib/*")), *os.environ.get("LD_LIBRARY_PATH", "").split(":")]
+    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
+    about = subprocess.check_output([haproxy, "-vv"], text=True, env=environment)
+    version = re.search(r"Built with Lua version : Lua (\d\.\d)", about)
     module = pathlib.Path(modules) / f"atfork-{version[1]}.so" if version else None
     if module is None or not module.exists():
         print("1..0 # SKIP atfork is not built for the Lua of this HAProxy")
         return 0
-    paths = [library, *os.environ.get("LD_LIBRARY_PATH", "").split(":")]
-    cpath = f"{modules}/?-{version[1]}.so;;"
-    environment = {**os.environ, "LUA_CPATH": cpath, "LD_LIBRARY_PATH": ":".join(filter(None, paths))}
+    environment["LUA_CPATH"] = f"{modules}/?-{version[1]}.so;;"
     print("1..2")
     failed = False
     for number, threads in enumerate((1, 4), 1):
