@@ -12,6 +12,8 @@
 #include <atfork.h>
 #include <stdbool.h>
 
+#include "phase.h"
+
 /* Registers the two hooks, once in a process; false when there is no memory. */
 bool forks_watch(void);
 
@@ -20,9 +22,6 @@ bool forks_watch_before(atfork_id id);
 
 /* Whether a hook is one of the two. */
 bool forks_is_watch(const struct atfork_hook *hook);
-
-/* The phases of a hook. */
-enum phase { PREPARE, PARENT, CHILD, PHASES };
 
 /* For a callback of this phase, that is under way: whether it is one of a fork, and not of atfork_poll(). */
 bool forks_tell(enum phase phase);

@@ -7,8 +7,6 @@
 
 enum { FIRST_COUNT = 16 };
 
-const char *const hook_phase_names[PHASES] = {"prepare", "parent", "child"};
-
 static struct hooks *hooks_of(const struct hook *hook) {
   return hook->block->hooks_of_state;
 }

@@ -20,8 +20,6 @@
 
 struct state;
 
-extern const char *const hook_phase_names[PHASES];
-
 /* A C function that a script names as a callback. */
 struct c_function {
   void (*call)(void *data); /* NULL: none */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L /* strdup() */
 #include "module.h"
 
 #include <atfork.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "compat.h"
 #include "enter.h"
 #include "forks.h"
+#include "infos.h"
 #include "per_process.h"
 #include "register.h"
 #include "symbol.h"
@@ -65,28 +63,6 @@ int module_spawned(lua_State *L, const char *token) {
 
 /* ---- hooks() ---- */
 
-struct list {
-  struct atfork_info *infos;
-  size_t count;
-  size_t room;
-};
-
-/* Lua raises errors by longjmp(), which must not leave a visit: it only copies. */
-static int copy_info(const struct atfork_info *info, void *arg) {
-  struct list *list = arg;
-  if (forks_is_watch(&info->hook)) return 0;
-  if (list->count == list->room) {
-    size_t room = list->room == 0 ? 16 : 2 * list->room;
-    struct atfork_info *infos = realloc(list->infos, room * sizeof *infos);
-    if (infos == NULL) return ENOMEM;
-    list->infos = infos;
-    list->room = room;
-  }
-  list->infos[list->count] = *info;
-  list->infos[list->count].hook.name = strdup(info->hook.name);
-  return list->infos[list->count++].hook.name == NULL ? ENOMEM : 0;
-}
-
 static void push_info(lua_State *L, const struct atfork_info *info) {
   lua_createtable(L, 0, 7);
   number_push_id(L, info->id);
@@ -105,27 +81,26 @@ static void push_info(lua_State *L, const struct atfork_info *info) {
   lua_setfield(L, -2, "child");
 }
 
-static int push_list(lua_State *L) {
-  const struct list *list = lua_touserdata(L, 1);
-  lua_createtable(L, (int)list->count, 0);
-  for (size_t i = 0; i < list->count; i++) {
-    push_info(L, &list->infos[i]);
+static int push_infos(lua_State *L) {
+  const struct infos *infos = lua_touserdata(L, 1);
+  lua_createtable(L, (int)infos->count, 0);
+  for (size_t i = 0; i < infos->count; i++) {
+    push_info(L, &infos->all[i]);
     lua_rawseti(L, -2, (int)i + 1);
   }
   return 1;
 }
 
 static int hooks(lua_State *L) {
-  struct list list = {0};
+  struct infos infos;
   enter(L);
-  lua_pushcfunction(L, push_list);
-  int error = atfork_foreach(copy_info, &list);
-  lua_pushlightuserdata(L, &list);
+  lua_pushcfunction(L, push_infos);
+  bool taken = infos_take(&infos, forks_is_watch);
+  lua_pushlightuserdata(L, &infos);
   int failed = lua_pcall(L, 1, 1, 0);
-  for (size_t i = 0; i < list.count; i++) free((char *)(uintptr_t)list.infos[i].hook.name);
-  free(list.infos);
+  infos_free(&infos);
   if (failed) return lua_error(L);
-  if (error != 0) return luaL_error(L, "not enough memory");
+  if (!taken) return luaL_error(L, "not enough memory");
   return 1;
 }
 

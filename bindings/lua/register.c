@@ -76,9 +76,9 @@ static int key_field(lua_State *L) {
 }
 
 static void callback_field(lua_State *L, struct request *request, enum phase phase) {
-  lua_getfield(L, 1, hook_phase_names[phase]);
+  lua_getfield(L, 1, phase_names[phase]);
   const char *fault = look_at_callback(L, request, phase);
-  if (fault != NULL) luaL_error(L, "bad argument #1 to 'register' (field '%s': %s)", hook_phase_names[phase], fault);
+  if (fault != NULL) luaL_error(L, "bad argument #1 to 'register' (field '%s': %s)", phase_names[phase], fault);
 }
 
 /* ---- Letting go of hooks ---- */

@@ -1,14 +1,16 @@
 # Builds the module for the rockspec, which sets the variables.  meson.build is what builds it otherwise.
 SWIG = swig
 here = bindings/lua
+common = bindings/common
 out = build-rock
 
 # Always: nothing tells which Lua one that is there was built for.
 module:
 	mkdir -p $(out)
 	$(SWIG) -lua -nomoduleglobal -I$(here) -o $(out)/atfork_lua_wrap.c $(here)/atfork_lua.i
-	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(LUA_INCDIR) -I$(ATFORK_INCDIR) \
-	  -Dluaopen_atfork=luaopen_atfork_rock -o $(out)/rock.so $(out)/atfork_lua_wrap.c $(here)/*.c -L$(ATFORK_LIBDIR) -latfork \
+	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(common) -I$(LUA_INCDIR) \
+	  -I$(ATFORK_INCDIR) -Dluaopen_atfork=luaopen_atfork_rock -o $(out)/rock.so $(out)/atfork_lua_wrap.c \
+	  $(here)/*.c $(common)/*.c -L$(ATFORK_LIBDIR) -latfork \
 	  -Wl,-rpath,$(ATFORK_LIBDIR) -Wl,-z,nodelete -ldl
 
 install:

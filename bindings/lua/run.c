@@ -26,7 +26,7 @@ static bool run_nested(struct state *state, const struct hook *hook, enum phase 
   int base = lua_gettop(runner);
   struct call outer = state->run.call;
   if (!lua_checkstack(runner, LUA_MINSTACK)) {
-    report_no_memory(hook, hook_phase_names[phase]);
+    report_no_memory(hook, phase_names[phase]);
     return false;
   }
   lua_pushcfunction(runner, report_handler);
@@ -36,7 +36,7 @@ static bool run_nested(struct state *state, const struct hook *hook, enum phase 
   state->run.depth++;
   state->run.call = (struct call){hook, phase, answer};
   bool returned = lua_pcall(runner, 0, 0, base + 1) == 0;
-  if (!returned) report_error(runner, hook, hook_phase_names[phase]);
+  if (!returned) report_error(runner, hook, phase_names[phase]);
   state->run.call = outer;
   state->run.depth--;
   lua_settop(runner, base);
@@ -50,7 +50,7 @@ bool run_call(struct state *state, const struct hook *hook, enum phase phase, en
   state->run.call = (struct call){hook, phase, answer};
   lua_rawgeti(runner, RUN_FUNCTIONS + (int)phase, hook_slot(hook));
   bool returned = lua_pcall(runner, 0, 0, RUN_HANDLER) == 0;
-  if (!returned) report_error(runner, hook, hook_phase_names[phase]);
+  if (!returned) report_error(runner, hook, phase_names[phase]);
   state->run.depth = 0;
   return returned;
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* dladdr1() */
 #include "symbol.h"
 
-#include <dlfcn.h>
-#include <link.h>
 #include <string.h>
 
 #include "compat.h"
 #include "ffi.h"
+#include "library.h"
 #include "number.h"
 #include "report.h"
 #include "table.h"
@@ -44,15 +42,6 @@ static void *check_data(lua_State *L, int arg, bool *is_object) {
 
 /* ---- Looking it up ---- */
 
-/* Data symbols and code look the same to dlsym(); the symbol table knows. */
-static bool is_function(void *address) {
-  Dl_info info;
-  const ElfW(Sym) *entry = NULL;
-  if (!dladdr1(address, &info, (void **)(uintptr_t)&entry, RTLD_DL_SYMENT) || entry == NULL) return true;
-  int type = ELF64_ST_TYPE(entry->st_info);
-  return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
-}
-
 static const char *check_text(lua_State *L, int arg) {
   size_t length;
   const char *text = luaL_checklstring(L, arg, &length);
@@ -74,22 +63,15 @@ static void push_symbol(lua_State *L, void (*call)(void *data)) {
   lua_setuservalue(L, -2);
 }
 
-/* The library stays for good: a hook's code must not go while a fork may still call it. */
 int symbol_new(lua_State *L) {
   table_check_dot(L, "symbol");
   lua_settop(L, 3);
   const char *library = lua_isnoneornil(L, 1) ? NULL : check_text(L, 1);
   const char *name = check_text(L, 2);
-  void *handle = dlopen(library, RTLD_NOW | RTLD_NODELETE);
-  if (handle == NULL) return luaL_error(L, "bad argument #1 to 'symbol' (%s)", dlerror());
-  dlerror();
-  void *address = dlsym(handle, name);
-  const char *error = address == NULL ? dlerror() : NULL;
-  if (error != NULL) lua_pushstring(L, error);
-  dlclose(handle);
-  if (error != NULL) return luaL_error(L, "bad argument #2 to 'symbol' (%s)", lua_tostring(L, -1));
-  if (address == NULL || !is_function(address))
-    return luaL_error(L, "bad argument #2 to 'symbol' (%s is not a function)", name);
+  struct library_fault fault;
+  void *address = library_find(library, name, &fault);
+  if (address == NULL)
+    return luaL_error(L, "bad argument #%d to 'symbol' (%s)", fault.is_of_library ? 1 : 2, fault.text);
   push_symbol(L, (void (*)(void *))(uintptr_t)address);
   return 1;
 }
@@ -112,19 +94,11 @@ static bool is_callable(lua_State *L, int index) {
   return callable;
 }
 
-/* LuaJIT unloads what it has loaded with its namespace object, and so do others; then not. */
-static bool keep_library(void (*function)(void *data)) {
-  Dl_info info;
-  if (!dladdr((void *)(uintptr_t)function, &info) || info.dli_fname == NULL) return false;
-  void *handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-  if (handle != NULL) dlclose(handle); /* NULL for the program itself, which goes nowhere */
-  return true;
-}
-
-/* What is wrong with it; NULL if nothing is. */
+/* What is wrong with it; NULL if nothing is.  LuaJIT unloads what it has loaded with its namespace object, and so do
+ * others; then not. */
 static const char *fault_of(void (*function)(void *data)) {
   if (function == NULL) return "a null pointer";
-  if (keep_library(function)) return NULL;
+  if (library_keep((void *)(uintptr_t)function)) return NULL;
   return "a function of no library: register Lua functions as they are, not as C callbacks";
 }
 

@@ -9,8 +9,6 @@
 #include "registry.h"
 #include "slot.h"
 
-const char *const phase_names[PHASES] = {"prepare", "parent", "child"};
-
 /* ---- C functions ---- */
 
 typedef void (*c_function)(void *data);

@@ -8,16 +8,14 @@
 #include <Python.h>
 #include <stdbool.h>
 
+#include "phase.h"
+
 #if PY_VERSION_HEX < 0x030a0000
 static inline PyObject *Py_NewRef(PyObject *object) {
   Py_INCREF(object);
   return object;
 }
 #endif
-
-enum phase { PREPARE, PARENT, CHILD, PHASES };
-
-extern const char *const phase_names[PHASES];
 
 /*
  * No object of the garbage collector's: as long as it is registered, the registry owns it, and visits what it refers

@@ -70,7 +70,7 @@ library=$(find "$work/dest" -name libatfork.so)
 tree=$(dirname "$(dirname "$header")")
 # In a copy, as it leaves what it builds where it is called.
 mkdir -p "$work/source/bindings"
-cp -r "$source/bindings/lua" "$source/bindings/atfork.i" "$work/source/bindings/"
+cp -r "$source/bindings/lua" "$source/bindings/common" "$source/bindings/atfork.i" "$work/source/bindings/"
 for lua in "$@"; do
   check "luarocks make for Lua $lua" makes "$lua"
   check "the rock in Lua $lua" rock_runs "$lua"

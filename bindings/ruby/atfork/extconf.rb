@@ -12,8 +12,10 @@ unless File.exist?(File.join(__dir__, "native_wrap.c"))
   swig = find_executable("swig") or abort "atfork: SWIG is needed to build from the repository"
   command = [swig, "-ruby", "-prefix", "AtFork::", "-o", "native_wrap.c", File.join(__dir__, "native.i")]
   system(*command) or abort "atfork: SWIG failed"
-  $srcs = Dir[File.join(__dir__, "*.c")] + ["native_wrap.c"]
-  $INCFLAGS << " -I$(srcdir)"
+  common = File.expand_path("../../common", __dir__)
+  $srcs = Dir[File.join(__dir__, "*.c")] + Dir[File.join(common, "*.c")] + ["native_wrap.c"]
+  $VPATH << common
+  $INCFLAGS << " -I$(srcdir) -I#{common}"
 end
 append_cflags("-std=c11")
 create_makefile("atfork/native")

@@ -11,9 +11,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "phase.h"
 #include "symbol.h"
-
-enum phase { PREPARE, PARENT, CHILD, PHASES };
 
 /* Ruby's values are for who holds the GVL and the object; inside fork() only the rest is looked at. */
 struct hook {

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef _GNU_SOURCE /* Ruby's own build defines it */
-#define _GNU_SOURCE /* dladdr1() */
-#endif
-#include <dlfcn.h>
-#include <link.h>
-#include <stdbool.h>
-
-#include "native.h"
 #include "symbol.h"
+#include "library.h"
+#include "native.h"
 
 static VALUE symbol_class;
 static ID id_function, id_pointer;
@@ -28,35 +22,16 @@ struct symbol symbol_of(VALUE callable) {
   return symbol;
 }
 
-/* Data symbols and code look the same to dlsym(); the symbol table knows. */
-static bool is_function(void *address) {
-  Dl_info info;
-  const ElfW(Sym) *entry = NULL;
-  if (!dladdr1(address, &info, (void **)(uintptr_t)&entry, RTLD_DL_SYMENT) || entry == NULL) return true;
-  int type = ELF64_ST_TYPE(entry->st_info);
-  return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
-}
-
 VALUE native_symbol(VALUE library, VALUE name) {
-  const char *c_library = NIL_P(library) ? NULL : StringValueCStr(library);
-  const char *c_name = StringValueCStr(name);
-  void *handle = dlopen(c_library, RTLD_NOW | RTLD_NODELETE);
-  if (handle == NULL) rb_raise(rb_eArgError, "%s", dlerror());
-  void *address = dlsym(handle, c_name);
-  VALUE error = address == NULL ? rb_str_new_cstr(dlerror()) : Qnil;
-  dlclose(handle);
-  if (!NIL_P(error)) rb_exc_raise(rb_exc_new_str(rb_eArgError, error));
-  if (!is_function(address)) rb_raise(rb_eArgError, "%s is not a function", c_name);
+  struct library_fault fault;
+  void *address = library_find(NIL_P(library) ? NULL : StringValueCStr(library), StringValueCStr(name), &fault);
   RB_GC_GUARD(library);
   RB_GC_GUARD(name);
+  if (address == NULL) rb_raise(rb_eArgError, "%s", fault.text);
   return ULL2NUM((uintptr_t)address);
 }
 
 /* A library that Fiddle has loaded is unloaded when its handle is told to close; then not. */
 VALUE native_keep_library(VALUE address) {
-  Dl_info info;
-  if (!dladdr((void *)(uintptr_t)NUM2ULL(address), &info) || info.dli_fname == NULL) return Qfalse;
-  void *handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-  if (handle != NULL) dlclose(handle); /* NULL for the program itself, which goes nowhere */
-  return Qtrue;
+  return library_keep((void *)(uintptr_t)NUM2ULL(address)) ? Qtrue : Qfalse;
 }

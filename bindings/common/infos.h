@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* A copy of what atfork_foreach() shows, for languages that raise errors by longjmp(), which must not leave a visit. */
+#ifndef ATFORK_COMMON_INFOS_H
+#define ATFORK_COMMON_INFOS_H
+
+#include <atfork.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct infos {
+  struct atfork_info *all; /* in run order */
+  size_t count;
+  /* Private. */
+  size_t room;
+  bool (*leaves_out)(const struct atfork_hook *hook);
+};
+
+/* Of all hooks, but for those that leaves_out() says (NULL: none); false without memory.  To be freed in any case. */
+bool infos_take(struct infos *infos, bool (*leaves_out)(const struct atfork_hook *hook));
+void infos_free(struct infos *infos);
+
+#endif
