@@ -379,6 +379,11 @@ class Process(ForkTest):
         with self.assertRaisesRegex(ValueError, "^base must be from -9223372036854775808 to 18446744073709551615$"):
             atfork.seed(2**64)
 
+    def test_seeds_are_those_of_other_languages(self) -> None:
+        self.assertEqual("0", atfork.lineage())
+        expected = "e46f74056be507c48aa2a0512cb3625ee86a663e251088c0aaa155968a8f3305"
+        self.assertEqual(expected, f"{atfork.seed(42, 256):064x}")
+
     def test_seeds_of_any_width(self) -> None:
         self.assertEqual(atfork.seed(7), atfork.seed(7, bits=64))
         wide = atfork.seed(7, bits=256)

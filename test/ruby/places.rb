@@ -89,6 +89,11 @@ end
 
 # Seeds of more bits, and of fewer.
 class TestSeedBits < ForkTest
+  def test_those_of_other_languages
+    assert_equal "0", AtFork.lineage
+    assert_equal "e46f74056be507c48aa2a0512cb3625ee86a663e251088c0aaa155968a8f3305", AtFork.seed(42, bits: 256).to_s(16)
+  end
+
   def test_more_begin_with_the_same
     base = 42
     whole = AtFork.seed(base, bits: 4096)

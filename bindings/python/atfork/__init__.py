@@ -80,7 +80,7 @@ __all__ = [
 BASE_MIN = -(2**63)
 BASE_MAX = 2**64 - 1
 WORD = 0xFFFF_FFFF_FFFF_FFFF
-STEP = 0xD134_2543_DE82_EF95  # from the base of one word of a seed to that of the next
+GOLDEN = 0x9E37_79B9_7F4A_7C15
 
 # Called with an error in a callback, its hook, and the phase: "prepare", "parent" or "child"; and with one in a discard,
 # None, and "discard".  If this is None, such errors go to sys.unraisablehook.
@@ -169,6 +169,13 @@ def lineage() -> str:
     return _native.lineage()
 
 
+def _mix(word: int) -> int:
+    """SplitMix64's."""
+    word = ((word ^ word >> 30) * 0xBF58_476D_1CE4_E5B9) & WORD
+    word = ((word ^ word >> 27) * 0x94D0_49BB_1331_11EB) & WORD
+    return word ^ word >> 31
+
+
 def seed(base: SupportsIndex, bits: SupportsIndex = 64) -> int:
     """An integer of so many bits: distinct for each base and process, and the same from run to run.
 
@@ -177,7 +184,9 @@ def seed(base: SupportsIndex, bits: SupportsIndex = 64) -> int:
     """
     number = _check_base("base", base) & WORD
     count = _check_base("bits", bits, 1, 65536)
-    words = (_native.seed((number + word * STEP) & WORD) << (64 * word) for word in range((count + 63) // 64))
+    # Words of 64 bits, the low one first, each the seed of a base of its own: SplitMix64's sequence from the base.
+    bases = [number] + [_mix((number + i * GOLDEN) & WORD) for i in range(1, (count + 63) // 64)]
+    words = (_native.seed(of_word) << (64 * i) for i, of_word in enumerate(bases))
     return sum(words) & ((1 << count) - 1)
 
 
