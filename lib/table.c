@@ -136,11 +136,12 @@ struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket
   return branch == NULL ? NULL : word_pointer(&branch->chunk[bucket % FAN]);
 }
 
-/* Chunks have no pointers to later ones, as one word puts a chunk in sight; and there are few. */
+/* Chunks have no pointers to later ones, as one word puts a chunk in sight; and there are few.  One that a walk has
+ * looked into may be out of sight again, as its first hook was not committed: it was the last. */
 struct chunk *atfork_table_next_chunk(const struct table *table, unsigned bucket, const struct chunk *chunk) {
   struct chunk *next = atfork_table_last_chunk(table, bucket);
   if (next == chunk) return NULL;
-  while (next->previous != chunk) next = next->previous;
+  while (next != NULL && next->previous != chunk) next = next->previous;
   return next;
 }
 

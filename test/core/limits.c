@@ -79,11 +79,29 @@ static void test_chunks(void) {
   atfork_table_free(table);
 }
 
+/* A walk may stand at a chunk that comes out of sight again, as its hook is not committed: nothing follows. */
+static void test_chunk_out_of_sight(void) {
+  struct table *table = atfork_table_new();
+  for (int before = 0; before < 2; before++) {
+    struct place place;
+    g_assert_true(atfork_table_find_place(table, 7, FIRST_CAPACITY, &place));
+    uint64_t without = *place.changed;
+    *place.changed = place.value;
+    g_assert_true(atfork_table_next_chunk(table, 7, place.slot.chunk) == NULL);
+    *place.changed = without;
+    g_assert_true(atfork_table_next_chunk(table, 7, place.slot.chunk) == NULL);
+    *place.changed = place.value;
+    place.slot.chunk->used = FIRST_CAPACITY;
+  }
+  atfork_table_free(table);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/limits/sequences", test_sequences);
   g_test_add_func("/limits/memory", test_memory);
   g_test_add_func("/limits/first-memory", test_first_memory);
   g_test_add_func("/limits/chunks", test_chunks);
+  g_test_add_func("/limits/chunk-out-of-sight", test_chunk_out_of_sight);
   return g_test_run();
 }
