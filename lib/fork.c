@@ -283,22 +283,25 @@ static void prepare_all(struct frame *frame) {
 /*
  * In a new process, once: clears away what the parent's other threads were doing.  Their part of the registry is put
  * right only when this thread is not inside an update itself, which goes on in the child: then there is none, but for
- * what they were unregistering, and that can wait; until then all other threads wait, too.
+ * what they were unregistering, and that can wait; until then all other threads wait, too.  The first of them may be
+ * who sees to it, but not to the frames, of which it knows its own alone.
  */
+enum settling { UNSETTLED, FRAMES_SETTLED, SETTLED };
+
 static void settle(void) {
   bool nested = atfork_lock_enter();
-  if (!atomic_load(&transient()->settled)) {
-    atfork_frame_keep_own();
-    if (!nested) atfork_registry_adopt();
-    atomic_store_explicit(&transient()->settled, !nested, memory_order_release);
-  }
+  int settled = atomic_load(&transient()->settled);
+  if (settled == UNSETTLED) atfork_frame_keep_own();
+  if (settled != SETTLED && !nested) atfork_registry_adopt();
+  if (settled != SETTLED)
+    atomic_store_explicit(&transient()->settled, nested ? FRAMES_SETTLED : SETTLED, memory_order_release);
   atfork_lock_leave(nested);
 }
 
 /* Notices a bypassing fork; this process's mark. */
 static uint64_t look_around(void) {
   uint64_t mark = process_mark();
-  if (!atomic_load_explicit(&transient()->settled, memory_order_acquire)) settle();
+  if (atomic_load_explicit(&transient()->settled, memory_order_acquire) != SETTLED) settle();
   return mark;
 }
 

@@ -228,7 +228,7 @@ static void claim_transient(void) {
     }
     if (!atomic_compare_exchange_strong(&t->process, &of, ~here)) continue;
     atomic_store(&t->owner, 0);
-    atomic_store(&t->settled, false);
+    atomic_store(&t->settled, 0);
     atomic_store(&t->process, here);
     return;
   }

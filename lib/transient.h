@@ -28,8 +28,8 @@ struct transient {
   struct event lock_free;
   /* frame.c */
   struct event walk_ended;
-  /* fork.c: this process has cleared away what other threads of its parent left */
-  _Atomic bool settled;
+  /* fork.c: what this process has cleared away of what other threads of its parent left: nothing, their frames, all */
+  _Atomic int settled;
   /* fork.c: a child writes here before it reads, which would be a fault of its own: of the zero page */
   _Atomic bool touched;
   /* once.c */

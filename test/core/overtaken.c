@@ -200,6 +200,50 @@ static void unregister_at_beginning(void) {
   join_other();
 }
 
+/* ---- A visit that goes on in the child of a handler, where a thread of that child looks first of all others ---- */
+
+static bool is_updating(const ucontext_t *context) {
+  (void)context;
+  return atfork_thread.updating;
+}
+
+static void *ask_generation(void *unused) {
+  child_check_int((atfork_generation)(), ==, 2); /* by a call, as the mark is set already */
+  return unused;
+}
+
+static pid_t made_inside;
+
+static void fork_and_start(void) {
+  made_inside = fork();
+  if (made_inside != 0) return;
+  while_sleeping = tell_of_sleep;
+  start_other(ask_generation);
+  gate_wait(&entered);
+}
+
+static void call_register_inside(void) {
+  child_check_int(atfork_register(&(struct atfork_hook){.parent = nothing}), !=, 0);
+}
+
+static int unregister_in_visit(const struct atfork_info *info, void *unused) {
+  (void)info;
+  (void)unused;
+  child_check(interrupt(call_register_inside, is_updating, fork_and_start));
+  if (made_inside == 0) join_other();
+  child_check_int(atfork_unregister(id), ==, 0);
+  child_check_int(destroyed, ==, 0);
+  return 1;
+}
+
+static void settle_beside_a_visit(void) {
+  id = add();
+  child_check_int(atfork_foreach(unregister_in_visit, NULL), ==, 1);
+  child_check_int(destroyed, ==, 1);
+  if (made_inside == 0) child_passes();
+  expect_passed(made_inside);
+}
+
 /* ---- A hook that ends in the child of a handler, while its thread waits in there ---- */
 
 static pid_t made_asleep;
@@ -222,11 +266,6 @@ static void fork_while_unregistering(void) {
 }
 
 /* ---- A handler that unregisters, and waits, inside its own thread's update ---- */
-
-static bool is_updating(const ucontext_t *context) {
-  (void)context;
-  return atfork_thread.updating;
-}
 
 static bool without_memory;
 
@@ -470,7 +509,7 @@ static void look(void) {
 }
 
 static bool is_adopting(const ucontext_t *context) {
-  return !atfork_transient->settled && is_at(context, (void (*)(void))atfork_table_search);
+  return atfork_transient->settled == 0 && is_at(context, (void (*)(void))atfork_table_search);
 }
 
 static void adopt_with_handler(void) {
@@ -794,6 +833,7 @@ static const struct test_case {
 } cases[] = {
     {"/overtaken/frame", lose_frame},
     {"/overtaken/frames-of-others", fork_beside_a_walk},
+    {"/overtaken/settle-beside-a-visit", settle_beside_a_visit},
     {"/overtaken/beginning-walk", unregister_at_beginning},
     {"/overtaken/fork-while-unregistering", fork_while_unregistering},
     {"/overtaken/wait-in-handler", wait_in_handler},
