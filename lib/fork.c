@@ -80,17 +80,12 @@ static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
   return atomic_load_explicit(at, memory_order_relaxed) != mark && is_another(mark);
 }
 
-/* Whether the hook is retired, and this process's own child phase is still to come, which will pass over it. */
-static bool __attribute__((cold)) is_left(const struct walk *walk, size_t i) {
-  return atomic_load(&forks()->dispatched) < process_mark() && atfork_walk_was_retired(walk, i, sequence_now());
-}
-
 /*
  * Calls `child` of the hooks where the walk stands; how many.
  *
  * A callback, or a handler, that forks makes a process with a child phase of its own, which has the same hooks.  When
- * that process comes back here, this phase is over: but for what would be lost, as it was unregistered meanwhile and
- * that phase is still to come, after a bypassing fork.
+ * that process comes back here, this phase is over.  After a bypassing fork its own is still to come: it is run at once
+ * where it would pass over what is unregistered, when this walk, which keeps that, has ended.
  */
 static size_t run_children(const struct walk *walk, uint64_t mark) {
   const _Atomic uint64_t *const at = &transient()->mark;
@@ -103,7 +98,7 @@ static size_t run_children(const struct walk *walk, uint64_t mark) {
   for (size_t i = 0; i < end; i++) {
     callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
     if (call == NULL || (sparse && !atfork_walk_takes_part(walk, i))) continue;
-    if (is_over(at, mark) && !is_left(walk, i)) continue;
+    if (is_over(at, mark)) break;
     call(data[i]);
     count++;
   }
@@ -114,6 +109,7 @@ static size_t run_children(const struct walk *walk, uint64_t mark) {
 static int run_child(struct walk *walk, uint64_t mark) {
   size_t count = 0;
   while (atfork_walk_forward(walk)) count += run_children(walk, mark);
+  if (is_over(&transient()->mark, mark) && registry_has_retired()) atfork_fork_catch_up();
   return count > INT_MAX ? INT_MAX : (int)count;
 }
 

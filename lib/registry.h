@@ -4,7 +4,7 @@
  *
  * A hook's id is its sort key: (priority + 32768) << 48 | sequence, of its registration.  A walk that begins at
  * sequence S sees the hooks added at or before S and not retired at or before S, however much is added and retired
- * meanwhile; nothing is written to a hook to keep it so.
+ * meanwhile; nothing is written to a hook to keep it so.  A fork inside another one sees what that one does, too.
  *
  * A hook is retired (it takes part in no later walk), then buried (no walk needs it any more: its slot is dead and
  * its `destroy` is the caller's to run).  When more than half of all hooks are dead, the live ones are copied to a new

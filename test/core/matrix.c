@@ -193,6 +193,9 @@ static void be_born(void) {
   me.has_looked = !me.bypassed;
   me.lineage[0] = '\0';
   for (int i = 0; i < HOOKS; i++) inherit(&me.accounts[i], is_due_in_child(i));
+  /* Its own child phase may be where it comes back into that of its parent. */
+  for (struct context *context = me.context; context != NULL; context = context->outer)
+    if (context->phase == PHASE_CHILD) context->phase = PHASE_NONE;
 }
 
 static void begin_context(struct context *context, bool bypasses) {
@@ -221,13 +224,37 @@ static void set_registered(int hook, enum known registered) {
 
 /* ---- Callbacks ---- */
 
+/* Where in the trace each child of the subject is called. */
+struct entry {
+  size_t place;
+  int hook;
+};
+static struct {
+  int count;
+  struct entry all[HOOKS];
+} * entries; /* shared */
+static bool entries_are_noted;
+
+/*
+ * Whether the handler came in the few instructions between the look at the mark and the call: a limit.  The process
+ * that comes back there calls it though it ran already.
+ */
+static bool is_about_to_run(int hook) {
+  const size_t few = has_more_instructions() ? 150 : 24;
+  if (!me.has_come_back) return false;
+  for (int i = 0; i < entries->count; i++)
+    if (entries->all[i].hook == hook && entries->all[i].place - place - 1 < few) return true;
+  return false;
+}
+
 static void come_to(int hook, int phase) {
   struct context *context = me.context;
   be_born();
   expect(me.accounts[hook].destroyed == 0, "%s is called after its destroy", kinds[hook].name);
   if (context->phase == phase) {
     bool in_order = phase == PHASE_PREPARE ? hook < context->last : hook > context->last;
-    expect(in_order, "phase %d: %s after %s", phase, kinds[hook].name, kinds[context->last].name);
+    expect(in_order || is_about_to_run(context->last), "phase %d: %s after %s", phase, kinds[hook].name,
+           kinds[context->last].name);
   }
   context->phase = phase;
   context->last = hook;
@@ -255,29 +282,6 @@ static void parent(void *data) {
   expect((me.context->parented & bit) == 0, "%s: parent twice", kinds[hook].name);
   me.context->parented |= bit;
   me.accounts[hook].open--;
-}
-
-/* Where in the trace each child of the subject is called. */
-struct entry {
-  size_t place;
-  int hook;
-};
-static struct {
-  int count;
-  struct entry all[HOOKS];
-} * entries; /* shared */
-static bool entries_are_noted;
-
-/*
- * Whether the handler came in the few instructions between the look at the mark and the call: a limit.  The process
- * that comes back there calls it though it ran already.
- */
-static bool is_about_to_run(int hook) {
-  const size_t few = has_more_instructions() ? 150 : 24;
-  if (!me.has_come_back) return false;
-  for (int i = 0; i < entries->count; i++)
-    if (entries->all[i].hook == hook && entries->all[i].place - place - 1 < few) return true;
-  return false;
 }
 
 static void child(void *data) {

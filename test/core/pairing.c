@@ -507,6 +507,52 @@ static void test_unregistered_in_a_new_table(void) {
   }
 }
 
+/* By a bypassing fork: what comes back has it run, once, also where it comes back into more than one fork. */
+static uint64_t bypassing; /* the generation of who does */
+
+static void unregister_and_bypass(void *unused) {
+  (void)unused;
+  if (atfork_generation() != bypassing) return;
+  child_check_int(atfork_unregister(later.id), ==, 0);
+  pid_t pid = fork_by_syscall();
+  child_check_int(pid, >=, 0);
+  if (pid > 0) expect_passed(pid);
+}
+
+static void test_bypassed_deeper(void) {
+  bypassing = 2;
+  atfork_register_after_fork(fork_in_first, NULL);
+  atfork_register_after_fork(unregister_and_bypass, NULL);
+  check_later();
+}
+
+/* One that has had its turn in the parent, and has none to come in the walk that its child comes back to. */
+static void run_later_and_bypass(void *unused) {
+  run_later(unused);
+  unregister_and_bypass(unused);
+}
+
+static void test_unregisters_itself_and_bypasses(void) {
+  bypassing = 1;
+  later.id = atfork_register_after_fork(run_later_and_bypass, NULL);
+  atfork_register_after_fork(nothing, NULL);
+  in_child(fork, later_ran_once);
+  unregister_all();
+}
+
+static void run_later_and_poll(void *unused) {
+  run_later(unused);
+  atfork_poll();
+}
+
+static void test_polls_after_a_bypass(void) {
+  bypassing = 1;
+  atfork_register_after_fork(unregister_and_bypass, NULL);
+  later.id = atfork_register_after_fork(run_later_and_poll, NULL);
+  in_child(fork, later_ran_once);
+  unregister_all();
+}
+
 /* ---- In every phase, by another hook, itself, or another thread, registered and unregistered ---- */
 
 static struct atfork_hook transient_hook;
@@ -567,6 +613,9 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/unregistered-in-preparation", test_unregistered_in_preparation);
   g_test_add_func("/pairing/unregistered-after-a-poll", test_unregistered_after_a_poll);
   g_test_add_func("/pairing/unregistered-in-a-new-table", test_unregistered_in_a_new_table);
+  g_test_add_func("/pairing/bypassed-deeper", test_bypassed_deeper);
+  g_test_add_func("/pairing/unregisters-itself-and-bypasses", test_unregisters_itself_and_bypasses);
+  g_test_add_func("/pairing/polls-after-a-bypass", test_polls_after_a_bypass);
   g_test_add_func("/pairing/deep-in-prepare", test_deep_in_prepare);
   g_test_add_func("/pairing/deep-in-parent", test_deep_in_parent);
   g_test_add_func("/pairing/deep-in-child", test_deep_in_child);
