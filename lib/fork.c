@@ -319,8 +319,19 @@ static bool child_phase_is_to_come(void) {
 /* A child that was made while another thread had the C library take our handlers has it take them once more.  Then each
  * fork calls both from one place, and a fork inside another handler calls them from further down the stack. */
 static bool is_called_twice(const void *called_at) {
-  const struct frame *frame = prepared();
-  return frame != NULL && frame->called_at == called_at;
+  struct frame *frame = prepared();
+  if (frame == NULL || frame->called_at != called_at) return false;
+  frame->repeats++;
+  return true;
+}
+
+/* The fork that is over; NULL when its handlers are called again, of which the last ends it: the next one would take
+ * the fork that this is nested in for its own. */
+static struct frame *to_end(void) {
+  struct frame *frame = prepared();
+  if (frame == NULL || frame->repeats == 0) return frame;
+  frame->repeats--;
+  return NULL;
 }
 
 /* Not to write to its page, which the parent may have no other need of. */
@@ -338,13 +349,14 @@ static void on_prepare(void) {
   struct frame *frame = atfork_frame_begin(false);
   prepare_all(frame);
   frame->called_at = called_at;
+  frame->repeats = 0;
   frame->errno_at = &errno;
   atfork_process_number_child(&frame->number);
   put_back(frame->errno_at, error);
 }
 
 static void on_parent(void) {
-  struct frame *frame = prepared();
+  struct frame *frame = to_end();
   if (frame == NULL) return;
   int *errno_at = frame->errno_at;
   int error = *errno_at;
@@ -356,7 +368,7 @@ static void on_parent(void) {
 
 /* Another library's handler may have looked before this one: then the process has an identity already. */
 static void on_child(void) {
-  struct frame *frame = prepared();
+  struct frame *frame = to_end();
   if (frame == NULL) return;
   int *errno_at = frame->errno_at;
   int error = *errno_at;

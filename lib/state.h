@@ -50,6 +50,7 @@ struct frame {
   const void *called_at;  /* where the stack stood as fork() called the handler that prepared it */
   uint64_t number;        /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
   bool visits;            /* it is atfork_foreach()'s, and not a fork */
+  unsigned char repeats;  /* how often fork() has called that handler once more, and will call the others */
   void *_Atomic burying;  /* where the walk is over: the shared object of the hook that it buries, or has buried last */
 };
 

@@ -11,6 +11,8 @@
 #include "forks.h"
 #include "transient.h" /* the library's own */
 
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
 static int prepared, parented, childed;
 
 static void prepare(void *unused) {
@@ -55,8 +57,41 @@ static void use_hooks(void) {
   child_check_int(parented, ==, 2);
 }
 
+/* ---- A fork inside another library's handler, between the phases of one ---- */
+
+static int inner_forks; /* to come */
+
+static void inner(void) {
+  child_check_int(prepared, ==, 2);
+  child_check_int(parented, ==, 0);
+  child_check_int(childed, ==, 1);
+}
+
+static void fork_inside(void) {
+  if (inner_forks-- > 0) in_child(fork, inner);
+}
+
+static void outer(void) {
+  child_check_int(prepared, ==, 2);
+  child_check_int(parented, ==, 1);
+  child_check_int(childed, ==, 1);
+}
+
+static void use_hooks_inside(void) {
+  child_check_int(atfork_register(&(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child}), !=, 0);
+  inner_forks = 1;
+  in_child(fork, outer);
+  child_check_int(prepared, ==, 2);
+  child_check_int(parented, ==, 2);
+  child_check_int(childed, ==, 0);
+}
+
+/* ---- Another thread ---- */
+
+static void (*use)(void) = use_hooks; /* in the child that it makes */
+
 static void *fork_and_use_hooks(void *way) {
-  in_child(((const struct way *)way)->fork, use_hooks);
+  in_child(((const struct way *)way)->fork, use);
   return NULL;
 }
 
@@ -107,6 +142,20 @@ static void test_before(void) {
 static void test_after(void) {
   after = true;
   in_child(fork, use_hooks);
+  after = false;
+}
+
+/* Given before the library's, and so called after them in the preparation. */
+static void have_handler(void) {
+  child_check_int(__real_pthread_atfork(fork_inside, NULL, NULL), ==, 0);
+  child_check_int(atfork_generation(), ==, 1);
+}
+
+static void test_fork_inside(void) {
+  after = true;
+  use = use_hooks_inside;
+  in_child(fork, have_handler);
+  use = use_hooks;
   after = false;
 }
 
@@ -183,6 +232,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/doubtful/before-it-is-done", test_before);
   g_test_add_func("/doubtful/after-it-is-done", test_after);
+  g_test_add_func("/doubtful/fork-inside", test_fork_inside);
   g_test_add_func("/doubtful/other-thread-waits", test_other_thread_waits);
   g_test_add_func("/doubtful/handler-asks", test_handler_asks);
   g_test_add_func("/doubtful/handler-registers", test_handler_registers);
