@@ -35,8 +35,11 @@ void atfork_fork_wait_for_burial(void *dso, struct waiting *waiting) {
 
 void atfork_fork_end(struct frame *walk) {
   struct grave grave = {0};
+  uint64_t sequence = sequence_now();
   bool has_retired = atfork_frame_innermost() != NULL && registry_has_retired();
   bool is_here = atfork_frame_over(walk);
+  /* By a handler, or inside another thread's walk, for which this one was not over.  The table may be gone by now. */
+  if (sequence_now() != sequence) has_retired = true;
   while (is_here && has_retired && atfork_registry_bury_due(grave.id, walk, &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
   atfork_frame_end(walk);

@@ -424,11 +424,30 @@ static void test_other_thread_forks(void) {
   check_in_both_ways(have_another_thread_fork);
 }
 
+/* ---- A walk that has seen all, and is about to be over ---- */
+
+static bool is_to_be_over(const ucontext_t *context) {
+  return is_at(context, (void (*)(void))atfork_frame_over);
+}
+
+/* It ends with the walk, whichever instruction of that the handler comes at. */
+static void unregister_at_the_end(void) {
+  have_some();
+  child_check(interrupt(walk, is_to_be_over, call_unregister));
+  child_check_int(destroyed, ==, 1);
+  child_check(!registry_has_retired());
+}
+
+static void test_handler_unregisters_at_the_end(void) {
+  in_child(fork, unregister_at_the_end);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/interrupted/handler-updates", test_handler_updates);
   g_test_add_func("/interrupted/handler-walks", test_handler_walks);
   g_test_add_func("/interrupted/handler-unregisters-in-vain", test_handler_unregisters_in_vain);
+  g_test_add_func("/interrupted/handler-unregisters-at-the-end", test_handler_unregisters_at_the_end);
   g_test_add_func("/interrupted/handler-has-no-memory", test_handler_has_no_memory);
   g_test_add_func("/interrupted/handler-forks", test_handler_forks);
   g_test_add_func("/interrupted/handler-forks-and-returns", test_handler_forks_and_returns);
