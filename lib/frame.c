@@ -92,9 +92,13 @@ void atfork_frame_begin_anew(struct frame *frame, uint64_t sequence) {
   event_happened(&transient()->walk_ended);
 }
 
-/* Sequentially consistent: a thread that saw `only`, and did not wait for this walk, has committed its retirement
- * before the walk, which needs all again, reads the sequence to begin anew at. */
+/*
+ * Sequentially consistent: a thread that saw `only`, and did not wait for this walk, has committed its retirement
+ * before the walk, which needs all again, reads the sequence to begin anew at.  Until then it is only beginning: what
+ * such a thread is about to bury, a fork inside this one must not see.
+ */
 void atfork_frame_need_only(struct frame *frame, uint64_t added) {
+  if (added == 0) atomic_store(&frame->began, 0);
   atomic_store(&frame->only, added);
   event_happened(&transient()->walk_ended);
 }
@@ -202,7 +206,7 @@ bool atfork_frame_sees(const struct frame *frame, uint64_t added, uint64_t retir
   const struct frame *own = frame;
   for (; frame != NULL; frame = own->visits ? NULL : frame->outer) {
     uint64_t began = atomic_load_explicit(&frame->began, memory_order_relaxed);
-    /* A handler may have come as an outer one was only beginning, or ending. */
+    /* An outer one may be only beginning, also anew, or ending. */
     if (began == 0 || (frame->visits && frame != own)) continue;
     if (is_within(frame, began, &span)) return true;
   }

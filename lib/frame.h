@@ -37,7 +37,8 @@ bool atfork_frame_over(struct frame *frame);
 /* Has a walk that stands nowhere begin again, without what has been retired until `sequence`, which may be now. */
 void atfork_frame_begin_anew(struct frame *frame, uint64_t sequence);
 
-/* Says that a walk that stands nowhere needs no hook but the one that was added at `added`; 0: all, again. */
+/* Says that a walk that stands nowhere needs no hook but the one that was added at `added`; 0: all, again, and it is to
+ * begin anew. */
 void atfork_frame_need_only(struct frame *frame, uint64_t added);
 
 /* The innermost walk of this thread, or NULL. */

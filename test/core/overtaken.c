@@ -244,6 +244,79 @@ static void settle_beside_a_visit(void) {
   expect_passed(made_inside);
 }
 
+/* ---- A hook that is about to end, as a fork waited by another one, and a fork inside that one ---- */
+
+static bool is_to_bury(const ucontext_t *context) {
+  return is_at(context, (void (*)(void))atfork_registry_bury);
+}
+
+static void stay_there(void) {
+  gate_open(&entered);
+  gate_wait(&leave);
+}
+
+/* It has seen that no walk needs the hook. */
+static void *unregister_and_stay(void *unused) {
+  child_check(interrupt(unregister, is_to_bury, stay_there));
+  return unused;
+}
+
+static pthread_t another;
+static atfork_id waited_for;
+
+static void *unregister_waited_for(void *unused) {
+  child_check_int(atfork_unregister(waited_for), ==, 0);
+  return unused;
+}
+
+static bool is_refusing = true;
+
+static int refuse_once(void *unused) {
+  if (!is_refusing) return 0;
+  is_refusing = false;
+  while_sleeping = tell_of_sleep;
+  start_other(unregister_and_stay);
+  gate_wait(&entered);
+  (void)unused;
+  return 1;
+}
+
+/* The other one sees that this fork needs its hook no more. */
+static void be_waited_for(void *unused) {
+  (void)unused;
+  gate_wait(&entered);
+  while_sleeping = tell_of_sleep;
+  child_check_int(pthread_create(&another, NULL, unregister_waited_for, NULL), ==, 0);
+  gate_wait(&entered);
+}
+
+static int prepared, prepared_inside;
+static bool is_inside;
+
+static void fork_once_inside(void *unused) {
+  int before = prepared;
+  (void)unused;
+  if (is_inside) return;
+  is_inside = true;
+  in_child(fork, child_passes);
+  prepared_inside = prepared - before;
+  gate_open(&leave);
+}
+
+static void fork_in_parent_of_waited_for(void) {
+  id = atfork_register(
+      &(struct atfork_hook){.priority = 1, .prepare = increment, .data = &prepared, .destroy = nothing});
+  waited_for = atfork_register(
+      &(struct atfork_hook){.try_prepare = refuse_once, .wait = be_waited_for, .parent = fork_once_inside});
+  destroyed = 1; /* as unregister() has it */
+  in_child(fork, child_passes);
+  join_other();
+  pthread_join(another, NULL);
+  child_check(is_inside);
+  child_check_int(prepared, ==, 1);
+  child_check_int(prepared_inside, ==, 0);
+}
+
 /* ---- A hook that ends in the child of a handler, while its thread waits in there ---- */
 
 static pid_t made_asleep;
@@ -833,6 +906,7 @@ static const struct test_case {
 } cases[] = {
     {"/overtaken/frame", lose_frame},
     {"/overtaken/frames-of-others", fork_beside_a_walk},
+    {"/overtaken/fork-in-parent-of-waited-for", fork_in_parent_of_waited_for},
     {"/overtaken/settle-beside-a-visit", settle_beside_a_visit},
     {"/overtaken/beginning-walk", unregister_at_beginning},
     {"/overtaken/fork-while-unregistering", fork_while_unregistering},
