@@ -70,7 +70,7 @@ inline wait_for_lock() {
   :: atomic { !locked -> locked = true; holds = true; prepared[1] = true; break }
 #ifndef BUG_NEVER_GIVES_UP
 #ifdef ITSELF
-  :: sequence != s -> only = 0; break
+  :: sequence != s -> began = 0; only = 0; break
 #endif
 #endif
   od;
@@ -80,8 +80,10 @@ inline wait_for_lock() {
 inline begin_anew() {
 #ifdef BUG_READS_FIRST
   s = sequence;
+  began = 0;
   only = 0;
 #else
+  began = 0;
   only = 0;
   s = sequence;
 #endif
