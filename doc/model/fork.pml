@@ -298,12 +298,12 @@ inline put_right(h) {
 
 /*
  * Hooks that were registered in an earlier process than one of mark `born`.  When a callback has forked and this is its
- * child, its own child phase had the same hooks, or will: but for those that are retired by then.
+ * child, its own child phase had the same hooks, or will.  If that would pass over some it is run in the end of this.
  */
 #ifdef BUG_CUT_SHORT
-#define LEFT_OVER(h) false
+#define IS_TO_GO_ON false
 #else
-#define LEFT_OVER(h) (retired[h] != 0 && dispatched < k)
+#define IS_TO_GO_ON (dispatched < k && retired_count != 0)
 #endif
 inline run_child(born, here) {
   atomic { h = 0; sparse = (born != ANY || retired_count != 0) }
@@ -322,7 +322,7 @@ inline run_child(born, here) {
              if
              :: mark != k
              :: else ->
-                o = (k == here || LEFT_OVER(h));
+                o = (k == here);
                 if
                 :: o == 1 ->
                    enter_callback(h);
@@ -345,7 +345,14 @@ inline run_child(born, here) {
      :: else
      fi;
      h++
-  :: else -> break
+  :: else ->
+     fork_enter();
+     atomic {
+       if
+       :: k != here && IS_TO_GO_ON -> dispatched = k; here = k; sparse = true; h = 0
+       :: else -> break
+       fi
+     }
   od;
   h = 0
 }
