@@ -223,7 +223,7 @@ static void begin_anew(struct frame *frame, struct attempt *attempt) {
   if (has_waited) atfork_frame_need_only(frame, 0);
   uint64_t sequence = sequence_now();
   attempt->kept = has_waited ? attempt->id : 0;
-  if (has_waited && atfork_walk_was_retired(&attempt->walk, attempt->at, sequence)) {
+  if (has_waited && atfork_registry_is_retired(attempt->id)) {
     run_parent_of(&attempt->walk, attempt->id);
     attempt->kept = 0;
   }

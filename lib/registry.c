@@ -254,6 +254,11 @@ static bool is_retired(struct slot slot, const void *argument) {
   return slot_retirement(slot) != 0;
 }
 
+bool atfork_registry_is_retired(atfork_id id) {
+  struct slot slot;
+  return !atfork_table_find(registry_table(), id, &slot) || is_retired(slot, NULL);
+}
+
 void atfork_registry_adopt(void) {
   struct slot slot;
   uint64_t count;

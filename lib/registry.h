@@ -55,6 +55,9 @@ void atfork_registry_silence(atfork_id id);
 /* The first hook of a shared object from `from` on; 0 when there is none.  Retires it, if it is to and is not. */
 atfork_id atfork_registry_next_owned(const void *dso, atfork_id from, bool to_retire);
 
+/* Whether a hook is retired, or gone with its object.  In a walk, as the table must not be given back meanwhile. */
+bool atfork_registry_is_retired(atfork_id id);
+
 /* Buries a retired hook, if that is not done. */
 void atfork_registry_bury(atfork_id id, struct grave *grave);
 

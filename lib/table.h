@@ -160,12 +160,6 @@ static inline uint64_t slot_retirement(struct slot slot) {
   return atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
 }
 
-/* At or before `sequence`. */
-static inline bool slot_is_retired(struct slot slot, uint64_t sequence) {
-  uint64_t retired = slot_retirement(slot);
-  return retired != 0 && retired >> 1 <= sequence;
-}
-
 /* How many slots of a chunk were added at or before `sequence`: they come first. */
 size_t atfork_chunk_count_until(struct chunk *chunk, uint64_t sequence);
 

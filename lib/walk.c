@@ -88,14 +88,6 @@ bool atfork_walk_takes_part(const struct walk *walk, size_t i) {
   return walk->born == 0 || record->detail->generation + 1 < walk->born;
 }
 
-bool atfork_walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence) {
-  struct table *now = registry_table();
-  struct slot slot = {walk->chunk, walk->first + i};
-  /* It is there, as this walk keeps it from being buried, unless its object goes; then it has no callback any more. */
-  if (now != walk->table) atfork_table_find(now, atfork_walk_id(walk, i), &slot);
-  return slot_is_retired(slot, sequence);
-}
-
 bool atfork_walk_refuses(const struct walk *walk, size_t i) {
   return chunk_record(walk->chunk, walk->first + i)->detail->refuses;
 }

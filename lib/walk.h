@@ -50,9 +50,6 @@ void atfork_walk_go_on(struct walk *walk, enum phase phase);
 /* The hook at index `i` < walk->end. */
 bool atfork_walk_takes_part(const struct walk *walk, size_t i);
 
-/* Whether it was retired at or before `sequence`, also where that was after the walk's table had been replaced. */
-bool atfork_walk_was_retired(const struct walk *walk, size_t i, uint64_t sequence);
-
 bool atfork_walk_refuses(const struct walk *walk, size_t i);
 
 /* Of a hook that is not buried; the detail lasts as long as the walk. */
