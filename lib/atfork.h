@@ -222,8 +222,10 @@ ATFORK_API int atfork_lineage(char *buf, size_t size);
 ATFORK_API uint64_t atfork_seed(uint64_t base);
 
 /*
- * Runs the child hooks that this process missed because it was made by a bypassing fork: those that were
- * registered when this process first called the library.  Each runs once in a process, however often this is called.
+ * Runs the child hooks that this process missed because it was made by a bypassing fork: those that were registered in
+ * the processes that it descends from.  Each runs once in a process, however often this is called.  So they do before
+ * the next ordinary fork; and in a process that comes back into a `child` callback that made it, when that fork ends,
+ * if hooks have been unregistered meanwhile.
  *
  * Returns  how many callbacks it ran
  * Thread-safe.  Async-signal-safe: as the callbacks are.  Since 0.1.
@@ -270,8 +272,9 @@ struct atfork_info {
 };
 
 /*
- * Visits the hooks that the next fork would run, in run order.  What is registered meanwhile is not visited.  The
- * visitor may call every function of the library, as a callback may.
+ * Visits the hooks that the next fork would run, in run order.  What is registered meanwhile is not visited, nor what a
+ * callback has unregistered, which forks inside that callback still run.  The visitor may call every function of the
+ * library, as a callback may.
  *
  * visit    called with each hook; a non-zero result ends the walk
  * arg      handed to visit
