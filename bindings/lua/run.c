@@ -59,8 +59,16 @@ void run_check_layout(struct state *state) {
   if (state->run.depth == 0 && lua_gettop(state->runner) != RUN_LAYOUT) lay_out(state);
 }
 
+/* LuaJIT may be recording the code that forks, and what runs here is no part of that: as it does for a callback itself.
+ */
+static void stop_recording(const struct state *state) {
+  lua_State *L = state->runner;
+  if (state->inside.is_jit) lua_sethook(L, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
+}
+
 bool run_now(const struct hook *hook, enum phase phase) {
   struct state *state = hook_state(hook);
+  stop_recording(state);
   run_check_layout(state);
   return run_call(state, hook, phase, NOW);
 }
