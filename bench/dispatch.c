@@ -53,7 +53,7 @@ static void print_per_hook(const struct results *results, long hooks) {
       .peer = "pthread_atfork()",
       .unit = "ns",
       .measure = NET_RATIO,
-      .aim = hooks >= 100000 ? "0.35"
+      .aim = hooks >= 100000 ? "0.3"
              : hooks >= 1000 ? "0.5"
                              : NULL,
   };

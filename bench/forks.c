@@ -60,7 +60,7 @@ static void print(enum kind ours, enum kind theirs, long mebibytes, struct aims 
 
 static void bench_size(long mebibytes, long forks, long rounds) {
   measure_kinds(mebibytes, forks, rounds);
-  const struct aims linked = {{"1.01", "0", "1"}}, used = {{"1.1", "3", "3"}}, none = {{NULL}};
+  const struct aims linked = {{"1.01", "0", "1"}}, used = {{"1.1", "3", "1"}}, none = {{NULL}};
   print(LINKED, WITHOUT, mebibytes, linked);
   print(LINKED, NOTHING, mebibytes, linked);
   print(IN_USE, WITHOUT, mebibytes, used);
