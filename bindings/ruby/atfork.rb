@@ -37,7 +37,7 @@ module AtFork
   # The version of the library, as "MAJOR.MINOR.MICRO".
   VERSION = Native.version.freeze
   PRIORITIES = (-32_768..32_767)
-  SEED_BITS = (1..4096)
+  SEED_BITS = (1..65_536)
   WORD = (2**64) - 1
   BASES = (-(2**63)..((2**64) - 1))
   # Not another one when this file is loaded again.
@@ -77,7 +77,7 @@ module AtFork
     # An integer that is distinct for each base and process, as far as so many bits can be, and the same from run to run.
     # Among 100,000 processes two seeds of 32 bits are alike in 7 of 10 runs, two of 64 bits in 1 of 4 thousand million.
     # @param base [Integer] -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1
-    # @param bits [Integer] how many, 1 to 4096; more begin with the same ones
+    # @param bits [Integer] how many, 1 to 65,536; more begin with the same ones
     # @return [Integer]
     def seed(base, bits: 64)
       raise TypeError, "base must be an Integer, not #{base.class}" unless base.is_a?(Integer)

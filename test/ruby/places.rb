@@ -96,8 +96,8 @@ class TestSeedBits < ForkTest
 
   def test_more_begin_with_the_same
     base = 42
-    whole = AtFork.seed(base, bits: 4096)
-    [1, 32, 63, 64, 65, 128, 192, 4096].each do |bits|
+    whole = AtFork.seed(base, bits: 65_536)
+    [1, 32, 63, 64, 65, 128, 192, 4096, 65_536].each do |bits|
       assert_equal whole & ((1 << bits) - 1), AtFork.seed(base, bits: bits), bits
     end
     assert_equal AtFork.seed(base), AtFork.seed(base, bits: 64)
@@ -119,7 +119,7 @@ class TestSeedBits < ForkTest
   end
 
   def test_bad_bits
-    { 0 => ArgumentError, -1 => ArgumentError, 4097 => ArgumentError, 1.5 => TypeError, nil => TypeError }.each do |bits, error|
+    { 0 => ArgumentError, -1 => ArgumentError, 65_537 => ArgumentError, 1.5 => TypeError, nil => TypeError }.each do |bits, error|
       assert_raises(error) { AtFork.seed(1, bits: bits) }
     end
   end
