@@ -31,10 +31,10 @@ static void free_block(struct block *block) {
 }
 
 /* Makes room for that many slots. */
-static bool reserve_due(struct hooks *hooks, int slots) {
-  struct due *due = realloc(hooks->due, (size_t)slots * sizeof *due);
-  if (due != NULL) hooks->due = due;
-  return due != NULL;
+static bool reserve_late(struct hooks *hooks, int slots) {
+  struct late *late = realloc(hooks->late, (size_t)slots * sizeof *late);
+  if (late != NULL) hooks->late = late;
+  return late != NULL;
 }
 
 static bool add_block(struct hooks *hooks, struct state *state) {
@@ -44,7 +44,7 @@ static bool add_block(struct hooks *hooks, struct state *state) {
   if (block == NULL) return false;
   block->waiting = calloc(size, sizeof block->waiting[0]);
   block->prepared = calloc(size, sizeof block->prepared[0]);
-  if (block->waiting == NULL || block->prepared == NULL || !reserve_due(hooks, hooks->slots + count)) {
+  if (block->waiting == NULL || block->prepared == NULL || !reserve_late(hooks, hooks->slots + count)) {
     free_block(block);
     return false;
   }
@@ -225,5 +225,5 @@ void hook_free_all(struct hooks *hooks) {
     hooks->blocks = block->next;
     free_block(block);
   }
-  free(hooks->due);
+  free(hooks->late);
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "due.h"
 #include "forks.h"
 
 struct state;
@@ -46,16 +47,16 @@ struct block {
   struct block *next;
   int first; /* the slot of the first */
   int count;
-  _Atomic uint64_t *waiting; /* waiting.h: a word for each */
-  uint64_t *prepared;        /* run.h: the same */
+  due_word *waiting;  /* for waiting.h: one for each hook */
+  uint64_t *prepared; /* run.h: the same */
   struct hook hooks[];
 };
 
 /* What waiting.h runs. */
-struct due {
+struct late {
   struct hook *hook;
   atfork_id id;
-  uint32_t what;
+  struct due due;
 };
 
 /* The part of a state that belongs to this file. */
@@ -63,7 +64,7 @@ struct hooks {
   struct block *blocks;       /* the latest first */
   struct hook *free;          /* to be used again */
   struct hook *_Atomic ended; /* the core has let go of them, Lua has not */
-  struct due *due;            /* room for one of each slot, so that running them needs no memory */
+  struct late *late;          /* room for one of each slot, so that running them needs no memory */
   int slots;                  /* in all blocks */
   int used;                   /* those in use at some time: the first ones */
   int functions[PHASES];      /* references to tables: a function for each slot */

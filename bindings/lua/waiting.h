@@ -2,8 +2,6 @@
 /*
  * Callbacks that wait until Lua may be entered: before the state's next instruction, by a debug hook of ours that
  * stands in for the user's, or in its next call of this module.
- *
- * A word for each slot says what is due and in which process; what a child inherits from its parent is not due there.
  */
 #ifndef ATFORK_LUA_WAITING_H
 #define ATFORK_LUA_WAITING_H
@@ -29,7 +27,7 @@ enum { STAND_INS = 2 }; /* the main coroutine, and the one that called us last *
 struct waiting {
   _Atomic uint64_t mark; /* of the process in which something is due; 0: nothing is */
   uint64_t running;      /* of the process in which waiting_run() is under way; or 0 */
-  size_t due_count;      /* of hook.h's `due` */
+  size_t late_count;     /* of hook.h's `late` */
   bool has_stand_ins;
   struct stand_in stand_ins[STAND_INS];
 };

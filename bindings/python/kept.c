@@ -1,41 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "kept.h"
 
-#include <atfork.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "made.h"
 #include "registry.h"
 #include "slot.h"
 
-/* Stays when the box goes, if the value is a parent's.  A ring, with `nodes` in it. */
+/* Stays when the box goes, if the value is a parent's. */
 struct node {
-  struct node *before, *after;
+  struct made made; /* comes first */
   PyObject *value;
-  unsigned long long generation;
 };
 
 struct kept {
   PyObject_HEAD struct node *node;
 };
 
-static struct node nodes = {&nodes, &nodes, NULL, 0};
-
-/* The generation that this process took as a place, by a token, or 0: it was in generation 0 before. */
-static uint64_t place;
-
-void kept_place_taken(uint64_t generation) {
-  place = generation;
-}
-
 static bool is_inherited(const struct node *node) {
-  uint64_t now = atfork_generation();
-  return node->generation != now && (node->generation != 0 || now != place);
+  return made_is_inherited(&node->made);
 }
 
 static void free_node(struct node *node) {
-  node->before->after = node->after;
-  node->after->before = node->before;
+  made_remove(&node->made);
   PyMem_RawFree(node);
 }
 
@@ -82,7 +70,7 @@ static PyObject *get_value(PyObject *self, void *unused) {
 
 static PyObject *get_generation(PyObject *self, void *unused) {
   (void)unused;
-  return PyLong_FromUnsignedLongLong(node_of(self)->generation);
+  return PyLong_FromUnsignedLongLong(node_of(self)->made.generation);
 }
 
 static PyObject *get_inherited(PyObject *self, void *unused) {
@@ -138,8 +126,8 @@ PyObject *native_keep(PyObject *value) {
     return NULL;
   }
   Py_INCREF(value);
-  *node = (struct node){&nodes, nodes.after, value, atfork_generation()};
-  nodes.after = node->after->before = node;
+  node->value = value;
+  made_add(&node->made);
   kept->node = node;
   PyObject_GC_Track((PyObject *)kept);
   return (PyObject *)kept;
@@ -147,7 +135,10 @@ PyObject *native_keep(PyObject *value) {
 
 PyObject *native_inherited(void) {
   PyObject *list = PyList_New(0);
-  for (const struct node *node = nodes.after; list != NULL && node != &nodes; node = node->after)
-    if (node->value != NULL && is_inherited(node) && PyList_Append(list, node->value) != 0) Py_CLEAR(list);
+  struct made *made = NULL;
+  while (list != NULL && (made = made_next_inherited(made)) != NULL) {
+    PyObject *value = ((struct node *)made)->value;
+    if (value != NULL && PyList_Append(list, value) != 0) Py_CLEAR(list);
+  }
   return list;
 }

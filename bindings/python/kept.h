@@ -8,7 +8,6 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <stdint.h>
 
 /* The type of boxes; NULL with an exception. */
 PyObject *kept_make_type(void);
@@ -18,8 +17,5 @@ PyObject *native_keep(PyObject *value);
 
 /* The values that this process has inherited in boxes, whether or not the boxes are still there. */
 PyObject *native_inherited(void);
-
-/* This process was spawned, and has taken its place: what it made before is its own. */
-void kept_place_taken(uint64_t generation);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "kept.h"
+#include "made.h"
 
 /*
  * A fork under way, or the callbacks that such a one has missed.  What it runs is fixed as it begins: a hook that
@@ -523,7 +523,7 @@ PyObject *native_spawned(PyObject *token) {
   const char *text = token == Py_None ? NULL : PyUnicode_AsUTF8(token);
   if (text == NULL && token != Py_None) return NULL;
   int error = atfork_spawned(text) == 0 ? 0 : errno;
-  if (error == 0) kept_place_taken(atfork_generation());
+  if (error == 0) made_place_taken();
   if (error == 0 && registry != NULL) catch_up(registry);
   return PyLong_FromLong(error);
 }

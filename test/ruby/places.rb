@@ -63,6 +63,13 @@ class TestPlaces < ForkTest
     assert_equal '["0", true]', spawn(code, token: AtFork.token)
   end
 
+  # No process above this one made it.
+  def test_what_was_made_before_is_finalised_as_ever
+    code = "maker = proc { Object.new.tap { |it| ObjectSpace.define_finalizer(it, proc { print 'gone' }) } }; " \
+           "value = AtFork.per_process(&maker); value.value; AtFork.spawned(ARGV[0])"
+    assert_equal "gone", spawn(code, token: AtFork.token)
+  end
+
   def error_of(argument, **options)
     spawn("begin; AtFork.spawned(#{argument}); rescue => e; print e.class, ': ', e.message; end", **options)
   end

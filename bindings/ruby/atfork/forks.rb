@@ -159,7 +159,7 @@ module AtFork
       pid = Native.fork
     ensure
       if pid == 0 # rubocop:disable Style/NumericPredicate
-        become_child(walk, table)
+        become_child(walk)
         run_children(table.child, walk)
       else
         walk.not_forked unless prepared
@@ -168,10 +168,9 @@ module AtFork
     end
 
     # The threads of the others are gone, and with them their forks.  Those of other fibers of this thread are not.
-    def become_child(walk, table)
+    def become_child(walk)
       @walks.delete_if { |other, _| !other.thread.equal?(walk.thread) }
       @walks.each_key { |other| other.generation = Native.generation }
-      Native.drop_due(table.hooks)
     end
 
     # When a callback forks, all callbacks run in that child too, and then those around it have nothing left to run there.

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "due.h"
+#include "job.h"
 #include "native.h"
 
 static VALUE hook_class;
@@ -130,7 +130,7 @@ static struct atfork_hook direct_hook(const struct hook *hook, void *data) {
 }
 
 static struct atfork_hook scripted_hook(struct hook *hook) {
-  const callback scripted[PHASES] = {no_prepare, due_parent, due_child};
+  const callback scripted[PHASES] = {no_prepare, job_parent, job_child};
   const callback symbols[PHASES] = {on_prepare, on_parent, on_child};
   callback chosen[PHASES] = {NULL};
   for (enum phase phase = PREPARE; phase < PHASES; phase++)

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "due.h"
 #include "phase.h"
 #include "symbol.h"
 
@@ -23,8 +24,7 @@ struct hook {
   VALUE key;               /* nil, or what another hook with an equal one replaces it by */
   VALUE callables[PHASES]; /* nil where there is none.  An AtFork::Symbol is one too */
   struct symbol symbols[PHASES];
-  _Atomic bool child_due; /* see due.h */
-  _Atomic int parents_due;
+  due_word due; /* for job.h */
 };
 
 /* Defines the class. */

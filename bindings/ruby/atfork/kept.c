@@ -1,42 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "kept.h"
 
-#include <atfork.h>
 #include <ruby.h>
 #include <stdbool.h>
-#include <stdint.h>
 
+#include "made.h"
 #include "native.h"
 
-/* A value, and the generation of the process that it belongs to. */
 struct kept {
-  struct kept *next, *previous;
-  uint64_t generation;
+  struct made made; /* comes first */
   VALUE self;
   VALUE value;
 };
 
-/* All that there are, in a circle.  Changed with the GVL only. */
-static struct kept all = {.next = &all, .previous = &all};
-
 static VALUE kept_class;
 
-static bool is_inherited(const struct kept *kept) {
-  return kept->generation != atfork_generation();
-}
-
-static void link_kept(struct kept *kept) {
-  kept->previous = &all;
-  kept->next = all.next;
-  all.next->previous = kept;
-  all.next = kept;
-}
-
-/* Again changes nothing. */
-static void unlink_kept(struct kept *kept) {
-  kept->previous->next = kept->next;
-  kept->next->previous = kept->previous;
-  kept->next = kept->previous = kept;
+static struct kept *next_inherited(struct kept *kept) {
+  return (struct kept *)made_next_inherited((struct made *)kept);
 }
 
 /* ---- The object ---- */
@@ -52,7 +32,7 @@ static void compact(void *data) {
 }
 
 static void free_kept(void *data) {
-  unlink_kept(data);
+  made_remove(data);
   xfree(data);
 }
 
@@ -71,9 +51,11 @@ static const rb_data_type_t type = {
 
 static void mark_inherited(void *unused) {
   (void)unused;
-  for (const struct kept *kept = all.next; kept != &all; kept = kept->next)
-    if (is_inherited(kept)) rb_gc_mark(kept->self);
+  for (struct kept *kept = next_inherited(NULL); kept != NULL; kept = next_inherited(kept)) rb_gc_mark(kept->self);
 }
+
+/* Not NULL, or its mark function is not called. */
+static char root;
 
 /* Without a write barrier, so that every collection asks again: what the parent's did not mark, the child's must. */
 static const rb_data_type_t root_type = {
@@ -86,7 +68,7 @@ void kept_init(void) {
   rb_gc_register_mark_object(kept_class);
   rb_undef_alloc_func(kept_class);
   rb_undef_method(rb_singleton_class(kept_class), "new");
-  rb_gc_register_mark_object(TypedData_Wrap_Struct(0, &root_type, &all));
+  rb_gc_register_mark_object(TypedData_Wrap_Struct(0, &root_type, &root));
 }
 
 /* ---- For AtFork ---- */
@@ -94,22 +76,21 @@ void kept_init(void) {
 VALUE native_keep(VALUE value) {
   struct kept *kept;
   VALUE self = TypedData_Make_Struct(kept_class, struct kept, &type, kept);
-  kept->generation = atfork_generation();
   kept->self = self;
   RB_OBJ_WRITE(self, &kept->value, value);
-  link_kept(kept);
+  made_add(&kept->made);
   return self;
 }
 
 VALUE native_let_go(VALUE self) {
-  unlink_kept(rb_check_typeddata(self, &type));
+  made_remove(rb_check_typeddata(self, &type));
   return Qnil;
 }
 
 VALUE native_inherited(void) {
   VALUE values = rb_ary_new();
-  for (const struct kept *kept = all.next; kept != &all; kept = kept->next)
-    if (is_inherited(kept)) rb_ary_push(values, kept->value);
+  for (struct kept *kept = next_inherited(NULL); kept != NULL; kept = next_inherited(kept))
+    rb_ary_push(values, kept->value);
   return values;
 }
 

@@ -37,7 +37,7 @@ VALUE native_prepares(VALUE hook);
 /* Has an object hold another, as an instance variable does. */
 VALUE native_attach(VALUE owner, VALUE object);
 
-/* ---- due.c ---- */
+/* ---- job.c ---- */
 
 /* Has `callable` called, as soon as the VM can, when something is due. */
 VALUE native_when_due(VALUE callable);
@@ -45,9 +45,6 @@ VALUE native_when_due(VALUE callable);
 /* Takes what is due of these hooks: nil, or [those whose child is, those whose parent is, as often as it is].  When a
  * child is, Ruby knows that this is one. */
 VALUE native_take_due(VALUE hooks);
-
-/* Forgets it: in a child of Process._fork, what the parent had not come to. */
-VALUE native_drop_due(VALUE hooks);
 
 /* ---- process.c ---- */
 

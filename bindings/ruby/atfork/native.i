@@ -3,7 +3,7 @@
 %module native
 
 %{
-#include "due.h"
+#include "job.h"
 #include "hook.h"
 #include "kept.h"
 #include "native.h"
@@ -28,7 +28,7 @@ int atfork_token(char *buf, size_t size);
 %init %{
   rb_ext_ractor_safe(false);
   hook_init();
-  due_init();
+  job_init();
   kept_init();
   process_init();
   vm_init();
@@ -48,7 +48,6 @@ VALUE native_callable(VALUE hook, VALUE phase);
 VALUE native_prepares(VALUE hook);
 VALUE native_when_due(VALUE callable);
 VALUE native_take_due(VALUE hooks);
-VALUE native_drop_due(VALUE hooks);
 VALUE native_replace_fork(VALUE method, VALUE runner);
 VALUE native_fork(void);
 VALUE native_lock(VALUE box);

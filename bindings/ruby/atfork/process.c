@@ -6,7 +6,7 @@
 #include <ruby.h>
 #include <ruby/ractor.h>
 
-#include "due.h"
+#include "job.h"
 #include "native.h"
 #include "process.h"
 
@@ -24,12 +24,12 @@ static VALUE call_original(VALUE unused) {
 
 static VALUE no_longer_by_caller(VALUE unused) {
   (void)unused;
-  due_by_caller = false;
+  job_not_wanted = false;
   return Qnil;
 }
 
 VALUE native_fork(void) {
-  due_by_caller = true;
+  job_not_wanted = true;
   return rb_ensure(call_original, Qnil, no_longer_by_caller, Qnil);
 }
 

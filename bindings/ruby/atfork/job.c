@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "due.h"
+#include "job.h"
 
 #include <ruby.h>
 #include <ruby/debug.h>
@@ -7,13 +7,14 @@
 #include <ruby/vm.h>
 #include <stdatomic.h>
 
+#include "due.h"
 #include "hook.h"
 #include "native.h"
 #include "vm.h"
 
-_Thread_local bool due_by_caller;
+_Thread_local bool job_not_wanted;
 
-/* Whether any hook may have something due.  Set after the hook's own mark, and taken before the marks are looked at. */
+/* Whether any hook may have something due.  Set after the hook's word, and taken before the words are looked at. */
 static _Atomic bool any_due;
 
 /* Ruby has ended: libraries that are finalised after it may still fork. */
@@ -51,27 +52,20 @@ static void post_job(void) {
 
 /* ---- Inside fork() ---- */
 
-static void note(void) {
+static void note(struct hook *hook, enum phase phase) {
+  due_add(&hook->due, due_mark(), phase, false);
   atomic_store(&any_due, true);
   post_job();
 }
 
 /* Where prepare could not run, its parent does not either. */
-void due_parent(void *data) {
-  struct hook *hook = data;
-  if (due_by_caller || atomic_load(&vm_ended) || hook_is_scripted(hook, PREPARE)) return;
-  atomic_fetch_add(&hook->parents_due, 1);
-  note();
+void job_parent(void *hook) {
+  if (!job_not_wanted && !atomic_load(&vm_ended) && !hook_is_scripted(hook, PREPARE)) note(hook, PARENT);
 }
 
 /* In the child of Process._fork this reads nothing of the hook's: with many, each would cost a miss of the cache. */
-void due_child(void *data) {
-  struct hook *hook = data;
-  if (due_by_caller || atomic_load(&vm_ended)) return;
-  /* What the parent had not come to is not ours. */
-  atomic_store(&hook->parents_due, 0);
-  atomic_store(&hook->child_due, true);
-  note();
+void job_child(void *hook) {
+  if (!job_not_wanted && !atomic_load(&vm_ended)) note(hook, CHILD);
 }
 
 /* ---- For AtFork ---- */
@@ -81,7 +75,7 @@ static void on_vm_end(ruby_vm_t *vm) {
   atomic_store(&vm_ended, true);
 }
 
-void due_init(void) {
+void job_init(void) {
   make_job(); /* first, as it may raise */
   rb_gc_register_address(&on_due);
   ruby_vm_at_exit(on_vm_end);
@@ -95,17 +89,13 @@ VALUE native_when_due(VALUE callable) {
 VALUE native_take_due(VALUE hooks) {
   if (!atomic_exchange(&any_due, false)) return Qnil;
   VALUE children = rb_ary_new(), parents = rb_ary_new();
+  uint64_t mark = due_mark();
   for (long i = 0; i < RARRAY_LEN(hooks); i++) {
-    VALUE object = RARRAY_AREF(hooks, i);
-    struct hook *hook = hook_of(object);
-    if (atomic_exchange(&hook->child_due, false)) rb_ary_push(children, object);
-    for (int n = atomic_exchange(&hook->parents_due, 0); n > 0; n--) rb_ary_push(parents, object);
+    VALUE hook = RARRAY_AREF(hooks, i);
+    struct due due = due_take(&hook_of(hook)->due, mark);
+    if (due.child) rb_ary_push(children, hook);
+    for (uint32_t n = due.parents; n > 0; n--) rb_ary_push(parents, hook);
   }
   if (RARRAY_LEN(children) > 0) vm_settle();
   return rb_assoc_new(children, parents);
-}
-
-VALUE native_drop_due(VALUE hooks) {
-  native_take_due(hooks);
-  return Qnil;
 }
