@@ -46,8 +46,20 @@ int atfork_lineage(char *buf, size_t size) {
   return service()->lineage(buf, size);
 }
 
+enum atfork_place atfork_place(void) {
+  return service()->place();
+}
+
+uint64_t atfork_run(void) {
+  return service()->run();
+}
+
 uint64_t atfork_seed(uint64_t base) {
   return service()->seed(base);
+}
+
+void atfork_seed_bytes(uint64_t base, void *buf, size_t size) {
+  service()->seed_bytes(base, buf, size);
 }
 
 int atfork_poll(void) {
@@ -62,8 +74,20 @@ int atfork_token(char *buf, size_t size) {
   return service()->token(buf, size);
 }
 
+int atfork_child_token(const char *token, uint64_t n, char *buf, size_t size) {
+  return service()->child_token(token, n, buf, size);
+}
+
 int atfork_spawned(const char *token) {
   return service()->spawned(token);
+}
+
+int atfork_adopt(const char *rank) {
+  return service()->adopt(rank);
+}
+
+int atfork_launcher(char *buf, size_t size) {
+  return service()->launcher(buf, size);
 }
 
 const uint64_t *atfork_mark(void) {

@@ -14,7 +14,9 @@
  * syscall(SYS_fork).  atfork_generation() and atfork_once() notice it at once; the child hooks run
  * at atfork_poll(), or before the process's next ordinary fork.
  *
- * A worker that is spawned rather than forked takes its place in the tree by a token: atfork_token(), atfork_spawned().
+ * A worker that is spawned rather than forked takes its place in the tree by a token: atfork_token(), atfork_spawned();
+ * or by the number that a launcher has given it: atfork_adopt().  atfork_place() says how a process has come to its
+ * place.
  *
  * Callbacks run in the thread that forks, and no lock of the library is held meanwhile: they may
  * register, unregister, call every function of the library, and fork.  They must return: leaving one by
@@ -210,16 +212,67 @@ ATFORK_API uint64_t atfork_generation(void);
  */
 ATFORK_API int atfork_lineage(char *buf, size_t size);
 
+/* How a process has come to its place in the tree. */
+enum atfork_place {
+  ATFORK_ROOT,    /* the library was loaded here, or before exec(3) was called here; nothing says more */
+  ATFORK_FORKED,  /* a process that had the library forked it */
+  ATFORK_SPAWNED, /* atfork_spawned() */
+  ATFORK_ADOPTED, /* atfork_adopt() */
+  ATFORK_UNKNOWN  /* a guess, see atfork_place() */
+};
+
+/*
+ * How this process has come to its place in the tree, and so to its lineage and seeds.
+ *
+ * ATFORK_UNKNOWN says that they are a guess: the library was loaded in a process that had been forked already, by one
+ * that runs the same program.  It is likely to be one of several, as a server's workers are, each of which takes itself
+ * for the root, and all have the same seeds.  So has each process that it forks a guess.  Load the library before the
+ * fork, or call atfork_adopt() or atfork_spawned().
+ *
+ * Returns  one of the above.  On Windows never ATFORK_FORKED or ATFORK_UNKNOWN
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
+ */
+ATFORK_API enum atfork_place atfork_place(void);
+
+/*
+ * Names this run of the whole tree of processes: the root draws it from the kernel as the library is loaded, and all
+ * that descend from it have the same, those spawned by token too.  So atfork_seed(atfork_run()) differs from process to
+ * process and from run to run.
+ *
+ * The environment variable ATFORK_RUN, decimal or hexadecimal after 0x, repeats a run: log this number, and set it
+ * there.  What is no number is said on stderr, and ignored.  A process that atfork_adopt() has placed takes ATFORK_RUN;
+ * or a digest of the name that its launcher has given the job, so that all processes of the job agree; or else what it
+ * has drawn itself.
+ *
+ * Returns  any number of 64 bits
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
+ */
+ATFORK_API uint64_t atfork_run(void);
+
 /*
  * A seed for this process: for one lineage another for each base; for one base another for each lineage, as far as
- * hashes of 64 bits differ; and the same from run to run for a lineage that is.  The mixing function is SplitMix64's
- * (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).  Not for cryptography.
+ * hashes of 64 bits differ; and the same from run to run for a lineage that is.  With atfork_run() as base it differs
+ * from run to run, too.  The mixing function is SplitMix64's (Steele, Lea, Flood: "Fast splittable pseudorandom number
+ * generators", 2014).  Not for cryptography.
  *
  * base     any value
  * Returns  a value of which each bit is as good as another
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API uint64_t atfork_seed(uint64_t base);
+
+/*
+ * As many bytes of seed as a generator's state needs: of which 256 bits depend on base and lineage, so that two
+ * processes never have the same, as far as hashes differ.  The bytes are MGF1's (RFC 8017, B.2.1) with SHA-256 (FIPS
+ * 180-4); doc/streams.md has what goes into it, and test vectors.  Fewer bytes are the first of more.  They are no
+ * secret: base and lineage are none.
+ *
+ * base     any value
+ * buf      where to; may be NULL when size is 0
+ * size     of buf, in bytes, up to 2^37
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
+ */
+ATFORK_API void atfork_seed_bytes(uint64_t base, void *buf, size_t size);
 
 /*
  * Runs the child hooks that this process missed because it was made by a bypassing fork: those that were registered in
@@ -302,6 +355,20 @@ ATFORK_API int atfork_foreach(int (*visit)(const struct atfork_info *info, void 
 ATFORK_API int atfork_token(char *buf, size_t size);
 
 /*
+ * Writes the token of the n-th child of the process that `token` names: for who starts workers of a process that is
+ * somewhere else, or has not started yet.  It uses up no number: nobody but the caller knows which are taken.
+ *
+ * token    from atfork_token(), or from this
+ * n        from 1
+ * buf      where to; always terminated when size > 0; may be NULL when size is 0
+ * size     of buf, in bytes: 1,024 are enough for every token.  What does not fit is cut off
+ * Returns  the length of what was to be written, without the terminator, as snprintf(3) does; or -1 and errno:
+ *          EINVAL  buf is NULL and size is not 0, n is 0, or token is not one that atfork_token() has written, whole
+ * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
+ */
+ATFORK_API int atfork_child_token(const char *token, uint64_t n, char *buf, size_t size);
+
+/*
  * In a worker that was spawned rather than forked: takes the place in the tree that the token names, and runs the child
  * hooks registered so far, in order.  From there on generation, lineage and seeds are those of this place, and
  * each atfork_once() is due again.  Call it once, as the worker starts and before it has threads.
@@ -316,6 +383,37 @@ ATFORK_API int atfork_token(char *buf, size_t size);
  * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
  */
 ATFORK_API int atfork_spawned(const char *token);
+
+/*
+ * In a worker that its launcher has numbered: takes the place of that number, the lineage "0.r3" in generation 1, and
+ * runs the child hooks registered so far, in order, as atfork_spawned() does.  What it forks is "0.r3.1".  Call it
+ * once, as the worker starts and before it has threads.
+ *
+ * NULL takes the number from the variables of Slurm, PMIx, Open MPI, MPICH's Hydra and Intel MPI, Flux, PALS, JSM,
+ * torchrun (RANK; LOCAL_RANK repeats on each node) or Kubernetes; atfork_launcher() shows them.  They stay in the
+ * environment, so give what such a worker spawns a token, that it does not adopt the same place.
+ *
+ * rank     decimal digits, without zeros before them; NULL: what the launcher says
+ * Returns  0; or -1 and errno, with nothing changed:
+ *          EINVAL    rank is no such number, or two launchers give different ones
+ *          ENOENT    rank is NULL, and no launcher gives one
+ *          EALREADY  the place of this process is known: it was forked, or it has taken one before
+ * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
+ */
+ATFORK_API int atfork_adopt(const char *rank);
+
+/*
+ * Writes which variables of which launchers give this worker its number, for logs and errors: "SLURM_PROCID=3", or
+ * "SLURM_PROCID=0 RANK=3", of which atfork_adopt() makes an error.
+ *
+ * buf      where to; always terminated when size > 0; may be NULL when size is 0
+ * size     of buf, in bytes; what does not fit is cut off
+ * Returns  the text's length in bytes without the terminator, as snprintf(3) does, 0 when there is no launcher; or -1
+ *          and errno:
+ *          EINVAL  buf is NULL and size is not 0
+ * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
+ */
+ATFORK_API int atfork_launcher(char *buf, size_t size);
 
 /*
  * The version of the library that runs, "MAJOR.MINOR.MICRO", that of the copy which serves this process;

@@ -2,6 +2,7 @@
 #include "lineage.h"
 
 #include <assert.h>
+#include <string.h>
 
 _Static_assert(LINEAGE_MAX > 1 + DIGEST_SIZE + 2 + NUMBER_MAX, "a digest and a number fit");
 
@@ -57,6 +58,13 @@ size_t atfork_lineage_of_child(char *to, const char *from, size_t length, bool b
   return end;
 }
 
+size_t atfork_lineage_of_rank(char *to, uint64_t rank) {
+  to[0] = '0';
+  to[1] = '.';
+  to[2] = 'r';
+  return 3 + atfork_put_number(to + 3, rank);
+}
+
 static bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -74,18 +82,30 @@ static size_t skip_root(const char *text, size_t length) {
   return 1 + DIGEST_SIZE;
 }
 
+/* A number without zeros before it; where it ends, or 0. */
+static size_t skip_number(const char *text, size_t length, size_t start) {
+  size_t end = start;
+  while (end < length && is_digit(text[end])) end++;
+  bool is_good = end > start && end - start <= NUMBER_MAX && (text[start] != '0' || end == start + 1);
+  return is_good ? end : 0;
+}
+
 /* ".1", ".p4711". */
 static size_t skip_child(const char *text, size_t length) {
   size_t start = length >= 2 && text[1] == 'p' ? 2 : 1;
-  size_t end = start;
-  while (end < length && is_digit(text[end])) end++;
-  bool is_good = length > start && text[0] == '.' && text[start] != '0' && end > start && end - start <= NUMBER_MAX;
-  return is_good ? end : 0;
+  bool is_child = length > start && text[0] == '.' && text[start] != '0';
+  return is_child ? skip_number(text, length, start) : 0;
+}
+
+/* ".r3", which only the root has below it. */
+static size_t skip_rank(const char *text, size_t length) {
+  return length > 2 && memcmp(text, ".r", 2) == 0 ? skip_number(text, length, 2) : 0;
 }
 
 bool atfork_lineage_is_valid(const char *text, size_t length) {
   size_t at = length > LINEAGE_MAX ? 0 : skip_root(text, length);
   size_t step = at;
+  if (at == 1) at += skip_rank(text + 1, length - 1);
   while (at < length && step != 0) at += step = skip_child(text + at, length - at);
   return step != 0;
 }

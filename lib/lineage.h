@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lineage as text: "0", "0.1", "0.p4711", "~89abcdef01234567.3".  Nothing here calls the C library but memcpy(): a
- * child writes its lineage inside fork(), where each page that is touched first costs a fault.
+ * A lineage as text: "0", "0.1", "0.p4711", "0.r3", "~89abcdef01234567.3".  Nothing here calls the C library but
+ * memcpy(): a child writes its lineage inside fork(), where each page that is touched first costs a fault.
  */
 #ifndef ATFORK_LINEAGE_H
 #define ATFORK_LINEAGE_H
@@ -20,7 +20,10 @@ enum {
  * most. */
 size_t atfork_lineage_of_child(char *to, const char *from, size_t length, bool by_pid, uint64_t number);
 
-/* Whether it is one that atfork_lineage_of_child() may have made, or the root's. */
+/* Writes the lineage of the worker that its launcher has given this number. */
+size_t atfork_lineage_of_rank(char *to, uint64_t rank);
+
+/* Whether it is one that these may have made, or the root's. */
 bool atfork_lineage_is_valid(const char *text, size_t length);
 
 /* A good mixture of both, of which each bit is as good as another. */

@@ -56,6 +56,13 @@ const struct service *atfork_os_serving(const struct service *own);
 /* The number of this process, different from that of every process alive that it can see. */
 uint64_t atfork_os_process(void);
 
+/* 64 bits that no process can foretell; and, where the system gives none, that no other process is likely to have. */
+uint64_t atfork_os_random(void);
+
+/* Whether this process was forked, has not called exec(3) since, and its parent runs the same program still: so it is
+ * likely to be one of several. */
+bool atfork_os_is_forked_by_alike(void);
+
 /* False where that process is alive and not this one's parent.  A parent that has ended cannot be told any more. */
 bool atfork_os_may_be_child_of(uint64_t process);
 

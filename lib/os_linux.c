@@ -3,16 +3,22 @@
 #include "os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lineage.h"
 
 /* As in <linux/futex.h>, which a C library other than the system's own does not bring along. */
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
@@ -118,6 +124,57 @@ void atfork_os_forget(const char *name) {
 
 uint64_t atfork_os_process(void) {
   return (uint64_t)getpid();
+}
+
+/* What the kernel has given this program at its start serves where it gives no more: in all that were forked from it,
+ * so time and pid go in, too. */
+static uint64_t random_enough(void) {
+  struct timespec now;
+  uint64_t given = 0;
+  const void *from = (const void *)(uintptr_t)getauxval(AT_RANDOM);
+  if (from != NULL) memcpy(&given, from, sizeof given);
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t when[] = {(uint64_t)now.tv_sec, (uint64_t)now.tv_nsec, atfork_os_process()};
+  return atfork_lineage_hash(given, (const char *)when, sizeof when);
+}
+
+uint64_t atfork_os_random(void) {
+  uint64_t number;
+  int error = errno;
+  if (syscall(SYS_getrandom, &number, sizeof number, GRND_NONBLOCK) != sizeof number) number = random_enough();
+  errno = error;
+  return number;
+}
+
+/* Of /proc/self/stat; what stands before is a name in parentheses, which may have any in it. */
+static bool read_status(unsigned *parent, unsigned long *flags) {
+  char text[512];
+  int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  text[length > 0 ? length : 0] = '\0';
+  const char *name_end = strrchr(text, ')');
+  return name_end != NULL && sscanf(name_end + 1, " %*c %u %*d %*d %*d %*d %lu", parent, flags) == 2;
+}
+
+/* One that cannot be looked at is not known to be another. */
+static bool runs_our_program(unsigned process) {
+  char path[32];
+  struct stat own, other;
+  snprintf(path, sizeof path, "/proc/%u/exe", process);
+  if (stat("/proc/self/exe", &own) != 0 || stat(path, &other) != 0) return errno == EACCES;
+  return own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+bool atfork_os_is_forked_by_alike(void) {
+  enum { FORKED_BUT_NOT_EXECUTED = 0x40 }; /* the kernel's PF_FORKNOEXEC, which proc(5) leaves to <linux/sched.h> */
+  int error = errno;
+  unsigned parent;
+  unsigned long flags;
+  bool is = read_status(&parent, &flags) && (flags & FORKED_BUT_NOT_EXECUTED) != 0 && runs_our_program(parent);
+  errno = error;
+  return is;
 }
 
 /* A parent that has ended may be a zombie still, which kill(2) finds alive.  Kernels before 5.3 cannot tell. */

@@ -6,6 +6,7 @@
  * being loaded.
  */
 #define WIN32_LEAN_AND_MEAN
+#define _CRT_RAND_S         /* rand_s() */
 #define _WIN32_WINNT 0x0602 /* Windows 8: WaitOnAddress() */
 #include "os.h"
 
@@ -121,6 +122,18 @@ void atfork_os_forget(const char *name) {
 
 uint64_t atfork_os_process(void) {
   return GetCurrentProcessId();
+}
+
+uint64_t atfork_os_random(void) {
+  unsigned low = 0, high = 0;
+  rand_s(&low);
+  rand_s(&high);
+  return (uint64_t)high << 32 | low;
+}
+
+/* None is. */
+bool atfork_os_is_forked_by_alike(void) {
+  return false;
 }
 
 /* Nobody forks, and so nobody asks. */

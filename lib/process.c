@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "frame.h"
+#include "launcher.h"
 #include "lock.h"
 #include "os.h"
+#include "run.h"
+#include "sha256.h"
 #include "state.h"
 #include "thread.h"
 #include "token.h"
@@ -174,6 +177,7 @@ static void write_child(struct identity *to, const struct identity *from, bool b
   bypassed |= number == 0;
   uint64_t here = bypassed || !is_wiped() ? atfork_os_process() : 0;
   to->generation = from->generation + 1;
+  to->place = from->place == ATFORK_UNKNOWN ? ATFORK_UNKNOWN : ATFORK_FORKED;
   atomic_store_explicit(&to->process, here, memory_order_relaxed);
   atomic_store_explicit(&to->children, frame == NULL ? 0 : numbers_taken(frame->outer), memory_order_relaxed);
   to->length =
@@ -263,6 +267,8 @@ static void map_transient(void) {
 /* Without memory the page is not wiped, and pids are compared. */
 void atfork_process_loaded(void) {
   map_transient();
+  atomic_store_explicit(&process()->run, atfork_run_first(), memory_order_relaxed);
+  latest()->place = atfork_os_is_forked_by_alike() ? ATFORK_UNKNOWN : ATFORK_ROOT;
   atomic_store(&latest()->process, atfork_os_process());
   exchange_self(0, (uintptr_t)latest());
   establish(latest());
@@ -325,6 +331,23 @@ size_t atfork_process_lineage(char *buf, size_t size) {
   return length;
 }
 
+enum atfork_place atfork_process_place(void) {
+  uint64_t mark;
+  unsigned char place;
+  do {
+    mark = process_mark();
+    place = identity()->place;
+  } while (process_mark() != mark);
+  return (enum atfork_place)place;
+}
+
+/* Relaxed: it is written at the load, and by who takes a place, which threads that go on meanwhile do not wait for. */
+uint64_t atfork_process_run(void) {
+  return atomic_load_explicit(&process()->run, memory_order_relaxed);
+}
+
+/* ---- Seeds ---- */
+
 uint64_t atfork_process_seed(uint64_t base) {
   uint64_t mark, seed;
   do {
@@ -335,15 +358,28 @@ uint64_t atfork_process_seed(uint64_t base) {
   return seed;
 }
 
+/* MGF1 of a name for this use, the base, and the lineage. */
+void atfork_process_seed_bytes(uint64_t base, uint8_t *buf, size_t size) {
+  static const char use[] = "atfork1:seed:";
+  enum { USE = sizeof use - 1, BASE = 8, COUNTER = 4 };
+  uint8_t seed[USE + BASE + LINEAGE_MAX + 1 + COUNTER];
+  memcpy(seed, use, USE);
+  for (unsigned i = 0; i < BASE; i++) seed[USE + i] = (uint8_t)(base >> (8 * i));
+  size_t length = atfork_process_lineage((char *)seed + USE + BASE, LINEAGE_MAX + 1);
+  atfork_mgf1(buf, size, seed, USE + BASE + length);
+}
+
+/* ---- Tokens ---- */
+
 /* A number is taken only for a token that its caller has got whole. */
 size_t atfork_process_token(char *buf, size_t size) {
   for (;;) {
-    char lineage[LINEAGE_MAX], token[TOKEN_MAX];
+    char token[TOKEN_MAX];
     uint64_t mark = process_mark();
     struct identity *own = identity();
     uint64_t children = atomic_load_explicit(&own->children, memory_order_relaxed);
-    size_t length = atfork_lineage_of_child(lineage, own->lineage, own->length, false, children + 1);
-    length = atfork_token_write(token, own->generation + 1, lineage, length);
+    struct token place = {atfork_process_run(), own->generation, own->lineage, own->length};
+    size_t length = atfork_token_write_child(token, &place, children + 1);
     if (length < size && !atomic_compare_exchange_strong_explicit(&own->children, &children, children + 1,
                                                                   memory_order_relaxed, memory_order_relaxed))
       continue;
@@ -352,9 +388,22 @@ size_t atfork_process_token(char *buf, size_t size) {
   }
 }
 
+int atfork_process_child_token(const char *text, uint64_t number, char *buf, size_t size, size_t *length) {
+  char token[TOKEN_MAX];
+  struct token parent;
+  if (number == 0 || text == NULL || !atfork_token_read(text, &parent)) return EINVAL;
+  *length = atfork_token_write_child(token, &parent, number);
+  show(buf, size, token, *length);
+  return 0;
+}
+
+/* ---- Taking a place ---- */
+
 /* The numbers of children go on where they are, as some may have been given already. */
-static void write_spawned(struct identity *to, struct identity *from, const struct token *token) {
+static void write_placed(struct identity *to, struct identity *from, const struct token *token,
+                         enum atfork_place place) {
   to->generation = token->generation;
+  to->place = (unsigned char)place;
   atomic_store_explicit(&to->process, atomic_load(&from->process), memory_order_relaxed);
   atomic_store_explicit(&to->children, atomic_load(&from->children), memory_order_relaxed);
   memcpy(to->lineage, token->lineage, token->length);
@@ -362,18 +411,38 @@ static void write_spawned(struct identity *to, struct identity *from, const stru
 }
 
 /* First an identity is taken: whoever may come back here after a look has taken another, and is no root. */
-int atfork_process_spawned(const char *text) {
-  struct token token;
-  bool is_good = text != NULL && atfork_token_read(text, &token);
+static int take_place(const struct token *token, enum atfork_place place, int error) {
   bool nested = atfork_lock_enter();
   struct identity *to = take_identity(), *own = identity();
   bool is_root = own->generation == 0;
-  if (is_root && is_good) {
-    write_spawned(to, own, &token);
+  if (is_root && error == 0) {
+    write_placed(to, own, token, place);
+    atomic_store_explicit(&process()->run, token->run, memory_order_relaxed);
     exchange_self((uintptr_t)own, (uintptr_t)to);
     look();
   }
   atomic_store(&to->busy, false);
   atfork_lock_leave(nested);
-  return !is_root ? EALREADY : !is_good ? EINVAL : 0;
+  return is_root ? error : EALREADY;
+}
+
+int atfork_process_spawned(const char *text) {
+  struct token token;
+  int error = text != NULL && atfork_token_read(text, &token) ? 0 : EINVAL;
+  return take_place(&token, ATFORK_SPAWNED, error);
+}
+
+/* What the environment says of the run is the same in all processes of the job; so is the job's name. */
+static uint64_t run_of_job(void) {
+  uint64_t run;
+  return atfork_run_given(&run) || atfork_launcher_job(&run) ? run : atfork_process_run();
+}
+
+int atfork_process_adopt(const char *text) {
+  uint64_t rank = 0;
+  int error = text == NULL ? atfork_launcher_rank(&rank) : atfork_launcher_number(text, &rank) ? 0 : EINVAL;
+  char lineage[LINEAGE_MAX];
+  size_t length = atfork_lineage_of_rank(lineage, rank);
+  struct token token = {.run = run_of_job(), .generation = 1, .lineage = lineage, .length = length};
+  return take_place(&token, ATFORK_ADOPTED, error);
 }

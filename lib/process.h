@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who this process is: generation, lineage, seed, token.  Knows nothing of hooks.
+ * Who this process is: generation, lineage, place, run, seeds, tokens.  Knows nothing of hooks.
  */
 #ifndef ATFORK_PROCESS_H
 #define ATFORK_PROCESS_H
@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "atfork.h"
 #include "transient.h"
 
 /* Called once, when the library is loaded, by the copy of it that serves. */
@@ -35,11 +36,15 @@ void atfork_process_number_child(uint64_t *number);
 /* Where the mark stands for atfork_mark(). */
 const uint64_t *atfork_process_mark_address(void);
 
-/* As the public functions of these names, in a process that has been looked at.  The last gives 0, EINVAL or
- * EALREADY. */
+/* As the public functions of these names, in a process that has been looked at.  The last three give 0 or an errno. */
 size_t atfork_process_lineage(char *buf, size_t size);
+enum atfork_place atfork_process_place(void);
+uint64_t atfork_process_run(void);
 uint64_t atfork_process_seed(uint64_t base);
+void atfork_process_seed_bytes(uint64_t base, uint8_t *buf, size_t size);
 size_t atfork_process_token(char *buf, size_t size);
+int atfork_process_child_token(const char *token, uint64_t number, char *buf, size_t size, size_t *length);
 int atfork_process_spawned(const char *token);
+int atfork_process_adopt(const char *rank);
 
 #endif

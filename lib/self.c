@@ -2,8 +2,10 @@
 #include "self.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 #include "fork.h"
+#include "launcher.h"
 #include "os.h"
 #include "process.h"
 
@@ -11,18 +13,37 @@ uint64_t atfork_self_generation(void) {
   return atfork_fork_enter() - 1;
 }
 
+/* Into `buf`, which may be NULL only where it has no room. */
+static bool may_write(const char *buf, size_t size) {
+  if (buf != NULL || size == 0) return true;
+  errno = EINVAL;
+  return false;
+}
+
 int atfork_self_lineage(char *buf, size_t size) {
-  if (buf == NULL && size != 0) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (!may_write(buf, size)) return -1;
   atfork_fork_enter();
   return (int)atfork_process_lineage(buf, size);
+}
+
+enum atfork_place atfork_self_place(void) {
+  atfork_fork_enter();
+  return atfork_process_place();
+}
+
+uint64_t atfork_self_run(void) {
+  atfork_fork_enter();
+  return atfork_process_run();
 }
 
 uint64_t atfork_self_seed(uint64_t base) {
   atfork_fork_enter();
   return atfork_process_seed(base);
+}
+
+void atfork_self_seed_bytes(uint64_t base, void *buf, size_t size) {
+  atfork_fork_enter();
+  atfork_process_seed_bytes(base, buf, size);
 }
 
 int atfork_self_poll(void) {
@@ -31,12 +52,26 @@ int atfork_self_poll(void) {
 }
 
 int atfork_self_token(char *buf, size_t size) {
-  if (buf == NULL && size != 0) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (!may_write(buf, size)) return -1;
   atfork_fork_enter();
   return (int)atfork_process_token(buf, size);
+}
+
+int atfork_self_child_token(const char *token, uint64_t n, char *buf, size_t size) {
+  size_t length;
+  if (!may_write(buf, size)) return -1;
+  atfork_fork_enter();
+  int error = atfork_process_child_token(token, n, buf, size, &length);
+  if (error == 0) return (int)length;
+  errno = error;
+  return -1;
+}
+
+/* The hooks of who has taken a place run, if that went well; 0, or -1 and errno. */
+static int settle(int error, int before) {
+  if (error == 0) atfork_fork_catch_up();
+  errno = error == 0 ? before : error;
+  return error == 0 ? 0 : -1;
 }
 
 int atfork_self_spawned(const char *token) {
@@ -44,15 +79,21 @@ int atfork_self_spawned(const char *token) {
   int before = errno;
   atfork_fork_enter();
   int error = atfork_process_spawned(token != NULL ? token : atfork_os_environment(variable));
-  if (error != 0) {
-    errno = error;
-    return -1;
-  }
   /* Before the hooks run, as what they spawn must not find it. */
-  if (token == NULL) atfork_os_forget(variable);
-  atfork_fork_catch_up();
-  errno = before;
-  return 0;
+  if (error == 0 && token == NULL) atfork_os_forget(variable);
+  return settle(error, before);
+}
+
+int atfork_self_adopt(const char *rank) {
+  int before = errno;
+  atfork_fork_enter();
+  return settle(atfork_process_adopt(rank), before);
+}
+
+int atfork_self_launcher(char *buf, size_t size) {
+  if (!may_write(buf, size)) return -1;
+  atfork_fork_enter();
+  return (int)atfork_launcher_show(buf, size);
 }
 
 const uint64_t *atfork_self_mark(void) {

@@ -24,11 +24,17 @@ static const struct service own = {
     .foreach = atfork_hook_visit,
     .generation = atfork_self_generation,
     .lineage = atfork_self_lineage,
+    .place = atfork_self_place,
+    .run = atfork_self_run,
     .seed = atfork_self_seed,
+    .seed_bytes = atfork_self_seed_bytes,
     .poll = atfork_self_poll,
     .once = atfork_once_run,
     .token = atfork_self_token,
+    .child_token = atfork_self_child_token,
     .spawned = atfork_self_spawned,
+    .adopt = atfork_self_adopt,
+    .launcher = atfork_self_launcher,
     .mark = atfork_self_mark,
 };
 

@@ -15,7 +15,7 @@
 
 /* Of the table, of what its functions take, and of what they promise: a copy joins one of the same protocol alone. */
 #ifndef SERVICE_PROTOCOL
-#define SERVICE_PROTOCOL 1
+#define SERVICE_PROTOCOL 2
 #endif
 
 /* A number that a macro names, as text. */
@@ -33,11 +33,17 @@ struct service {
   int (*foreach)(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
   uint64_t (*generation)(void);
   int (*lineage)(char *buf, size_t size);
+  enum atfork_place (*place)(void);
+  uint64_t (*run)(void);
   uint64_t (*seed)(uint64_t base);
+  void (*seed_bytes)(uint64_t base, void *buf, size_t size);
   int (*poll)(void);
   void (*once)(struct atfork_once *once, void (*init)(void *data), void *data);
   int (*token)(char *buf, size_t size);
+  int (*child_token)(const char *token, uint64_t n, char *buf, size_t size);
   int (*spawned)(const char *token);
+  int (*adopt)(const char *rank);
+  int (*launcher)(char *buf, size_t size);
   const uint64_t *(*mark)(void);
 };
 

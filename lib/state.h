@@ -22,6 +22,7 @@ struct identity {
   _Atomic uint64_t process;  /* its pid, where the page is not wiped, or forks before the first call were numbered */
   _Atomic uint64_t children; /* the number of the latest, by an ordinary fork or a token */
   _Atomic bool busy;         /* it is being written */
+  unsigned char place;       /* an enum atfork_place */
   uint32_t length;           /* of the lineage, in bytes */
   char lineage[LINEAGE_MAX]; /* not terminated */
 };
@@ -36,6 +37,7 @@ struct process {
   struct identity identity[IDENTITIES]; /* used in turn */
   _Atomic(struct identity *) latest;    /* of the process that looked last, of this one and those it descends from */
   struct note notes[NOTES];
+  _Atomic uint64_t run; /* of the whole tree */
 };
 
 /* frame.c: a fork under way, or another walk over the hooks */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token as text: "atfork1:GENERATION:LINEAGE:DIGEST".  The digest is of all that stands before it: it keeps out what
- * was cut off or mistaken for a token, not somebody who means to make one.
+ * A token as text: "atfork2:RUN:GENERATION:LINEAGE:DIGEST".  The digest is of all that stands before it: it keeps out
+ * what was cut off or mistaken for a token, not somebody who means to make one.
  */
 #ifndef ATFORK_TOKEN_H
 #define ATFORK_TOKEN_H
@@ -12,19 +12,23 @@
 
 #include "lineage.h"
 
-enum { TOKEN_MAX = 8 + NUMBER_MAX + 1 + LINEAGE_MAX + 1 + DIGEST_SIZE };
+enum { TOKEN_MAX = 8 + DIGEST_SIZE + 1 + NUMBER_MAX + 1 + LINEAGE_MAX + 1 + DIGEST_SIZE };
 
-/* Writes a token of at most TOKEN_MAX bytes, not terminated; its length. */
-size_t atfork_token_write(char *to, uint64_t generation, const char *lineage, size_t length);
-
-/* What a token says; `lineage` points into it. */
+/* What a token says; where it was read, `lineage` points into it. */
 struct token {
+  uint64_t run;
   uint64_t generation; /* 1 … 2^63 */
   const char *lineage;
   size_t length;
 };
 
+/* Writes a token of at most TOKEN_MAX bytes, not terminated; its length. */
+size_t atfork_token_write(char *to, const struct token *token);
+
 /* False for what atfork_token_write() has not written. */
 bool atfork_token_read(const char *text, struct token *token);
+
+/* Writes the token of a child, with this number, of the process that `parent` names. */
+size_t atfork_token_write_child(char *to, const struct token *parent, uint64_t number);
 
 #endif

@@ -191,7 +191,7 @@ static void before(void) {
 
 static void bad_token_first(void) {
   add("a", 0);
-  g_assert_cmpint(atfork_spawned("atfork1:1:0.1:0000000000000000"), ==, -1);
+  g_assert_cmpint(atfork_spawned("atfork2:0123456789abcdef:1:0.1:0000000000000000"), ==, -1);
   g_assert_cmpint(errno, ==, EINVAL);
   g_assert_cmpint(atfork_spawned(NULL), ==, -1);
   g_assert_cmpint(errno, ==, EINVAL);

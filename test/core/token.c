@@ -10,6 +10,12 @@
 
 #include "workers.h"
 
+/* Of a run that has the digits of each kind. */
+static size_t write_token(char *to, uint64_t generation, const char *lineage, size_t length) {
+  const struct token token = {UINT64_C(0x0123456789abcdef), generation, lineage, length};
+  return atfork_token_write(to, &token);
+}
+
 /* ---- Making tokens ---- */
 
 static void test_as_snprintf(void) {
@@ -68,21 +74,29 @@ static void test_vectors(void) {
     uint64_t seed_0, seed_42;
     const char *token; /* in generation 3 */
   } vectors[] = {
-      {"0", UINT64_C(7130702816634162376), UINT64_C(12295202562756260613), "atfork1:3:0:567e276e5a0c22b1"},
-      {"0.1", UINT64_C(11670748719748016110), UINT64_C(9701797397034905281), "atfork1:3:0.1:1c29e690bffbbefb"},
-      {"0.2", UINT64_C(17519214916425597135), UINT64_C(17955109558353259596), "atfork1:3:0.2:fa700d697ba1c4c8"},
-      {"0.1.1", UINT64_C(3134731672533681184), UINT64_C(14526841625729184592), "atfork1:3:0.1.1:604579cb52744d5d"},
-      {"0.10.3", UINT64_C(12458389155005319491), UINT64_C(12681455171130898502), "atfork1:3:0.10.3:321c76da10aad644"},
-      {"0.p4711", UINT64_C(15952197646949029110), UINT64_C(2086093001199906118), "atfork1:3:0.p4711:5ca62425190dc7a0"},
+      {"0", UINT64_C(7130702816634162376), UINT64_C(12295202562756260613),
+       "atfork2:0123456789abcdef:3:0:e5282d6557c8a923"},
+      {"0.1", UINT64_C(11670748719748016110), UINT64_C(9701797397034905281),
+       "atfork2:0123456789abcdef:3:0.1:c3752022074ed00c"},
+      {"0.2", UINT64_C(17519214916425597135), UINT64_C(17955109558353259596),
+       "atfork2:0123456789abcdef:3:0.2:39e6ac56b5908da0"},
+      {"0.1.1", UINT64_C(3134731672533681184), UINT64_C(14526841625729184592),
+       "atfork2:0123456789abcdef:3:0.1.1:38fdc75da74687cb"},
+      {"0.10.3", UINT64_C(12458389155005319491), UINT64_C(12681455171130898502),
+       "atfork2:0123456789abcdef:3:0.10.3:1030f313877acb23"},
+      {"0.p4711", UINT64_C(15952197646949029110), UINT64_C(2086093001199906118),
+       "atfork2:0123456789abcdef:3:0.p4711:91037cc8e8157e53"},
       {"~89abcdef01234567.3", UINT64_C(9535468671706912571), UINT64_C(6248901963568245588),
-       "atfork1:3:~89abcdef01234567.3:61a2145fc4119da1"},
+       "atfork2:0123456789abcdef:3:~89abcdef01234567.3:916500754f6f9c80"},
+      {"0.r3.1", UINT64_C(14179346365108878315), UINT64_C(397019955984723199),
+       "atfork2:0123456789abcdef:3:0.r3.1:18ca2e19db64a1ff"},
   };
   for (size_t i = 0; i < G_N_ELEMENTS(vectors); i++) {
     char token[TOKEN_MAX + 1];
     size_t length = strlen(vectors[i].lineage);
     g_assert_cmpuint(atfork_lineage_hash(0, vectors[i].lineage, length), ==, vectors[i].seed_0);
     g_assert_cmpuint(atfork_lineage_hash(42, vectors[i].lineage, length), ==, vectors[i].seed_42);
-    token[atfork_token_write(token, 3, vectors[i].lineage, length)] = '\0';
+    token[write_token(token, 3, vectors[i].lineage, length)] = '\0';
     g_assert_cmpstr(token, ==, vectors[i].token);
   }
 }
@@ -124,14 +138,14 @@ static void test_the_longest(void) {
     lineage[length++] = '.';
     lineage[length++] = '7';
   }
-  token[atfork_token_write(token, UINT64_C(1) << 63, lineage, length)] = '\0';
+  token[write_token(token, UINT64_C(1) << 63, lineage, length)] = '\0';
   check_worker(token, NULL, token);
 }
 
 static void test_with_a_digest(void) {
   static const char lineage[] = "~89abcdef01234567.1.p22";
   char token[TOKEN_MAX + 1];
-  token[atfork_token_write(token, 500, lineage, sizeof lineage - 1)] = '\0';
+  token[write_token(token, 500, lineage, sizeof lineage - 1)] = '\0';
   check_worker(token, NULL, token);
 }
 
@@ -171,7 +185,7 @@ static void test_overlong(void) {
   static char token[1 << 20];
   memset(token, '0', sizeof token - 1);
   check_bad(token);
-  memcpy(token, "atfork1:1:", 10);
+  memcpy(token, "atfork2:", 8);
   check_bad(token);
   token[TOKEN_MAX] = '\0';
   check_bad(token);
@@ -188,60 +202,75 @@ static void check_hostile(const char *body) {
 
 static void test_hostile(void) {
   static const char *const bodies[] = {
-      "atfork1:0:0.1:",
-      "atfork1:01:0.1:",
-      "atfork1::0.1:",
-      "atfork1:-1:0.1:",
-      "atfork1:1::",
-      "atfork1:1:",
-      "atfork1:1",
-      "atfork1:1:0.1",
+      "atfork2:0123456789abcdef:0:0.1:",
+      "atfork2:0123456789abcdef:01:0.1:",
+      "atfork2:0123456789abcdef::0.1:",
+      "atfork2:0123456789abcdef:-1:0.1:",
+      "atfork2:0123456789abcdef:1::",
+      "atfork2:0123456789abcdef:1:",
+      "atfork2:0123456789abcdef:1",
+      "atfork2:0123456789abcdef:1:0.1",
+      "atfork1:1:0.1:",
+      "atfork1:0123456789abcdef:1:0.1:",
       "atfork2:1:0.1:",
-      "atfork1:1:1:",
-      "atfork1:1:0.:",
-      "atfork1:1:0..1:",
-      "atfork1:1:.1:",
-      "atfork1:1:0.1.:",
-      "atfork1:1:0.01:",
-      "atfork1:1:0.p:",
-      "atfork1:1:0.0:",
-      "atfork1:1:0.p0:",
-      "atfork1:1:0.x1:",
-      "atfork1:1:0.1 :",
-      "atfork1:1: 0.1:",
-      "atfork1:1:0.1\n:",
-      "atfork1:1:0.1:0.2:",
-      "atfork1:1:~89abcdef.1:",
-      "atfork1:1:~.1:",
-      "atfork1:1:0.~1:",
-      "atfork1:1:../etc:",
-      "atfork1:1:~89abcdef0123456G.1:",
-      "atfork1:1:~89abcdef0123456g.1:",
-      "atfork1:1:~89abcdef01234567:1:",
-      "atfork1:1:x89abcdef01234567.1:",
-      "atfork1:1:%s%n:",
-      "atfork1:1:0.1\xff:",
-      "atfork1:1:0.pp1:",
-      "atfork1:18446744073709551615:0.1:",
-      "atfork1: 1:0.1:",
-      "atfork1:1:0.1.p2.p0:",
-      "atfork1:1:00.1:",
-      "atfork1:9223372036854775809:0.1:",
-      "atfork1:1:0p.1:",
-      "atfork1:1:0.1.2.3.p:",
-      "Atfork1:1:0.1:",
-      "atfork1:99999999999999999999999999:0.1:",
+      "atfork2:0123456789abcde:1:0.1:",
+      "atfork2:0123456789abcdeg:1:0.1:",
+      "atfork2:0123456789ABCDEF:1:0.1:",
+      "atfork2:0123456789abcdef01:1:0.1:",
+      "atfork2:0123456789abcdef",
+      "atfork2:0123456789abcdef:",
+      "atfork2:0123456789abcdef:1:1:",
+      "atfork2:0123456789abcdef:1:0.:",
+      "atfork2:0123456789abcdef:1:0..1:",
+      "atfork2:0123456789abcdef:1:.1:",
+      "atfork2:0123456789abcdef:1:0.1.:",
+      "atfork2:0123456789abcdef:1:0.01:",
+      "atfork2:0123456789abcdef:1:0.p:",
+      "atfork2:0123456789abcdef:1:0.0:",
+      "atfork2:0123456789abcdef:1:0.p0:",
+      "atfork2:0123456789abcdef:1:0.x1:",
+      "atfork2:0123456789abcdef:1:0.1 :",
+      "atfork2:0123456789abcdef:1: 0.1:",
+      "atfork2:0123456789abcdef:1:0.1\n:",
+      "atfork2:0123456789abcdef:1:0.1:0.2:",
+      "atfork2:0123456789abcdef:1:~89abcdef.1:",
+      "atfork2:0123456789abcdef:1:~.1:",
+      "atfork2:0123456789abcdef:1:0.~1:",
+      "atfork2:0123456789abcdef:1:../etc:",
+      "atfork2:0123456789abcdef:1:~89abcdef0123456G.1:",
+      "atfork2:0123456789abcdef:1:~89abcdef0123456g.1:",
+      "atfork2:0123456789abcdef:1:~89abcdef01234567:1:",
+      "atfork2:0123456789abcdef:1:x89abcdef01234567.1:",
+      "atfork2:0123456789abcdef:1:%s%n:",
+      "atfork2:0123456789abcdef:1:0.1\xff:",
+      "atfork2:0123456789abcdef:1:0.pp1:",
+      "atfork2:0123456789abcdef:18446744073709551615:0.1:",
+      "atfork2:0123456789abcdef: 1:0.1:",
+      "atfork2:0123456789abcdef:1:0.1.p2.p0:",
+      "atfork2:0123456789abcdef:1:00.1:",
+      "atfork2:0123456789abcdef:9223372036854775809:0.1:",
+      "atfork2:0123456789abcdef:1:0p.1:",
+      "atfork2:0123456789abcdef:1:0.1.2.3.p:",
+      "Atfork2:0123456789abcdef:1:0.1:",
+      "atfork2:0123456789abcdef:99999999999999999999999999:0.1:",
+      "atfork2:0123456789abcdef:1:0.r:",
+      "atfork2:0123456789abcdef:1:0.r01:",
+      "atfork2:0123456789abcdef:1:0.r-1:",
+      "atfork2:0123456789abcdef:1:0.1.r1:",
+      "atfork2:0123456789abcdef:1:0.r1.r1:",
+      "atfork2:0123456789abcdef:1:~89abcdef01234567.r1:",
+      "atfork2:0123456789abcdef:1:0.r123456789012345678901:",
       "",
       ":",
-      "atfork1:1:0.1.p-4:",
-      "atfork1:1:0.123456789012345678901:",
+      "atfork2:0123456789abcdef:1:0.1.p-4:",
+      "atfork2:0123456789abcdef:1:0.123456789012345678901:",
   };
   for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++) {
     g_test_message("body %d", (int)i);
     check_hostile(bodies[i]);
   }
-  GString *longest = g_string_new("atfork1:1:0");
-  while (longest->len < 10 + LINEAGE_MAX) g_string_append(longest, ".1");
+  GString *longest = g_string_new("atfork2:0123456789abcdef:1:0");
+  while (longest->len < 27 + LINEAGE_MAX) g_string_append(longest, ".1");
   g_string_append(longest, ":");
   check_hostile(longest->str);
   g_string_free(longest, TRUE);
@@ -262,7 +291,7 @@ static void test_no_token(void) {
 static void test_at_random(void) {
   GRand *random = g_rand_new_with_seed(11);
   for (int round = 0; round < 200000; round++) {
-    char text[TOKEN_MAX + 1] = "atfork1:12:0.1.p4711.22:";
+    char text[TOKEN_MAX + 1] = "atfork2:0123456789abcdef:12:0.1.p4711.22:";
     struct token token;
     size_t length = strlen(text);
     for (int i = g_rand_int_range(random, 0, 4); i > 0; i--)
@@ -270,7 +299,7 @@ static void test_at_random(void) {
     atfork_put_digest(text + length, round % 2 == 0 ? atfork_lineage_hash(0, text, length) : 7);
     if (!atfork_token_read(text, &token)) continue;
     char again[TOKEN_MAX + 1] = "";
-    atfork_token_write(again, token.generation, token.lineage, token.length);
+    atfork_token_write(again, &token);
     g_assert_cmpstr(again, ==, text);
   }
   g_rand_free(random);

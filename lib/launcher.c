@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "launcher.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lineage.h"
+#include "os.h"
+
+enum { VALUE_MAX = 256 /* bytes; what is longer is cut off, alike in all processes of a job */ };
+
+/*
+ * A rank is believed only beside a variable that its launcher sets too: Slurm's stays in the environment of what runs
+ * outside of its steps, and RANK may be anybody's.  LOCAL_RANK and its like are not here, as they repeat on each node.
+ * A launcher that names no job, or names two by one name, has no `job`.
+ */
+static const struct launcher {
+  const char *rank, *beside;
+  const char *job[2]; /* one, or both together */
+} launchers[] = {
+    {"SLURM_PROCID", "SLURM_STEP_ID", {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
+    {"PMIX_RANK", "PMIX_NAMESPACE", {"PMIX_NAMESPACE", NULL}},
+    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", {"PMIX_NAMESPACE", NULL}},
+    {"PMI_RANK", "PMI_SIZE", {NULL, NULL}}, /* MPICH's Hydra, Intel MPI */
+    {"FLUX_TASK_RANK", "FLUX_JOB_ID", {"FLUX_JOB_ID", NULL}},
+    {"PALS_RANKID", "PALS_APID", {"PALS_APID", NULL}},
+    {"JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", {NULL, NULL}},
+    {"RANK", "WORLD_SIZE", {"TORCHELASTIC_RUN_ID", NULL}},          /* torchrun */
+    {"JOB_COMPLETION_INDEX", "JOB_COMPLETION_INDEX", {NULL, NULL}}, /* Kubernetes */
+};
+
+enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
+
+/* A copy: on Windows the next look at the environment overwrites it. */
+static bool get(const char *name, char value[VALUE_MAX]) {
+  const char *found = name == NULL ? NULL : atfork_os_environment(name);
+  if (found == NULL || found[0] == '\0') return false;
+  size_t length = strlen(found);
+  if (length >= VALUE_MAX) length = VALUE_MAX - 1;
+  memcpy(value, found, length);
+  value[length] = '\0';
+  return true;
+}
+
+bool atfork_launcher_number(const char *text, uint64_t *number) {
+  uint64_t value = 0;
+  const char *at = text;
+  for (; *at >= '0' && *at <= '9'; at++) {
+    unsigned digit = (unsigned)(*at - '0');
+    if (value > (UINT64_MAX - digit) / 10) return false;
+    value = 10 * value + digit;
+  }
+  *number = value;
+  return at != text && *at == '\0' && (text[0] != '0' || at == text + 1);
+}
+
+/* The last sixteen numbers of 32 bits are Slurm's for what is no step of ranks: a batch script, an interactive shell.
+ */
+static bool is_step(const char *text) {
+  const uint64_t special = UINT64_C(0xfffffff0);
+  uint64_t step;
+  return atfork_launcher_number(text, &step) && step < special;
+}
+
+static bool has_rank(const struct launcher *launcher, char value[VALUE_MAX]) {
+  char beside[VALUE_MAX];
+  if (!get(launcher->beside, beside) || !get(launcher->rank, value)) return false;
+  return strcmp(launcher->beside, "SLURM_STEP_ID") != 0 || is_step(beside);
+}
+
+int atfork_launcher_rank(uint64_t *rank) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < LAUNCHERS; i++) {
+    char value[VALUE_MAX];
+    uint64_t number;
+    if (!has_rank(&launchers[i], value)) continue;
+    if (!atfork_launcher_number(value, &number) || (count++ > 0 && number != *rank)) return EINVAL;
+    *rank = number;
+  }
+  return count > 0 ? 0 : ENOENT;
+}
+
+/* "none" is what torchrun says when it was given no name. */
+static bool has_job(const struct launcher *launcher, uint64_t *job) {
+  uint64_t digest = 0;
+  for (unsigned i = 0; i < 2 && launcher->job[i] != NULL; i++) {
+    char value[VALUE_MAX];
+    if (!get(launcher->job[i], value) || strcmp(value, "none") == 0) return false;
+    digest = atfork_lineage_hash(digest, launcher->job[i], strlen(launcher->job[i]));
+    digest = atfork_lineage_hash(digest, value, strlen(value));
+  }
+  *job = digest;
+  return launcher->job[0] != NULL;
+}
+
+bool atfork_launcher_job(uint64_t *job) {
+  for (unsigned i = 0; i < LAUNCHERS; i++) {
+    char rank[VALUE_MAX];
+    if (has_rank(&launchers[i], rank) && has_job(&launchers[i], job)) return true;
+  }
+  return false;
+}
+
+/* ---- As text ---- */
+
+struct text {
+  char *at;
+  size_t size, length;
+};
+
+static void append(struct text *text, const char *part) {
+  for (; *part != '\0'; part++, text->length++)
+    if (text->length + 1 < text->size) text->at[text->length] = *part;
+}
+
+size_t atfork_launcher_show(char *buf, size_t size) {
+  struct text text = {buf, size, 0};
+  for (unsigned i = 0; i < LAUNCHERS; i++) {
+    char value[VALUE_MAX];
+    if (!has_rank(&launchers[i], value)) continue;
+    if (text.length > 0) append(&text, " ");
+    append(&text, launchers[i].rank);
+    append(&text, "=");
+    append(&text, value);
+  }
+  if (size > 0) buf[text.length < size ? text.length : size - 1] = '\0';
+  return text.length;
+}
