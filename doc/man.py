@@ -11,7 +11,7 @@ import sys
 COMMENT = re.compile(r"^/\*\n((?:(?!^ \*/$).)*?)^ \*/\n((?:#define [^\n]*\\\n(?:.*\\\n)*.*\n|struct [^;{]*\{[^}]*\};\n|\n|/\*[^\n]*\*/\n)*)"
                      r"ATFORK_API ([^;]+);", re.MULTILINE | re.DOTALL)
 INTRODUCTION = re.compile(r"^/\*\n \* atfork: (.*?)\n \*\n(.*?)^ \*/\n", re.MULTILINE | re.DOTALL)
-TYPE = re.compile(r"^(?:/\* [^*]*\*/\n)?(?:struct (\w+) \{.*?^\}|typedef \w+ (\w+));", re.MULTILINE | re.DOTALL)
+TYPE = re.compile(r"^(?:/\* [^*]*\*/\n)?(?:(?:struct|enum) (\w+) \{.*?^\}|typedef \w+ (\w+));", re.MULTILINE | re.DOTALL)
 ITEM = re.compile(r"^([a-z_]+|Returns) {2,}(\S.*)$")
 
 

@@ -363,7 +363,8 @@ ATFORK_API int atfork_token(char *buf, size_t size);
  * buf      where to; always terminated when size > 0; may be NULL when size is 0
  * size     of buf, in bytes: 1,024 are enough for every token.  What does not fit is cut off
  * Returns  the length of what was to be written, without the terminator, as snprintf(3) does; or -1 and errno:
- *          EINVAL  buf is NULL and size is not 0, n is 0, or token is not one that atfork_token() has written, whole
+ *          EINVAL  buf is NULL and size is not 0, n is 0, or token is not one that atfork_token() has written, whole,
+ *                  or is of a process as deep as 2^63 forks
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_child_token(const char *token, uint64_t n, char *buf, size_t size);

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lineage.h"
+#include "sha256.h"
 
 /* As in <linux/futex.h>, which a C library other than the system's own does not bring along. */
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
@@ -126,16 +126,23 @@ uint64_t atfork_os_process(void) {
   return (uint64_t)getpid();
 }
 
-/* What the kernel has given this program at its start serves where it gives no more: in all that were forked from it,
- * so time and pid go in, too. */
+/*
+ * What the kernel has given this program at its start serves where it gives no more: in all that were forked from it,
+ * so time and pid go in, too.  By a hash that nobody can turn back, as the number is shown to people, and the C library
+ * guards the stack with some of these bytes.
+ */
 static uint64_t random_enough(void) {
+  enum { GIVEN = 16 };
   struct timespec now;
-  uint64_t given = 0;
-  const void *from = (const void *)(uintptr_t)getauxval(AT_RANDOM);
-  if (from != NULL) memcpy(&given, from, sizeof given);
+  uint8_t from[GIVEN + 3 * sizeof(uint64_t)], digest[SHA256_SIZE];
+  memcpy(from, (const void *)(uintptr_t)getauxval(AT_RANDOM), GIVEN);
   clock_gettime(CLOCK_REALTIME, &now);
   uint64_t when[] = {(uint64_t)now.tv_sec, (uint64_t)now.tv_nsec, atfork_os_process()};
-  return atfork_lineage_hash(given, (const char *)when, sizeof when);
+  memcpy(from + GIVEN, when, sizeof when);
+  atfork_sha256(digest, from, sizeof from);
+  uint64_t number;
+  memcpy(&number, digest, sizeof number);
+  return number;
 }
 
 uint64_t atfork_os_random(void) {
@@ -146,33 +153,50 @@ uint64_t atfork_os_random(void) {
   return number;
 }
 
-/* Of /proc/self/stat; what stands before is a name in parentheses, which may have any in it. */
-static bool read_status(unsigned *parent, unsigned long *flags) {
-  char text[512];
-  int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+/* What /proc says of a process: "PID (NAME) STATE PARENT GROUP SESSION TERMINAL GROUP FLAGS …", and any text in NAME.
+ */
+struct status {
+  char text[256];
+  const char *name; /* in the text */
+  unsigned parent, flags;
+};
+
+static bool read_status(const char *path, struct status *status) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
-  ssize_t length = read(file, text, sizeof text - 1);
+  ssize_t length = read(file, status->text, sizeof status->text - 1);
   close(file);
-  text[length > 0 ? length : 0] = '\0';
-  const char *name_end = strrchr(text, ')');
-  return name_end != NULL && sscanf(name_end + 1, " %*c %u %*d %*d %*d %*d %lu", parent, flags) == 2;
+  if (length < 0) return false;
+  status->text[length] = '\0';
+  char *end = strrchr(status->text, ')');
+  if (end == NULL) return false;
+  *end = '\0';
+  status->name = strchr(status->text, '(');
+  return sscanf(end + 1, " %*c %u %*d %*d %*d %*d %u", &status->parent, &status->flags) == 2;
 }
 
-/* One that cannot be looked at is not known to be another. */
-static bool runs_our_program(unsigned process) {
+/* The first process adopts those whose parents have ended, and may not be looked at, but for its name. */
+static bool is_adopted_by_first(const struct status *own) {
+  struct status first;
+  return own->parent == 1 && read_status("/proc/1/stat", &first) && strcmp(own->name, first.name) != 0;
+}
+
+/* One that cannot be looked at, as this process has given up rights, is not known to be another. */
+static bool runs_our_program(const struct status *own) {
   char path[32];
-  struct stat own, other;
-  snprintf(path, sizeof path, "/proc/%u/exe", process);
-  if (stat("/proc/self/exe", &own) != 0 || stat(path, &other) != 0) return errno == EACCES;
-  return own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+  struct stat file, parents;
+  snprintf(path, sizeof path, "/proc/%u/exe", own->parent);
+  if (stat("/proc/self/exe", &file) != 0) return false;
+  if (stat(path, &parents) != 0) return errno == EACCES && !is_adopted_by_first(own);
+  return file.st_dev == parents.st_dev && file.st_ino == parents.st_ino;
 }
 
 bool atfork_os_is_forked_by_alike(void) {
   enum { FORKED_BUT_NOT_EXECUTED = 0x40 }; /* the kernel's PF_FORKNOEXEC, which proc(5) leaves to <linux/sched.h> */
   int error = errno;
-  unsigned parent;
-  unsigned long flags;
-  bool is = read_status(&parent, &flags) && (flags & FORKED_BUT_NOT_EXECUTED) != 0 && runs_our_program(parent);
+  struct status own;
+  bool is =
+      read_status("/proc/self/stat", &own) && (own.flags & FORKED_BUT_NOT_EXECUTED) != 0 && runs_our_program(&own);
   errno = error;
   return is;
 }

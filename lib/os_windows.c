@@ -124,11 +124,13 @@ uint64_t atfork_os_process(void) {
   return GetCurrentProcessId();
 }
 
+/* rand_s() fails where the system's library for it cannot be loaded. */
 uint64_t atfork_os_random(void) {
-  unsigned low = 0, high = 0;
-  rand_s(&low);
-  rand_s(&high);
-  return (uint64_t)high << 32 | low;
+  unsigned low, high;
+  if (rand_s(&low) == 0 && rand_s(&high) == 0) return (uint64_t)high << 32 | low;
+  LARGE_INTEGER now;
+  QueryPerformanceCounter(&now);
+  return (uint64_t)now.QuadPart ^ (uint64_t)GetCurrentProcessId() << 40 ^ GetTickCount64() << 20;
 }
 
 /* None is. */

@@ -177,6 +177,7 @@ static void write_child(struct identity *to, const struct identity *from, bool b
   bypassed |= number == 0;
   uint64_t here = bypassed || !is_wiped() ? atfork_os_process() : 0;
   to->generation = from->generation + 1;
+  to->run = from->run;
   to->place = from->place == ATFORK_UNKNOWN ? ATFORK_UNKNOWN : ATFORK_FORKED;
   atomic_store_explicit(&to->process, here, memory_order_relaxed);
   atomic_store_explicit(&to->children, frame == NULL ? 0 : numbers_taken(frame->outer), memory_order_relaxed);
@@ -267,7 +268,7 @@ static void map_transient(void) {
 /* Without memory the page is not wiped, and pids are compared. */
 void atfork_process_loaded(void) {
   map_transient();
-  atomic_store_explicit(&process()->run, atfork_run_first(), memory_order_relaxed);
+  latest()->run = atfork_run_first();
   latest()->place = atfork_os_is_forked_by_alike() ? ATFORK_UNKNOWN : ATFORK_ROOT;
   atomic_store(&latest()->process, atfork_os_process());
   exchange_self(0, (uintptr_t)latest());
@@ -341,9 +342,13 @@ enum atfork_place atfork_process_place(void) {
   return (enum atfork_place)place;
 }
 
-/* Relaxed: it is written at the load, and by who takes a place, which threads that go on meanwhile do not wait for. */
 uint64_t atfork_process_run(void) {
-  return atomic_load_explicit(&process()->run, memory_order_relaxed);
+  uint64_t mark, run;
+  do {
+    mark = process_mark();
+    run = identity()->run;
+  } while (process_mark() != mark);
+  return run;
 }
 
 /* ---- Seeds ---- */
@@ -365,8 +370,12 @@ void atfork_process_seed_bytes(uint64_t base, uint8_t *buf, size_t size) {
   uint8_t seed[USE + BASE + LINEAGE_MAX + 1 + COUNTER];
   memcpy(seed, use, USE);
   for (unsigned i = 0; i < BASE; i++) seed[USE + i] = (uint8_t)(base >> (8 * i));
-  size_t length = atfork_process_lineage((char *)seed + USE + BASE, LINEAGE_MAX + 1);
-  atfork_mgf1(buf, size, seed, USE + BASE + length);
+  uint64_t mark;
+  do {
+    mark = process_mark();
+    size_t length = atfork_process_lineage((char *)seed + USE + BASE, LINEAGE_MAX + 1);
+    atfork_mgf1(buf, size, seed, USE + BASE + length);
+  } while (process_mark() != mark);
 }
 
 /* ---- Tokens ---- */
@@ -378,7 +387,7 @@ size_t atfork_process_token(char *buf, size_t size) {
     uint64_t mark = process_mark();
     struct identity *own = identity();
     uint64_t children = atomic_load_explicit(&own->children, memory_order_relaxed);
-    struct token place = {atfork_process_run(), own->generation, own->lineage, own->length};
+    struct token place = {own->run, own->generation, own->lineage, own->length};
     size_t length = atfork_token_write_child(token, &place, children + 1);
     if (length < size && !atomic_compare_exchange_strong_explicit(&own->children, &children, children + 1,
                                                                   memory_order_relaxed, memory_order_relaxed))
@@ -392,6 +401,7 @@ int atfork_process_child_token(const char *text, uint64_t number, char *buf, siz
   char token[TOKEN_MAX];
   struct token parent;
   if (number == 0 || text == NULL || !atfork_token_read(text, &parent)) return EINVAL;
+  if (parent.generation == TOKEN_DEEPEST) return EINVAL;
   *length = atfork_token_write_child(token, &parent, number);
   show(buf, size, token, *length);
   return 0;
@@ -403,6 +413,7 @@ int atfork_process_child_token(const char *text, uint64_t number, char *buf, siz
 static void write_placed(struct identity *to, struct identity *from, const struct token *token,
                          enum atfork_place place) {
   to->generation = token->generation;
+  to->run = token->run;
   to->place = (unsigned char)place;
   atomic_store_explicit(&to->process, atomic_load(&from->process), memory_order_relaxed);
   atomic_store_explicit(&to->children, atomic_load(&from->children), memory_order_relaxed);
@@ -417,7 +428,6 @@ static int take_place(const struct token *token, enum atfork_place place, int er
   bool is_root = own->generation == 0;
   if (is_root && error == 0) {
     write_placed(to, own, token, place);
-    atomic_store_explicit(&process()->run, token->run, memory_order_relaxed);
     exchange_self((uintptr_t)own, (uintptr_t)to);
     look();
   }

@@ -19,6 +19,7 @@ enum { STATE_SIZE = 4096, FRAMES_PER_BLOCK = 12, NOTES = 8, IDENTITIES = 3 };
 
 struct identity {
   uint64_t generation;
+  uint64_t run;              /* of the whole tree */
   _Atomic uint64_t process;  /* its pid, where the page is not wiped, or forks before the first call were numbered */
   _Atomic uint64_t children; /* the number of the latest, by an ordinary fork or a token */
   _Atomic bool busy;         /* it is being written */
@@ -37,7 +38,6 @@ struct process {
   struct identity identity[IDENTITIES]; /* used in turn */
   _Atomic(struct identity *) latest;    /* of the process that looked last, of this one and those it descends from */
   struct note notes[NOTES];
-  _Atomic uint64_t run; /* of the whole tree */
 };
 
 /* frame.c: a fork under way, or another walk over the hooks */

@@ -30,12 +30,11 @@ size_t atfork_token_write_child(char *to, const struct token *parent, uint64_t n
 
 /* A number as atfork_put_number() writes it, but no larger than 2^63 and not 0; the end of it, or NULL. */
 static const char *read_generation(const char *text, uint64_t *generation) {
-  const uint64_t largest = UINT64_C(1) << 63;
   uint64_t number = 0;
   if (*text == '0') return NULL;
   for (; *text >= '0' && *text <= '9'; text++) {
     unsigned digit = (unsigned)(*text - '0');
-    if (number > (largest - digit) / 10) return NULL;
+    if (number > (TOKEN_DEEPEST - digit) / 10) return NULL;
     number = 10 * number + digit;
   }
   *generation = number;

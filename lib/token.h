@@ -17,10 +17,12 @@ enum { TOKEN_MAX = 8 + DIGEST_SIZE + 1 + NUMBER_MAX + 1 + LINEAGE_MAX + 1 + DIGE
 /* What a token says; where it was read, `lineage` points into it. */
 struct token {
   uint64_t run;
-  uint64_t generation; /* 1 … 2^63 */
+  uint64_t generation; /* 1 … TOKEN_DEEPEST */
   const char *lineage;
   size_t length;
 };
+
+static const uint64_t TOKEN_DEEPEST = UINT64_C(1) << 63;
 
 /* Writes a token of at most TOKEN_MAX bytes, not terminated; its length. */
 size_t atfork_token_write(char *to, const struct token *token);
