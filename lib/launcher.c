@@ -12,21 +12,22 @@ enum { VALUE_MAX = 256 /* bytes; what is longer is cut off, alike in all process
 /*
  * A rank is believed only beside a variable that its launcher sets too: Slurm's stays in the environment of what runs
  * outside of its steps, and RANK may be anybody's.  LOCAL_RANK and its like are not here, as they repeat on each node.
- * A launcher that names no job, or names two by one name, has no `job`.
+ * A launcher that names no job, or names two by one name, has no `job`.  Those that start others come first.
  */
 static const struct launcher {
   const char *rank, *beside;
   const char *job[2]; /* one, or both together */
 } launchers[] = {
     {"SLURM_PROCID", "SLURM_STEP_ID", {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
-    {"PMIX_RANK", "PMIX_NAMESPACE", {"PMIX_NAMESPACE", NULL}},
-    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", {"PMIX_NAMESPACE", NULL}},
-    {"PMI_RANK", "PMI_SIZE", {NULL, NULL}}, /* MPICH's Hydra, Intel MPI */
     {"FLUX_TASK_RANK", "FLUX_JOB_ID", {"FLUX_JOB_ID", NULL}},
     {"PALS_RANKID", "PALS_APID", {"PALS_APID", NULL}},
     {"JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", {NULL, NULL}},
-    {"RANK", "WORLD_SIZE", {"TORCHELASTIC_RUN_ID", NULL}},          /* torchrun */
     {"JOB_COMPLETION_INDEX", "JOB_COMPLETION_INDEX", {NULL, NULL}}, /* Kubernetes */
+    {"PMIX_RANK", "PMIX_NAMESPACE", {"PMIX_NAMESPACE", NULL}},
+    /* Open MPI 4: of its jobs' names there are 65,536, by the pid; the key that it draws for its transports is new. */
+    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", {"PMIX_NAMESPACE", "OMPI_MCA_orte_precondition_transports"}},
+    {"PMI_RANK", "PMI_SIZE", {NULL, NULL}},                /* MPICH's Hydra, Intel MPI */
+    {"RANK", "WORLD_SIZE", {"TORCHELASTIC_RUN_ID", NULL}}, /* torchrun */
 };
 
 enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
@@ -93,8 +94,9 @@ static bool has_job(const struct launcher *launcher, uint64_t *job) {
   return launcher->job[0] != NULL;
 }
 
+/* Of the innermost: one that starts others may be the same for two that it starts, or another on each node. */
 bool atfork_launcher_job(uint64_t *job) {
-  for (unsigned i = 0; i < LAUNCHERS; i++) {
+  for (unsigned i = LAUNCHERS; i-- > 0;) {
     char rank[VALUE_MAX];
     if (has_rank(&launchers[i], rank) && has_job(&launchers[i], job)) return true;
   }

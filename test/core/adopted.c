@@ -12,16 +12,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM = 1024, VARIABLES = 5 };
+enum { ROOM = 1024, VARIABLES = 6 };
 
 /* All that a launcher may say. */
 static const char *const variables[] = {
-    "SLURM_PROCID",   "SLURM_STEP_ID",        "SLURM_JOB_ID",         "PMIX_RANK",
-    "PMIX_NAMESPACE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK",
-    "PMI_SIZE",       "FLUX_TASK_RANK",       "FLUX_JOB_ID",          "PALS_RANKID",
-    "PALS_APID",      "JSM_NAMESPACE_RANK",   "JSM_NAMESPACE_SIZE",   "RANK",
-    "LOCAL_RANK",     "WORLD_SIZE",           "TORCHELASTIC_RUN_ID",  "JOB_COMPLETION_INDEX",
-    "ATFORK_RUN",     "ATFORK_TOKEN",
+    "SLURM_PROCID",
+    "SLURM_STEP_ID",
+    "SLURM_JOB_ID",
+    "PMIX_RANK",
+    "PMIX_NAMESPACE",
+    "OMPI_COMM_WORLD_RANK",
+    "OMPI_COMM_WORLD_SIZE",
+    "OMPI_MCA_orte_precondition_transports",
+    "PMI_RANK",
+    "PMI_SIZE",
+    "FLUX_TASK_RANK",
+    "FLUX_JOB_ID",
+    "PALS_RANKID",
+    "PALS_APID",
+    "JSM_NAMESPACE_RANK",
+    "JSM_NAMESPACE_SIZE",
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "TORCHELASTIC_RUN_ID",
+    "JOB_COMPLETION_INDEX",
+    "ATFORK_RUN",
+    "ATFORK_TOKEN",
 };
 
 static char *program;
@@ -346,6 +363,14 @@ static const struct job {
     {"pmix", {"PMIX_RANK=0", "PMIX_NAMESPACE=a", NULL}, {"PMIX_RANK=0", "PMIX_NAMESPACE=b", NULL}},
     {"flux", {"FLUX_TASK_RANK=0", "FLUX_JOB_ID=1", NULL}, {"FLUX_TASK_RANK=0", "FLUX_JOB_ID=2", NULL}},
     {"pals", {"PALS_RANKID=0", "PALS_APID=1", NULL}, {"PALS_RANKID=0", "PALS_APID=2", NULL}},
+    {"openmpi",
+     {"OMPI_COMM_WORLD_RANK=0", "OMPI_COMM_WORLD_SIZE=2", "PMIX_RANK=0", "PMIX_NAMESPACE=1",
+      "OMPI_MCA_orte_precondition_transports=0123456789abcdef-0", NULL},
+     {"OMPI_COMM_WORLD_RANK=0", "OMPI_COMM_WORLD_SIZE=2", "PMIX_RANK=0", "PMIX_NAMESPACE=1",
+      "OMPI_MCA_orte_precondition_transports=0123456789abcdef-1", NULL}},
+    {"inside-slurm",
+     {"SLURM_PROCID=0", "SLURM_STEP_ID=0", "SLURM_JOB_ID=7", "PMIX_RANK=0", "PMIX_NAMESPACE=a", NULL},
+     {"SLURM_PROCID=0", "SLURM_STEP_ID=0", "SLURM_JOB_ID=7", "PMIX_RANK=0", "PMIX_NAMESPACE=b", NULL}},
     {"torchrun",
      {"RANK=0", "WORLD_SIZE=2", "TORCHELASTIC_RUN_ID=a", NULL},
      {"RANK=0", "WORLD_SIZE=2", "TORCHELASTIC_RUN_ID=b", NULL}},
