@@ -105,13 +105,12 @@ module AtFork
       raise TypeError, "token must be a String or nil, not #{token.class}" unless token.nil? || token.is_a?(String)
 
       missing = token.nil? && !ENV.key?("ATFORK_TOKEN")
-      case forks.spawned(token)
-      when 0 then nil
-      when Errno::EALREADY::Errno
-        raise "the place of this process is known: it was forked, or has done this before"
-      else
-        raise ArgumentError, missing ? "there is no token: ATFORK_TOKEN is not set" : "the token is not one of atfork's"
-      end
+      forks.spawned(token)
+      nil
+    rescue Errno::EALREADY
+      raise "the place of this process is known: it was forked, or has done this before"
+    rescue Errno::EINVAL
+      raise ArgumentError, missing ? "there is no token: ATFORK_TOKEN is not set" : "the token is not one of atfork's"
     end
 
     # Runs the child callbacks that this process missed, because it was made by a fork that runs no handlers.

@@ -18,16 +18,26 @@ module AtFork
       @table = nil
       @walks = {}.compare_by_identity
       @running = {}.compare_by_identity
+      @is_spawned = false # while this process takes a place: it is no child of this VM's
       self.on_error = nil
     end
 
-    # From here on Process._fork is ours.  Below what others have prepended to it is Ruby's own.
+    # From here on Process._fork is ours.  Below what others have prepended to it is Ruby's own.  In another Ractor nothing
+    # of the main one's may be called; in its child it is the main one, and the only one.
     # @return [Boolean] false if it was before
     def take_over
-      method = Process.method(:_fork)
-      while (below = method.super_method) do method = below end
+      return false if Process.respond_to?(:_fork_of_ruby, true)
+
       Native.when_due(method(:run_job))
-      Native.replace_fork(method, self)
+      Process.singleton_class.send(:private, keep_original)
+      def Process._fork
+        forks = FORKS
+      rescue Ractor::IsolationError
+        _fork_of_ruby.tap { |pid| FORKS.run_due if pid.zero? }
+      else
+        forks.fork
+      end
+      true
     end
 
     # key:: nil, or what a hook that is registered with an equal one is replaced by
@@ -64,11 +74,12 @@ module AtFork
     end
 
     # token:: nil takes it from the environment
-    # @return [Integer] 0, or an errno
     def spawned(token)
-      error = Native.spawned(token)
+      @is_spawned = true
+      Native.spawned(token)
       run_due
-      error
+    ensure
+      @is_spawned = false
     end
 
     # In place of Process._fork.
@@ -90,6 +101,7 @@ module AtFork
       return if due.nil?
 
       children, parents = due
+      tell_ruby unless children.empty? || @is_spawned
       walk = Walk.new(table, prepared: false)
       run_children(table.child_of(children), walk) unless children.empty?
       Run.new(table.parent_of(parents), walk).run(self) unless parents.empty?
@@ -121,6 +133,22 @@ module AtFork
     end
 
     private
+
+    def keep_original
+      method = Process.method(:_fork)
+      while (below = method.super_method) do method = below end
+      Process.singleton_class.define_method(:_fork_of_ruby, method.unbind)
+    end
+
+    # Ruby asks of whoever forks to call rb_thread_atfork() in the child; few do.  Until then the threads that are gone are
+    # listed, hold their locks, and +exit+ waits for them; random numbers are the parent's.  A second call changes nothing, as
+    # long as there are no other threads: it takes them all for dead.
+    def tell_ruby
+      threads = File.stat("/proc/self/task").nlink - 2
+      Native.rb_thread_atfork if threads == 1
+    rescue SystemCallError
+      nil # nobody knows how many there are
+    end
 
     def register_with(owner, name, priority, key, *callables)
       callbacks = callables.map { |callable| owner.stand_in(callable) }

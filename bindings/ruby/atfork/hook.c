@@ -1,11 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-#include "hook.h"
-
+/*
+ * AtFork::Hook: an object of Ruby, and what the core calls on its behalf.  The struct is shared by the two, and goes
+ * when both have let go of it: the core may be in the middle of a fork when the object is collected.
+ */
+#include <atfork.h>
 #include <errno.h>
+#include <ruby.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
+#include "due.h"
 #include "job.h"
 #include "native.h"
+#include "phase.h"
+#include "symbol.h"
+
+/* Ruby's values are for who holds the GVL and the object; inside fork() only the rest is looked at. */
+struct hook {
+  _Atomic int references; /* the object's, and the core's */
+  int priority;
+  atfork_id id;
+  VALUE name;
+  VALUE key;               /* nil, or what another hook with an equal one replaces it by */
+  VALUE callables[PHASES]; /* nil where there is none.  An AtFork::Symbol is one too */
+  struct symbol symbols[PHASES];
+  due_word due;
+};
 
 static VALUE hook_class;
 
@@ -45,11 +66,12 @@ static const rb_data_type_t type = {
     .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
 };
 
-struct hook *hook_of(VALUE object) {
+static struct hook *hook_of(VALUE object) {
   return rb_check_typeddata(object, &type);
 }
 
-bool hook_is_scripted(const struct hook *hook, enum phase phase) {
+/* Whether that callback is Ruby's. */
+static bool is_scripted(const struct hook *hook, enum phase phase) {
   return hook->symbols[phase].function == NULL && !NIL_P(hook->callables[phase]);
 }
 
@@ -91,6 +113,21 @@ static void no_prepare(void *hook) {
   (void)hook;
 }
 
+static void note(struct hook *hook, enum phase phase) {
+  due_add(&hook->due, due_mark(), phase, false);
+  job_post();
+}
+
+/* Where prepare could not run, its parent does not either. */
+static void due_parent(void *hook) {
+  if (job_is_wanted() && !is_scripted(hook, PREPARE)) note(hook, PARENT);
+}
+
+/* In the child of Process._fork this reads nothing of the hook's: with many, each would cost a miss of the cache. */
+static void due_child(void *hook) {
+  if (job_is_wanted()) note(hook, CHILD);
+}
+
 static void call_symbol(const struct symbol *symbol) {
   symbol->function(symbol->data);
 }
@@ -113,7 +150,7 @@ static bool is_direct(const struct hook *hook, void **data) {
   bool first = true;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
     if (NIL_P(hook->callables[phase])) continue;
-    if (hook_is_scripted(hook, phase) || (!first && hook->symbols[phase].data != *data)) return false;
+    if (is_scripted(hook, phase) || (!first && hook->symbols[phase].data != *data)) return false;
     *data = hook->symbols[phase].data;
     first = false;
   }
@@ -130,11 +167,11 @@ static struct atfork_hook direct_hook(const struct hook *hook, void *data) {
 }
 
 static struct atfork_hook scripted_hook(struct hook *hook) {
-  const callback scripted[PHASES] = {no_prepare, job_parent, job_child};
+  const callback scripted[PHASES] = {no_prepare, due_parent, due_child};
   const callback symbols[PHASES] = {on_prepare, on_parent, on_child};
   callback chosen[PHASES] = {NULL};
   for (enum phase phase = PREPARE; phase < PHASES; phase++)
-    if (!NIL_P(hook->callables[phase])) chosen[phase] = (hook_is_scripted(hook, phase) ? scripted : symbols)[phase];
+    if (!NIL_P(hook->callables[phase])) chosen[phase] = (is_scripted(hook, phase) ? scripted : symbols)[phase];
   return (struct atfork_hook){
       .prepare = chosen[PREPARE],
       .parent = chosen[PARENT],
@@ -240,9 +277,27 @@ VALUE native_callable(VALUE object, VALUE phase) {
   const struct hook *hook = hook_of(object);
   int index = NUM2INT(phase);
   if (index < PREPARE || index >= PHASES) rb_raise(rb_eArgError, "no such phase");
-  return hook_is_scripted(hook, (enum phase)index) ? hook->callables[index] : Qnil;
+  return is_scripted(hook, (enum phase)index) ? hook->callables[index] : Qnil;
 }
 
 VALUE native_prepares(VALUE object) {
   return NIL_P(hook_of(object)->callables[PREPARE]) ? Qfalse : Qtrue;
+}
+
+VALUE native_take_due(VALUE hooks) {
+  if (!job_take()) return Qnil;
+  VALUE children = rb_ary_new(), parents = rb_ary_new();
+  uint64_t mark = due_mark();
+  for (long i = 0; i < RARRAY_LEN(hooks); i++) {
+    VALUE hook = RARRAY_AREF(hooks, i);
+    struct due due = due_take(&hook_of(hook)->due, mark);
+    if (due.child) rb_ary_push(children, hook);
+    for (uint32_t n = due.parents; n > 0; n--) rb_ary_push(parents, hook);
+  }
+  return rb_assoc_new(children, parents);
+}
+
+/* The variable has no name that Ruby code could use: `inspect` and JSON do not see it. */
+VALUE native_attach(VALUE owner, VALUE object) {
+  return rb_ivar_set(owner, rb_intern("__atfork__"), object);
 }

@@ -7,14 +7,13 @@
 #include <ruby/vm.h>
 #include <stdatomic.h>
 
-#include "due.h"
-#include "hook.h"
 #include "native.h"
-#include "vm.h"
 
-_Thread_local bool job_not_wanted;
+/* Whether this thread is inside Process._fork, whose caller runs the callbacks itself.  Written by this thread alone; a
+ * child's thread inherits it. */
+static _Thread_local bool is_not_wanted __attribute__((tls_model("initial-exec")));
 
-/* Whether any hook may have something due.  Set after the hook's word, and taken before the words are looked at. */
+/* Set after a hook's word, and taken before the words are looked at. */
 static _Atomic bool any_due;
 
 /* Ruby has ended: libraries that are finalised after it may still fork. */
@@ -38,37 +37,50 @@ static void make_job(void) {
     rb_raise(rb_eLoadError, "atfork needs a postponed job, and other extensions have taken all that Ruby has room for");
 }
 
-static void post_job(void) {
+static void trigger(void) {
   rb_postponed_job_trigger(job);
 }
 #else
 static void make_job(void) {
 }
 
-static void post_job(void) {
+static void trigger(void) {
   rb_postponed_job_register_one(0, run_job, NULL);
 }
 #endif
 
-/* ---- Inside fork() ---- */
+/* ---- For hook.c ---- */
 
-static void note(struct hook *hook, enum phase phase) {
-  due_add(&hook->due, due_mark(), phase, false);
+bool job_is_wanted(void) {
+  return !is_not_wanted && !atomic_load(&vm_ended);
+}
+
+void job_post(void) {
   atomic_store(&any_due, true);
-  post_job();
+  trigger();
 }
 
-/* Where prepare could not run, its parent does not either. */
-void job_parent(void *hook) {
-  if (!job_not_wanted && !atomic_load(&vm_ended) && !hook_is_scripted(hook, PREPARE)) note(hook, PARENT);
-}
-
-/* In the child of Process._fork this reads nothing of the hook's: with many, each would cost a miss of the cache. */
-void job_child(void *hook) {
-  if (!job_not_wanted && !atomic_load(&vm_ended)) note(hook, CHILD);
+bool job_take(void) {
+  return atomic_exchange(&any_due, false);
 }
 
 /* ---- For AtFork ---- */
+
+static VALUE fork_of_ruby(VALUE unused) {
+  (void)unused;
+  return rb_funcall(rb_mProcess, rb_intern("_fork_of_ruby"), 0);
+}
+
+static VALUE wanted_again(VALUE unused) {
+  (void)unused;
+  is_not_wanted = false;
+  return Qnil;
+}
+
+VALUE native_fork(void) {
+  is_not_wanted = true;
+  return rb_ensure(fork_of_ruby, Qnil, wanted_again, Qnil);
+}
 
 static void on_vm_end(ruby_vm_t *vm) {
   (void)vm;
@@ -84,18 +96,4 @@ void job_init(void) {
 VALUE native_when_due(VALUE callable) {
   on_due = callable;
   return Qnil;
-}
-
-VALUE native_take_due(VALUE hooks) {
-  if (!atomic_exchange(&any_due, false)) return Qnil;
-  VALUE children = rb_ary_new(), parents = rb_ary_new();
-  uint64_t mark = due_mark();
-  for (long i = 0; i < RARRAY_LEN(hooks); i++) {
-    VALUE hook = RARRAY_AREF(hooks, i);
-    struct due due = due_take(&hook_of(hook)->due, mark);
-    if (due.child) rb_ary_push(children, hook);
-    for (uint32_t n = due.parents; n > 0; n--) rb_ary_push(parents, hook);
-  }
-  if (RARRAY_LEN(children) > 0) vm_settle();
-  return rb_assoc_new(children, parents);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "kept.h"
-
+/*
+ * The values that AtFork.per_process made in this process and in those above it.  A process must not finalise what one
+ * above it made: the collector finds those here, whoever has let go of them, by whatever fork the process was made.
+ */
 #include <ruby.h>
 #include <stdbool.h>
 

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* AtFork::Native: what the Ruby part of the binding is written on.  Private to it. */
+/* AtFork::Native: what the Ruby part of the binding is written on.  SWIG wraps it as it stands here, without "native_".
+ */
 #ifndef ATFORK_RUBY_NATIVE_H
 #define ATFORK_RUBY_NATIVE_H
 
+#ifndef SWIG
 #include <ruby.h>
+
+/* What each file has to do as the module is loaded. */
+void hook_init(void);
+void job_init(void);
+void kept_init(void);
+void symbol_init(void);
+#endif
 
 /* ---- hook.c ---- */
 
@@ -32,7 +41,8 @@ VALUE native_callable(VALUE hook, VALUE phase);
 /* Whether it has a prepare, of Ruby's or of C's. */
 VALUE native_prepares(VALUE hook);
 
-/* ---- owner.c ---- */
+/* Takes what is due of these hooks: nil, or [those whose child is, those whose parent is, as often as it is]. */
+VALUE native_take_due(VALUE hooks);
 
 /* Has an object hold another, as an instance variable does. */
 VALUE native_attach(VALUE owner, VALUE object);
@@ -42,28 +52,8 @@ VALUE native_attach(VALUE owner, VALUE object);
 /* Has `callable` called, as soon as the VM can, when something is due. */
 VALUE native_when_due(VALUE callable);
 
-/* Takes what is due of these hooks: nil, or [those whose child is, those whose parent is, as often as it is].  When a
- * child is, Ruby knows that this is one. */
-VALUE native_take_due(VALUE hooks);
-
-/* ---- process.c ---- */
-
-/* Replaces Process._fork, whose original is given, by one that calls runner.fork. */
-VALUE native_replace_fork(VALUE method, VALUE runner);
-
-/* The original; its caller runs the callbacks. */
+/* Process._fork as Ruby has it; the caller runs the callbacks. */
 VALUE native_fork(void);
-
-/* ---- spawned.c ---- */
-
-/* Takes the place that a token names, or, for nil, the one in the environment: 0, or an errno.  What is due of Ruby's
- * is noted. */
-VALUE native_spawned(VALUE token);
-
-/* ---- mutex.c ---- */
-
-/* The Mutex of this process; `box` is an Array that holds it from call to call. */
-VALUE native_lock(VALUE box);
 
 /* ---- kept.c ---- */
 
@@ -77,11 +67,10 @@ VALUE native_let_go(VALUE kept);
 /* The values that processes above this one made, and nobody has let go of here. */
 VALUE native_inherited(void);
 
-/* ---- reach.c ---- */
+/* ---- reach.c, at the end of a process ---- */
 
-/* What these values refer to, and Ruby may finalise; not by way of classes, of objects of `classes`, or of `objects`.
- */
-VALUE native_reachable(VALUE values, VALUE classes, VALUE objects);
+/* An Array of these values and what they refer to: not by way of classes, of objects of `classes`, or of `shared`. */
+VALUE native_reachable(VALUE values, VALUE classes, VALUE shared);
 
 /* ---- kept.c, at the end of a process ---- */
 

@@ -18,7 +18,7 @@ module AtFork
       @init = init
       @discard = discard
       @made = nil
-      @lock = [nil, nil]
+      @locks = []
       @reset = Object.new
     end
 
@@ -72,7 +72,7 @@ module AtFork
 
     # A thread is not interrupted between the lock and what lets go of it, but by what the block allows.
     def make
-      lock = Native.lock(@lock)
+      lock = lock_of_this_process
       Thread.handle_interrupt(Object => :on_blocking) do
         lock.try_lock || lock.lock
         begin
@@ -80,6 +80,18 @@ module AtFork
         ensure
           lock.unlock
         end
+      end
+    end
+
+    # One that a thread of the parent held is of no use here, and nobody lets go of it when C code forks.  Of two threads that
+    # add one at the same time both take the first.
+    def lock_of_this_process
+      generation = Native.generation
+      2.times do
+        _, lock = @locks.find { |of, _| of == generation }
+        return lock if lock
+
+        @locks << [generation, Thread::Mutex.new]
       end
     end
 
