@@ -158,6 +158,9 @@ module AtFork
     # A fork that does not come by Process._fork takes no lock, and its child lets go of none; nor does a thread that forks
     # while the lock is its own.  In a +trap+, a lock that another thread holds cannot be waited for: an error, and the fork
     # is made without it.
+    #
+    # A fork does not wait for a lock while it holds another.  If one is taken, the hooks prepared so far get their +parent+;
+    # the fork waits for that lock with nothing held, keeps it, and prepares the hooks again.
     # @param lock [Mutex, Monitor, MonitorMixin] kept until the hook is unregistered
     # @param priority [Integer] see {#register}.  Locks are taken from the highest number to the lowest
     # @return [Hook]

@@ -53,6 +53,15 @@ class TestPrepared < ForkTest
   end
 
   # Nothing was forked then, so one that is written in C did not run.
+  def test_a_parent_in_c_when_nothing_is_forked
+    prepared = 0
+    AtFork.register(prepare: -> { prepared += 1 }, parent: AtFork.symbol(Scenario::LIBRARY, "scenario_count"))
+    AtFork.register(prepare: -> { throw :out })
+    before = Scenario.counted
+    catch(:out) { fork { Scenario.exit(1) } }
+    assert_equal [1, before + 1], [prepared, Scenario.counted]
+  end
+
   def test_a_prepare_in_c
     count = AtFork.symbol(Scenario::LIBRARY, "scenario_count")
     add("c", prepare: count)
@@ -313,6 +322,120 @@ module LockTests
     writer.close
     assert_equal "truefalse", reader.read
     Process.wait(pid)
+  end
+
+  def free?(lock)
+    Thread.new { lock.synchronize { true } }.value
+  end
+
+  # Forks in a thread while another one holds the lock, and calls `meanwhile` once the fork waits for it.
+  def holding(lock, meanwhile, &block)
+    inside = Thread::Queue.new
+    forker = nil
+    holder = Thread.new do
+      lock.synchronize do
+        inside << true
+        wait_until { forker&.status == "sleep" }
+        meanwhile.call(forker)
+      end
+    end
+    inside.pop
+    forker = Thread.new { fork { finish(&block) } }
+    holder.value
+    forker.value
+  end
+
+  # The fork has the other one by then, and has to let go of it.
+  def test_a_thread_that_takes_them_in_another_order
+    other = make
+    AtFork.register_lock(other, priority: 1)
+    AtFork.register_lock(lock)
+    passed(holding(lock, ->(_) { other.synchronize {} }) { assert free?(other) && free?(lock) })
+    assert free?(other) && free?(lock)
+  end
+
+  # Having waited for this one, the fork finds the other one taken.
+  def test_a_thread_that_takes_them_by_turns
+    other = make
+    attempts = 0
+    AtFork.register(priority: 2, prepare: -> { attempts += 1 })
+    AtFork.register_lock(other, priority: 1)
+    AtFork.register_lock(lock)
+    again = nil
+    pid = holding(lock, lambda { |_|
+      ready = Thread::Queue.new
+      again = Thread.new do
+        other.synchronize do
+          ready << true
+          wait_until { attempts == 2 }
+          lock.synchronize {}
+        end
+      end
+      ready.pop
+    }) { assert free?(other) && free?(lock) }
+    passed(pid)
+    again.join
+    assert_equal 3, attempts
+    assert free?(other) && free?(lock)
+  end
+
+  def test_the_hooks_prepared_so_far_are_told_that_it_comes_to_nothing
+    ran = []
+    note = lambda do |name|
+      { prepare: -> { ran << "#{name} prepare" }, parent: -> { ran << "#{name} parent #{AtFork.prepared}" } }
+    end
+    AtFork.register(priority: -1, **note["last"])
+    AtFork.register_lock(lock)
+    AtFork.register(priority: 1, **note["second"])
+    AtFork.register(priority: 2, **note["first"], child: -> { ran << "child" })
+    expected = ["first prepare", "second prepare", "second parent true", "first parent true",
+                "first prepare", "second prepare", "last prepare"]
+    passed(holding(lock, ->(_) {}) { assert_equal [*expected, "child"], ran })
+    assert_equal [*expected, "last parent true", "second parent true", "first parent true"], ran
+  end
+
+  # In C it runs inside fork(2): not for an attempt that does not come so far.
+  def test_callbacks_in_c_of_hooks_prepared_so_far
+    count = AtFork.symbol(Scenario::LIBRARY, "scenario_count")
+    told = []
+    AtFork.register_lock(lock)
+    AtFork.register(priority: 1, prepare: -> {}, parent: count)
+    AtFork.register(priority: 1, prepare: count, parent: -> { told << AtFork.prepared })
+    before = Scenario.counted
+    passed(holding(lock, ->(_) {}) {})
+    assert_equal [before + 3, [true]], [Scenario.counted, told]
+  end
+
+  # No callback of theirs runs from then on.
+  def test_the_thread_that_holds_it_unregisters_hooks
+    ran = []
+    keeps = AtFork.register_lock(lock)
+    hook = AtFork.register(priority: 1, prepare: -> { ran << :prepare }, parent: -> { ran << :parent }, child: -> { ran << :child })
+    passed(holding(lock, ->(_) { assert_equal [true, true], [hook.unregister, keeps.unregister] }) { assert free?(lock) })
+    assert_equal %i[prepare parent], ran
+    assert free?(lock)
+  end
+
+  def test_a_hook_registered_meanwhile_is_for_the_next_fork
+    ran = []
+    AtFork.register_lock(lock)
+    AtFork.register(priority: 1, parent: -> { ran << :first })
+    passed(holding(lock, ->(_) { AtFork.register(priority: 2, prepare: -> { ran << :second }) }) { assert_equal [:first], ran })
+    assert_equal %i[first first], ran
+    in_child {}
+    assert_equal %i[first first second first], ran
+  end
+
+  # Nothing is held, and nobody is prepared, when it is killed.
+  def test_a_fork_that_is_killed_while_it_waits
+    other = make
+    ran = []
+    AtFork.register_lock(other, priority: 1)
+    AtFork.register_lock(lock)
+    AtFork.register(priority: 2, prepare: -> { ran << :prepare }, parent: -> { ran << :parent })
+    assert_nil holding(lock, ->(forker) { forker.kill.join }) { flunk }
+    assert_equal %i[prepare parent], ran
+    assert free?(other) && free?(lock)
   end
 
   def test_registered_twice

@@ -82,16 +82,16 @@ module AtFork
       @is_spawned = false
     end
 
-    # In place of Process._fork.
+    # In place of Process._fork.  A registered lock that is taken refuses; the next attempt begins by waiting for it.
     def fork
       poll
-      table = current
-      walk = Walk.new(table)
-      @walks[walk] = true
-      around(walk, table)
-    ensure
-      @walks.delete(walk)
-      walk&.end
+      walk = Walk.new
+      pid = attempt(walk, nil)
+      while walk.refusal
+        before = walk
+        pid = attempt(walk = Walk.new(before.given_up), before)
+      end
+      pid
     end
 
     # What was noted inside fork(2), for forks that are none of Process._fork's.
@@ -102,7 +102,7 @@ module AtFork
 
       children, parents = due
       tell_ruby unless children.empty? || @is_spawned
-      walk = Walk.new(table, prepared: false)
+      walk = Walk.new(prepared: false)
       run_children(table.child_of(children), walk) unless children.empty?
       Run.new(table.parent_of(parents), walk).run(self) unless parents.empty?
     end
@@ -178,21 +178,52 @@ module AtFork
       @table = Table.new(state, @hooks.keys)
     end
 
+    # A thread that unregisters a hook waits for the attempts under way.  This one is not yet, while it waits for a lock:
+    # that thread may hold it.
+    # before:: the attempt that a lock refused, or nil
+    # @return [Integer, nil] nil: a lock refuses this one
+    def attempt(walk, before)
+      wait_for_lock(before.refusal, walk) if before
+      @walks[walk] = true
+      walk.table = before ? still_registered(before.table) : current
+      walk.unlock unless before.nil? || walk.table.include?(before.refusal.hook)
+      around(walk, walk.table)
+    ensure
+      @walks.delete(walk)
+      walk.unlock
+      walk.end
+    end
+
+    # Nothing is prepared, and no lock held.  The walk then has it, or goes without it.
+    def wait_for_lock(refusal, walk)
+      refusal.lock.wait(walk)
+    rescue *Phase.leaving
+      raise
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      walk.given_up << refusal.lock
+      report(e, refusal.hook, :prepare)
+    end
+
     # fork(2) fails by raising, and then this is the parent.
     def around(walk, table)
       pid = nil
       prepared = false
       Run.new(table.prepare, walk).run(self)
-      prepared = true
-      pid = Native.fork
+      prepared = !walk.refusal
+      pid = Native.fork if prepared
     ensure
       if pid == 0 # rubocop:disable Style/NumericPredicate
         become_child(walk)
         run_children(table.child, walk)
       else
-        walk.not_forked unless prepared
-        Run.new(table.parent, walk).run(self)
+        Run.new(prepared ? table.parent : walk.not_forked, walk).run(self)
       end
+    end
+
+    # Less what was unregistered since; what was registered takes part in the next fork.
+    def still_registered(table)
+      state = Native.state
+      table.state == state ? table : Table.new(state, table.hooks.select { |hook| @hooks.key?(hook) })
     end
 
     # The threads of the others are gone, and with them their forks.  Those of other fibers of this thread are not.
@@ -220,7 +251,7 @@ module AtFork
       walks = @walks.keys
       return if walks.any? { |walk| walk.thread.equal?(thread) }
 
-      walks.each { |walk| walk.wait if walk.generation == generation && walk.table.include?(hook) }
+      walks.each { |walk| walk.wait if walk.generation == generation && walk.may_run?(hook) }
     end
 
     # A lambda, or a method, of two arguments takes no third.

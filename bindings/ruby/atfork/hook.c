@@ -273,11 +273,22 @@ VALUE native_unregister_later(VALUE hook) {
   return Qnil;
 }
 
-VALUE native_callable(VALUE object, VALUE phase) {
+static enum phase phase_of(VALUE number) {
+  int phase = NUM2INT(number);
+  if (phase < PREPARE || phase >= PHASES) rb_raise(rb_eArgError, "no such phase");
+  return (enum phase)phase;
+}
+
+VALUE native_callable(VALUE object, VALUE number) {
   const struct hook *hook = hook_of(object);
-  int index = NUM2INT(phase);
-  if (index < PREPARE || index >= PHASES) rb_raise(rb_eArgError, "no such phase");
-  return is_scripted(hook, (enum phase)index) ? hook->callables[index] : Qnil;
+  enum phase phase = phase_of(number);
+  return is_scripted(hook, phase) ? hook->callables[phase] : Qnil;
+}
+
+VALUE native_call_symbol(VALUE object, VALUE number) {
+  const struct symbol *symbol = &hook_of(object)->symbols[phase_of(number)];
+  if (symbol->function != NULL) call_symbol(symbol);
+  return Qnil;
 }
 
 VALUE native_prepares(VALUE object) {

@@ -18,21 +18,40 @@ module AtFork
       @lock = lock
     end
 
-    # A thread that forks inside its own section, in a +trap+ perhaps, goes on there in both processes.  Else no thread is
-    # interrupted between the lock and the note of it, but while it waits.
+    # A thread that forks inside its own section, in a +trap+ perhaps, goes on there in both processes.
+    #
+    # It does not wait here: another thread may have the lock, and wait for one that this fork holds already.
     def prepare
-      owned, try, wait, = @calls
-      return if @lock.public_send(owned)
+      owned, try, = @calls
+      run = Run.current
+      return if @lock.public_send(owned) || run.walk.given_up.include?(self)
 
-      Thread.handle_interrupt(Object => :on_blocking) do
-        @lock.public_send(try) || @lock.public_send(wait)
-        Run.current.walk.lock(self)
+      taken = uninterrupted { @lock.public_send(try) && run.walk.lock(self) }
+      run.refuse(self) unless taken
+    end
+
+    # Until it is the walk's, which holds nothing else.
+    def wait(walk)
+      uninterrupted do
+        @lock.public_send(@calls[2])
+        walk.lock(self)
       end
     end
 
     # After it, in both processes.
     def release
-      @lock.public_send(@calls.last) if Run.current.walk.unlock?(self)
+      unlock if Run.current.walk.unlock?(self)
+    end
+
+    def unlock
+      @lock.public_send(@calls.last)
+    end
+
+    private
+
+    # Between the lock and the note of it, but while it waits.
+    def uninterrupted(&block)
+      Thread.handle_interrupt(Object => :on_blocking, &block)
     end
   end
   private_constant :Lock

@@ -38,6 +38,9 @@ VALUE native_unregister_later(VALUE hook);
 /* What Ruby has to call in the phase of that number, or nil. */
 VALUE native_callable(VALUE hook, VALUE phase);
 
+/* Calls what C has to run in the phase of that number, if anything. */
+VALUE native_call_symbol(VALUE hook, VALUE phase);
+
 /* Whether it has a prepare, of Ruby's or of C's. */
 VALUE native_prepares(VALUE hook);
 

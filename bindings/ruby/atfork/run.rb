@@ -40,6 +40,12 @@ module AtFork
       @callables.clear
     end
 
+    # The callback that runs finds its lock taken: it is the last one.
+    def refuse(lock)
+      @walk.refuse(lock, hook)
+      @next = @callables.size
+    end
+
     # The hook whose callback runs.
     def hook
       @phase.hooks[@next - 1]

@@ -14,11 +14,12 @@ module AtFork
       [SystemExit, SignalException, NoMemoryError, *timeout]
     end
 
-    # index:: the phase's number, as native code has it
-    def initialize(name, hooks, index)
+    # A block gives the callable of a hook, or nil.
+    def initialize(name, hooks)
       @name = name
-      @hooks = hooks.select { |hook| Native.callable(hook, index) }.freeze
-      @callables = @hooks.map { |hook| dense(Native.callable(hook, index)) }.freeze
+      callables = hooks.to_h { |hook| [hook, yield(hook)] }.compact
+      @hooks = callables.keys.freeze
+      @callables = callables.map { |_, callable| dense(callable) }.freeze
       freeze
     end
 
@@ -39,7 +40,7 @@ module AtFork
     def initialize(state, hooks)
       @state = state
       @hooks = hooks.sort_by(&:id).freeze
-      @prepare = Phase.new(:prepare, @hooks.reverse, 0)
+      @prepare = Phase.new(:prepare, @hooks.reverse) { |hook| Native.callable(hook, 0) }
       @parent = parent_of(@hooks)
       @child = child_of(@hooks)
       freeze
@@ -47,16 +48,32 @@ module AtFork
 
     # The child phase of some of the hooks.
     def child_of(hooks)
-      Phase.new(:child, hooks, 2)
+      Phase.new(:child, hooks) { |hook| Native.callable(hook, 2) }
     end
 
     # The parent phase of some of the hooks.
     def parent_of(hooks)
-      Phase.new(:parent, hooks, 1)
+      Phase.new(:parent, hooks) { |hook| Native.callable(hook, 1) }
+    end
+
+    # The parent phase of a fork that came to nothing before fork(2), where those in C would run.
+    # refusing:: the hook that its prepare phase ended at, or nil
+    def taken_back(refusing)
+      hooks = refusing ? prepared_before(refusing) : @hooks
+      Phase.new(:parent, hooks) do |hook|
+        Native.callable(hook, 1) || (-> { Native.call_symbol(hook, 1) } if Native.callable(hook, 0))
+      end
     end
 
     def include?(hook)
       @hooks.include?(hook)
+    end
+
+    private
+
+    # But for those whose +prepare+ is in C.
+    def prepared_before(refusing)
+      @hooks.drop(@hooks.index(refusing) + 1).select { |hook| Native.callable(hook, 0) || !Native.prepares(hook) }
     end
   end
   private_constant :Phase, :Table

@@ -3,22 +3,27 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # A fork under way in this process.
+  # An attempt to fork, in this process.
   # @api private
   class Walk
-    attr_reader :thread, :table, :locked
-    attr_accessor :generation
+    # The lock that was taken, and its hook.
+    Refusal = Struct.new(:lock, :hook)
 
-    # table:: of the hooks that take part
-    # prepared:: whether their +prepare+ runs; not for a fork that C code made
-    def initialize(table, prepared: true)
+    attr_reader :thread, :given_up, :refusal
+    attr_accessor :table, :generation
+
+    # given_up:: locks that cannot be waited for
+    # prepared:: whether +prepare+ runs; not for a fork that C code made
+    def initialize(given_up = [], prepared: true)
       @thread = Thread.current
-      @table = table
+      @given_up = given_up
       @prepared = prepared
       @generation = Native.generation
       @over = Thread::Queue.new
       @failed = nil
-      @locked = nil
+      @locked = {}.compare_by_identity
+      @refusal = nil
+      @table = nil # the hooks that take part
     end
 
     def end
@@ -27,6 +32,11 @@ module AtFork
 
     def wait
       @over.pop
+    end
+
+    # Whether a callback of the hook may run here.
+    def may_run?(hook)
+      @table.nil? || @table.include?(hook)
     end
 
     # The hook's +prepare+ did not return.
@@ -39,25 +49,43 @@ module AtFork
       @prepared && Native.prepares(hook) && !@failed&.key?(hook)
     end
 
-    # Nothing is forked: a +prepare+ that is written in C, and would run inside fork(2), did not.
+    # The lock of this hook is taken.
+    def refuse(lock, hook)
+      @refusal = Refusal.new(lock, hook)
+    end
+
+    # What tells the hooks that were prepared that it comes to nothing.  A +prepare+ that is written in C, and would have run
+    # inside fork(2), did not.
+    # @return [Phase]
     def not_forked
       @table.hooks.each { |hook| failed(hook) if Native.prepares(hook) && !Native.callable(hook, 0) }
+      @table.taken_back(@refusal&.hook)
     end
 
     # Notes that this fork has taken a lock.
     def lock(lock)
-      (@locked ||= {}.compare_by_identity)[lock] = true
+      @locked[lock] = true
     end
 
     # Whether it had; from then on it has not.
     def unlock?(lock)
-      @locked&.delete(lock) ? true : false
+      @locked.delete(lock) ? true : false
+    end
+
+    # Lets go of all that it has.
+    def unlock
+      @locked.shift.first.unlock until @locked.empty?
     end
 
     # What another fork has taken is this one's to let go of.
     def inherit(other)
-      other.locked&.each_key { |taken| lock(taken) }
+      @locked.merge!(other.locked)
+      other.locked.clear
     end
+
+    protected
+
+    attr_reader :locked
   end
   private_constant :Walk
 end
