@@ -278,16 +278,18 @@ static void leave_to_python(void *unused) {
   (void)unused;
 }
 
-/* One of the same key goes first. */
+/* One of the same key goes first; and those that other threads register while this one waits for it. */
 static bool take_key(struct registry *registry, struct hook *hook) {
   if (hook->key == NULL) return true;
   if (registry->keys == NULL) registry->keys = PyDict_New();
-  PyObject *before = registry->keys == NULL ? NULL : PyDict_GetItemWithError(registry->keys, hook->key);
-  if (PyErr_Occurred()) return false;
-  if (before != NULL) {
-    Py_INCREF(before);
-    registry_remove((struct hook *)before);
-    Py_DECREF(before);
+  if (registry->keys == NULL) return false;
+  bool is_there = true;
+  while (is_there) {
+    PyObject *before = PyDict_GetItemWithError(registry->keys, hook->key);
+    if (PyErr_Occurred()) return false;
+    Py_XINCREF(before);
+    is_there = before != NULL && registry_remove((struct hook *)before);
+    Py_XDECREF(before);
   }
   return PyDict_SetItem(registry->keys, hook->key, (PyObject *)hook) == 0;
 }
