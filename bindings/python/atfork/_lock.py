@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.1  # s
 
+# The locks that forks have taken, by the ticket of the fork: one that is registered twice is taken once.
+_held: set[tuple[int, int]] = set()
+
 
 def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
     """Holds the lock across forks: takes it before, lets go of it afterwards in both processes.
@@ -29,14 +32,17 @@ def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
     taken: set[int] = set()  # by which forks
 
     def prepare() -> None:
-        if _take(lock):
-            taken.add(_native.ticket())
+        ticket = _native.ticket()
+        if (ticket, id(lock)) not in _held and _take(lock):
+            taken.add(ticket)
+            _held.add((ticket, id(lock)))
 
     def let_go() -> bool:
         ticket = _native.ticket()
         is_ours = ticket in taken
         if is_ours:
             taken.discard(ticket)
+            _held.discard((ticket, id(lock)))
             lock.release()
         return is_ours
 
