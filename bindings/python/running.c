@@ -25,11 +25,18 @@ struct frame {
   uint64_t serial;            /* of the latest hook that may have a part in it */
   const struct step *running; /* of a parent or child callback; NULL: none runs */
   bool is_armed;              /* prepared: it is one of the next forks of this thread */
+  bool prepared_in_c;         /* those prepares that are C functions have run */
   bool prepared[];            /* which prepare has run, and returned */
 };
 
 /* How many frames of this thread are armed.  Read inside fork(2), without the GIL; a child's thread inherits it. */
 static _Thread_local unsigned armed __attribute__((tls_model("initial-exec")));
+
+/* How many forks of this thread are between prepare and what comes after it, inside fork(2). */
+static _Thread_local unsigned preparing __attribute__((tls_model("initial-exec")));
+
+/* The process that has come out of one of these. */
+static uint64_t prepared_mark;
 
 /* Touched inside fork(2), by any thread. */
 static _Atomic bool is_open; /* the main interpreter, for pending calls */
@@ -265,9 +272,11 @@ static bool is_new(struct registry *registry, uint64_t mark) {
   return true;
 }
 
+/* A parent is due only where fork(2) told the core. */
 static int run_missed(struct registry *registry, const struct filter *filter, enum phase phase) {
   struct frame *frame = frame_begin(registry, registry_plan(registry, filter), NULL);
   if (frame == NULL) return 0;
+  frame->prepared_in_c = phase == PARENT || prepared_mark == mark_now();
   int count = run_after(frame, phase);
   frame_end(registry, frame);
   return count;
@@ -319,20 +328,27 @@ static void schedule(void) {
 
 static void on_prepare(void *unused) {
   (void)unused;
+  preparing++;
   if (armed == 0) schedule();
 }
 
 static void on_parent(void *unused) {
   (void)unused;
+  preparing--;
   if (armed != 0) return;
   atomic_store(&parents_serial, atomic_load(&latest_serial));
   atomic_fetch_add(&parents_due, 1);
   schedule();
 }
 
+/* Also at a poll, where nothing was prepared. */
 static void on_child(void *unused) {
   (void)unused;
-  if (armed == 0) schedule();
+  bool is_prepared = preparing != 0;
+  if (is_prepared) preparing--;
+  if (armed != 0) return;
+  if (is_prepared) prepared_mark = mark_now();
+  schedule();
 }
 
 bool running_is_own(const struct atfork_hook *hook) {
@@ -372,6 +388,7 @@ static void run_before(struct registry *registry) {
   struct frame *frame = frame_begin(registry, plan, alive);
   if (frame == NULL) return;
   run_prepare(frame);
+  frame->prepared_in_c = true;
   frame->is_armed = true;
   armed++;
 }
@@ -483,7 +500,8 @@ PyObject *native_prepared(void) {
   if (frame == NULL || frame->running == NULL)
     return PyErr_Format(PyExc_RuntimeError, "prepared() is for parent and child callbacks, while they run");
   Py_ssize_t prepare = frame->running->prepare;
-  return PyBool_FromLong(prepare >= 0 && frame->prepared[prepare]);
+  if (prepare >= 0) return PyBool_FromLong(frame->prepared[prepare]);
+  return PyBool_FromLong(frame->running->hook->callbacks[PREPARE] != NULL && frame->prepared_in_c);
 }
 
 PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase) {
