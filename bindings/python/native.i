@@ -78,6 +78,7 @@ PyObject *native_spawned(PyObject *token);
 PyObject *native_attach(PyObject *hook, PyObject *child);
 PyObject *native_hooks(void);
 PyObject *native_symbol(PyObject *library, PyObject *name);
+PyObject *native_keep_library(PyObject *address);
 
 PyObject *native_keep(PyObject *value);
 PyObject *native_inherited(void);

@@ -11,3 +11,8 @@ PyObject *native_symbol(PyObject *library, PyObject *name) {
   void *address = library_find(c_library, c_name, &fault);
   return address == NULL ? PyErr_Format(PyExc_ValueError, "%s", fault.text) : PyLong_FromVoidPtr(address);
 }
+
+PyObject *native_keep_library(PyObject *address) {
+  void *function = PyLong_AsVoidPtr(address);
+  return PyErr_Occurred() ? NULL : PyBool_FromLong(library_keep(function));
+}

@@ -78,7 +78,7 @@ def _pointer(data: Any) -> int:
 
 
 def _function_of_ctypes(value: object) -> Optional[int]:
-    """Its address, or None for what is none."""
+    """Its address, or None for what is none.  Its library stays loaded."""
     ctypes = sys.modules.get("ctypes")
     if ctypes is None or not isinstance(value, ctypes._CFuncPtr):
         return None
@@ -88,6 +88,8 @@ def _function_of_ctypes(value: object) -> Optional[int]:
     address = ctypes.cast(value, ctypes.c_void_p).value
     if address is None:
         raise ValueError("a ctypes function at NULL")
+    if not _native.keep_library(int(address)):
+        raise ValueError("a ctypes function of no library: register Python functions themselves")
     return int(address)
 
 
