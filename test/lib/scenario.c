@@ -78,6 +78,11 @@ int scenario_fork_in_thread(const char *way) {
   return (int)(intptr_t)status;
 }
 
+int scenario_counted_by_fork(void) {
+  int before = count;
+  return scenario_fork_in_thread("fork") == 42 ? count - before : -1;
+}
+
 static void fork_and_exit(void) {
   int before = count;
   int pid = scenario_fork("fork");

@@ -20,6 +20,9 @@ void scenario_exit(int status);
 /* Forks in a thread of its own; there the child ends at once.  How that ended, as scenario_wait(). */
 int scenario_fork_in_thread(const char *way);
 
+/* The same by fork(); how often scenario_count() ran in this process meanwhile, before any interpreter goes on. */
+int scenario_counted_by_fork(void);
+
 /* Forks when this process ends, after all that was to be done at its end before this call.  The status of both is 42
  * when scenario_counted() is one more in the child; 0 when that could be had. */
 int scenario_fork_at_exit(void);

@@ -4,7 +4,7 @@ local atfork = require "atfork"
 local ffi = require "ffi"
 local forktest = require "forktest"
 local tap = require "tap"
-local case, equal, in_child = tap.case, tap.equal, tap.in_child
+local case, scenario, equal, in_child = tap.case, tap.scenario, tap.equal, tap.in_child
 
 local LIBRARY = assert(os.getenv "SCENARIO_LIBRARY")
 ffi.cdef [[
@@ -156,6 +156,7 @@ case("not compiled: at once", function()
   jit.on()
 end)
 
+scenario "ffi-library-stays"
 case("the library of a cdata function stays", function()
   in_child("fork", function()
     ffi.cdef "void unloaded_after_fork(void *); int unloaded_ran(void);"
@@ -188,6 +189,7 @@ case("a cdata of the parent's is not finalised in the child", function()
   forktest.close(into)
 end)
 
+scenario "ffi-closure-refused"
 case("a Lua function made into a C callback is refused", function()
   local callback = ffi.cast("void (*)(void *)", function() end)
   local ok, message = pcall(atfork.register_after_fork, callback)

@@ -36,6 +36,14 @@ static int l_counted(lua_State *L) {
   lua_pushinteger(L, scenario_counted());
   return 1;
 }
+static int l_counted_by_fork(lua_State *L) {
+  lua_pushinteger(L, scenario_counted_by_fork());
+  return 1;
+}
+static int l_fork_at_exit(lua_State *L) {
+  lua_pushinteger(L, scenario_fork_at_exit());
+  return 1;
+}
 
 static int l_noted(lua_State *L) {
   lua_pushinteger(L, scenario_noted());
@@ -158,6 +166,8 @@ int luaopen_forktest(lua_State *L) {
       {"spawn", l_spawn},
       {"forbid_forks", l_forbid_forks},
       {"counted", l_counted},
+      {"counted_by_fork", l_counted_by_fork},
+      {"fork_at_exit", l_fork_at_exit},
       {"redirect_stderr", l_redirect_stderr},
       {"fork_between", l_fork_between},
       {"forked", l_forked},

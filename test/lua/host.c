@@ -594,20 +594,18 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   gate_make(&entered);
   gate_make(&leave);
-  /* In this order: those before the threads have a process with one. */
-  g_test_add_func("/host/states-and-c-are-in-one-order", test_states_and_c_are_in_one_order);
+  /* Below /scenario are ids of test/scenarios.md.  In this order: those before the threads have a process with one. */
+  g_test_add_func("/scenario/interpreters", test_states_and_c_are_in_one_order);
   g_test_add_func("/host/idle-state-of-the-only-thread", test_idle_state_of_the_only_thread);
   g_test_add_func("/host/loaded-in-a-coroutine", test_loaded_in_a_coroutine);
   g_test_add_func("/host/a-parent-that-starts-a-thread", test_a_parent_that_starts_a_thread);
-  g_test_add_func("/host/closes-with-hooks-left", test_closes_with_hooks_left);
+  g_test_add_func("/scenario/end-finalises", test_closes_with_hooks_left);
   g_test_add_func("/host/calls-while-it-closes", test_calls_while_it_closes);
-  g_test_add_func("/host/a-value-of-the-parent-is-left-alone", test_a_value_of_the_parent_is_left_alone);
-  g_test_add_func("/host/a-value-of-the-parents-parent-is-left-alone",
-                  test_a_value_of_the_parents_parent_is_left_alone);
-  g_test_add_func("/host/a-value-that-nobody-holds-is-finalised-by-its-maker",
-                  test_a_value_that_nobody_holds_is_finalised_by_its_maker);
-  g_test_add_func("/host/discard", test_discard);
-  g_test_add_func("/host/an-error-in-discard", test_an_error_in_discard);
+  g_test_add_func("/scenario/value-untouched", test_a_value_of_the_parent_is_left_alone);
+  g_test_add_func("/scenario/value-of-grandparent", test_a_value_of_the_parents_parent_is_left_alone);
+  g_test_add_func("/scenario/value-of-its-own", test_a_value_that_nobody_holds_is_finalised_by_its_maker);
+  g_test_add_func("/scenario/discard-once", test_discard);
+  g_test_add_func("/scenario/discard-error", test_an_error_in_discard);
   g_test_add_func("/host/never-where-another-thread-is-inside", test_never_where_another_thread_is_inside);
   g_test_add_func("/host/idle-state-among-threads", test_idle_state_among_threads);
   g_test_add_func("/host/idle-state-where-a-thread-was", test_idle_state_where_a_thread_was);

@@ -3,7 +3,7 @@
 local atfork = require "atfork"
 local forktest = require "forktest"
 local tap = require "tap"
-local case, equal, in_child, passed = tap.case, tap.equal, tap.in_child, tap.passed
+local case, scenario, equal, in_child, passed = tap.case, tap.scenario, tap.equal, tap.in_child, tap.passed
 
 local LIBRARY = assert(os.getenv "SCENARIO_LIBRARY")
 
@@ -136,6 +136,7 @@ case("at once/in a finaliser", function()
   end)
 end)
 
+scenario "fork-in-each-phase"
 case("at once/in each callback of another hook", function()
   for _, phase in ipairs { "prepare", "parent", "child" } do
     counting(function(ran)
@@ -221,6 +222,7 @@ case("later/a parent without prepare too", function()
   hook:unregister()
 end)
 
+scenario "parent-not-childs"
 case("later/what waits in a parent is not the child's", function()
   local ran = 0
   local hook = atfork.register { parent = function() ran = ran + 1 end }
@@ -283,6 +285,7 @@ case("later/a parent that registers many more, and is due several times", functi
   end)
 end)
 
+scenario "fork-in-child-callback"
 case("later/a callback that forks", function()
   local ran, inside = 0, false
   local hooks = {}
@@ -303,6 +306,7 @@ case("later/a callback that forks", function()
   for i = 1, 3 do hooks[i]:unregister() end
 end)
 
+scenario "errors-after-c-fork"
 case("later/errors are reported", function()
   local text = tap.stderr_of(function()
     local ran
@@ -375,10 +379,12 @@ local function forks_between(said, answer)
   passed(forktest.forked())
 end
 
+scenario "prepared-returned"
 case("prepared/when prepare has returned", function()
   noting(function() end, function(said) forks(said, "true") end)
 end)
 
+scenario "prepared-raised"
 case("prepared/not when it raised an error", function()
   noting(function(count) if count ~= 2 then error "no" end end, function(said)
     forks(said, "false")
@@ -393,6 +399,7 @@ case("prepared/not when it yielded, in a coroutine that forks", function()
   end)
 end)
 
+scenario "prepared-absent"
 case("prepared/not without a prepare", function()
   noting(nil, function(said) forks(said, "false") end)
 end)
@@ -407,6 +414,7 @@ case("prepared/a grandchild has its own", function()
   end)
 end)
 
+scenario "prepared-after-c-fork"
 case("prepared/not in a process of which nobody was told", function()
   noting(function() end, function(said)
     forks(said, "true")
@@ -418,6 +426,7 @@ case("prepared/not in a process of which nobody was told", function()
   end)
 end)
 
+scenario "prepared-after-c-fork"
 case("prepared/not when prepare could not run", function()
   noting(function() end, function(said)
     forks(said, "true")
@@ -426,6 +435,7 @@ case("prepared/not when prepare could not run", function()
   end)
 end)
 
+scenario "prepared-in-c"
 case("prepared/a prepare in C always runs", function()
   noting(atfork.symbol(LIBRARY, "scenario_count"), function(said)
     forks(said, "true")
@@ -444,6 +454,7 @@ for where, run in pairs {
   ["a coroutine that prepare resumes"] = function(f) assert(coroutine.resume(coroutine.create(f))) end,
 } do
   for _, failing in ipairs { 1, 2 } do
+    scenario "prepared-nested"
     case(("prepared/two forks, one in %s, of which number %d fails"):format(where, failing), function()
       noting(function(count) if count == failing then error "no" end end, function(said)
         local inside
@@ -465,6 +476,7 @@ for where, run in pairs {
 end
 
 -- The outer fork goes on in the inner one's child: there are four processes.
+scenario "outer-fork-goes-on"
 case("prepared/an inner fork's child goes on with the outer fork", function()
   noting(function(count) if count == 1 then error "no" end end, function(said)
     local inner
@@ -519,6 +531,7 @@ case("prepared/a hundred generations, each other one forked by a child callback"
   end)
 end)
 
+scenario "prepared-elsewhere"
 case("prepared/is an error elsewhere", function()
   local function refused()
     local ok, message = pcall(atfork.prepared)
@@ -616,6 +629,7 @@ local function exits(status, close, phase)
   hook:unregister()
 end
 
+scenario "exit-in-callback"
 case("exit/os.exit in a child callback ends the child alone", function()
   exits(7, false, "child")
 end)
@@ -644,14 +658,33 @@ case("exit/in a callback that waited", function()
   hook:unregister()
 end)
 
+-- The state is closed before that, or is not.
+scenario "fork-at-exit"
+case("exit/a fork as the process ends", function()
+  for _, closes in ipairs { false, _VERSION ~= "Lua 5.1" or jit ~= nil } do
+    local ran = 0
+    local count = atfork.symbol(LIBRARY, "scenario_count")
+    local pid = forktest.fork "fork"
+    if pid == 0 then
+      atfork.register_after_fork(function() ran = ran + 1 end)
+      atfork.register { prepare = function() end, child = count }
+      forktest.fork_at_exit()
+      os.exit(0, closes)
+    end
+    equal(forktest.wait(pid), closes and 1 or 42, "exit status")
+  end
+end)
+
 -- ---- Objects ----
 
+scenario "hook-with-scope"
 case("close/<close> unregisters", function()
   local chunk = (loadstring or load)("local atfork, f = ... do local hook <close> = f() end return #atfork.hooks()")
   if _VERSION < "Lua 5.4" then return equal(chunk, nil, "a chunk") end
   equal(chunk(atfork, function() return atfork.register_after_fork(print) end), 0, "hooks")
 end)
 
+scenario "hook-outlives-object"
 case("close/a hook outlives its object", function()
   in_child("fork", function()
     local ran = 0
@@ -701,6 +734,7 @@ case("per_process/the function may yield", function()
   equal(get(), "connection", "and is remembered")
 end)
 
+scenario "error-that-cannot-be-shown"
 case("errors/of every kind, each once", function()
   local text = tap.stderr_of(function()
     local ran = 0
@@ -725,6 +759,7 @@ case("errors/of every kind, each once", function()
   assert(text:find("stack overflow", 1, true), text)
 end)
 
+scenario "symbol-without-data"
 case("symbol/is called with nothing", function()
   for _, mixed in ipairs { false, true } do
     local hook = atfork.register {
@@ -737,6 +772,7 @@ case("symbol/is called with nothing", function()
 end)
 
 -- What the hook counts is in data of one phase, or of several, and beside Lua functions.
+scenario("symbol-data", "symbol-data-each-phase")
 case("symbol/is called with its data", function()
   local unloaded = assert(os.getenv "UNLOADED_LIBRARY")
   for _, how in ipairs { "light", "full", "address" } do
@@ -760,6 +796,7 @@ case("symbol/is called with its data", function()
   end
 end)
 
+scenario "symbol-data-kept"
 case("symbol/keeps the object that its data lie in, while it is registered", function()
   local kept = setmetatable({}, { __mode = "k" })
   local hook
@@ -779,6 +816,7 @@ case("symbol/keeps the object that its data lie in, while it is registered", fun
   equal(next(kept), nil, "the object")
 end)
 
+scenario "symbol-data-refused"
 case("symbol/data that are no pointer", function()
   for _, bad in ipairs { "text", {}, true, print } do
     local ok, message = pcall(atfork.symbol, nil, "free", bad)

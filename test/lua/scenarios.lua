@@ -3,7 +3,7 @@
 local atfork = require "atfork"
 local forktest = require "forktest"
 local tap = require "tap"
-local case, equal, in_child = tap.case, tap.equal, tap.in_child
+local case, scenario, equal, in_child = tap.case, tap.scenario, tap.equal, tap.in_child
 
 local LIBRARY = assert(os.getenv "SCENARIO_LIBRARY")
 local WAYS = { "fork", "_Fork", "syscall", "clone" }
@@ -20,6 +20,7 @@ local function with(hook, body)
 end
 
 for _, way in ipairs(WAYS) do
+  scenario "once-by-each-way"
   case("once/child hook runs once, by " .. way, function()
     local ran = 0
     with(atfork.register_after_fork(function() ran = ran + 1 end), function()
@@ -51,6 +52,7 @@ case("once/three deep", function()
   end)
 end)
 
+scenario "three-generations"
 case("once/three deep, in all ways", function()
   local ran = 0
   local function descend(ways, depth)
@@ -68,6 +70,7 @@ case("once/three deep, in all ways", function()
   end)
 end)
 
+scenario "own-hook-not-for-own-fork"
 case("once/a new process's own hook does not run for its fork", function()
   for _, way in ipairs(WAYS) do
     in_child(way, function()
@@ -79,6 +82,19 @@ case("once/a new process's own hook does not run for its fork", function()
   end
 end)
 
+scenario "missed-before-next-fork"
+case("once/what was missed runs before the next fork", function()
+  local ran = 0
+  with(atfork.register_after_fork(function() ran = ran + 1 end), function()
+    in_child("_Fork", function()
+      equal(ran, 0, "before")
+      in_child("fork", function() equal(ran, 2, "in the child's child") end)
+      equal(ran, 1, "in the child")
+    end)
+  end)
+end)
+
+scenario "order"
 case("order/by priority, then registration; prepare in the reverse", function()
   local prepared, parented, childed = {}, {}, {}
   local hooks = {}
@@ -107,6 +123,7 @@ case("order/by priority, then registration; prepare in the reverse", function()
   for _, hook in ipairs(hooks) do equal(hook:unregister(), true, "unregister") end
 end)
 
+scenario "unregister-in-prepare"
 case("pairing/a hook that is unregistered in prepare gets the rest", function()
   local trace = ""
   local hook
@@ -125,6 +142,7 @@ case("pairing/a hook that is unregistered in prepare gets the rest", function()
   equal(#atfork.hooks(), 0, "hooks")
 end)
 
+scenario "register-in-callback"
 case("pairing/a hook that is registered in a callback joins the next fork", function()
   local late, ran = nil, 0
   local early = atfork.register {
@@ -138,6 +156,7 @@ case("pairing/a hook that is registered in a callback joins the next fork", func
   late:unregister()
 end)
 
+scenario "fork-in-prepare"
 case("pairing/forks in callbacks", function()
   local trace = {}
   local inner = false
@@ -157,6 +176,46 @@ case("pairing/forks in callbacks", function()
   end)
 end)
 
+scenario "change-in-each-phase"
+case("pairing/hooks come and go in each phase", function()
+  in_child("fork", function()
+    local trace = ""
+    local function note(word)
+      return function() trace = trace .. word end
+    end
+    local function change()
+      atfork.register_after_fork(note "never "):unregister()
+      atfork.register_after_fork(note "later ")
+    end
+    local hook = atfork.register { prepare = change, parent = change, child = change }
+    in_child("fork", function()
+      equal(trace, "", "in the fork's child")
+      hook:unregister()
+      in_child("fork", function() equal(trace, "later later ", "in its child") end)
+    end)
+    hook:unregister()
+    in_child("fork", function() equal(trace, "later later ", "in the next child") end)
+  end)
+end)
+
+scenario "unregister-all-in-child"
+case("pairing/a child callback that unregisters all hooks", function()
+  local hooks, ran = {}, 0
+  for i = 1, 3 do
+    hooks[i] = atfork.register_after_fork(function()
+      for _, hook in ipairs(hooks) do hook:unregister() end
+      ran = ran + 1
+    end)
+  end
+  in_child("fork", function()
+    equal(ran, 3, "runs")
+    equal(#atfork.hooks(), 0, "hooks")
+    in_child("fork", function() equal(ran, 3, "runs below") end)
+  end)
+  for _, hook in ipairs(hooks) do equal(hook:unregister(), true, "unregister") end
+end)
+
+scenario "unregister-ends"
 case("unregister/ends it", function()
   local ran = 0
   local hook = atfork.register_after_fork(function() ran = ran + 1 end)
@@ -165,6 +224,7 @@ case("unregister/ends it", function()
   in_child("fork", function() equal(ran, 0, "runs") end)
 end)
 
+scenario "callables-let-go"
 case("unregister/lets go of the function", function()
   local kept = setmetatable({}, { __mode = "k" })
   do
@@ -182,6 +242,7 @@ case("unregister/lets go of the function", function()
   assert(not next(kept), "kept after unregister")
 end)
 
+scenario "rounds-leave-memory"
 case("unregister/many rounds leave memory where it was", function()
   local function round(times)
     for i = 1, times do
@@ -196,6 +257,7 @@ case("unregister/many rounds leave memory where it was", function()
   assert(after < before * 1.1 + 16, ("%.1f kB became %.1f kB"):format(before, after))
 end)
 
+scenario "key-replaces"
 case("key/a hook replaces the one of an equal key", function()
   local ran = ""
   local function add(key, letter)
@@ -217,6 +279,7 @@ case("key/a hook replaces the one of an equal key", function()
   equal(#atfork.hooks(), 0, "hooks")
 end)
 
+scenario "key-equality"
 case("key/of every kind", function()
   local file = io.stdout
   for _, key in ipairs { "text", 3, 0.5, true, false, print, file, coroutine.create(function() end) } do
@@ -239,6 +302,7 @@ case("key/of every kind", function()
   none:unregister()
 end)
 
+scenario "key-read-again"
 case("key/read again a thousand times, it is one hook", function()
   local ran = 0
   for round = 1, 1000 do
@@ -252,6 +316,7 @@ case("key/read again a thousand times, it is one hook", function()
   equal(#atfork.hooks(), 0, "hooks")
 end)
 
+scenario "key-in-callback"
 case("key/replaced in a callback, the old hook gets the rest of the fork", function()
   local trace, hook = "", nil
   local function add(letter)
@@ -273,6 +338,22 @@ case("key/replaced in a callback, the old hook gets the rest of the fork", funct
   hook:unregister()
 end)
 
+scenario "key-kept-by-bad-call"
+case("key/a bad call leaves the hook of the key", function()
+  local hook = atfork.register { key = "key", child = print }
+  for _, bad in ipairs {
+    { key = "key", child = 3 },
+    { key = "key", child = print, name = 3 },
+    { key = "key", child = print, priority = 0.5 },
+    { key = "key" },
+  } do
+    equal(pcall(atfork.register, bad), false, "register")
+  end
+  equal(#atfork.hooks(), 1, "hooks")
+  equal(hook:unregister(), true, "unregister")
+end)
+
+scenario "key-let-go"
 case("key/is let go of with the hook", function()
   local kept = setmetatable({}, { __mode = "k" })
   do
@@ -285,6 +366,7 @@ case("key/is let go of with the hook", function()
   equal(next(kept), nil, "the key")
 end)
 
+scenario "hook-fields"
 case("hook/fields", function()
   local hook = atfork.register { name = "fields", priority = -7, parent = function() end }
   with(hook, function()
@@ -302,6 +384,18 @@ case("hook/fields", function()
   end)
 end)
 
+scenario "hook-read-only"
+case("hook/its fields cannot be set", function()
+  local hook = atfork.register { name = "fields", key = "key", child = print }
+  local id = hook.id
+  for _, field in ipairs { "id", "name", "priority", "key", "unregister" } do
+    equal(pcall(function() hook[field] = hook[field] end), false, field)
+  end
+  equal(hook.id, id, "id")
+  equal(hook:unregister(), true, "unregister")
+end)
+
+scenario "hooks-in-order"
 case("hook/hooks() is in run order", function()
   local a = atfork.register { name = "a", priority = 2, child = print }
   local b = atfork.register { name = "b", priority = 1, child = print }
@@ -312,6 +406,7 @@ case("hook/hooks() is in run order", function()
   b:unregister()
 end)
 
+scenario "place-and-seed"
 case("process/generation, lineage and seed", function()
   equal(atfork.generation(), 0)
   equal(atfork.lineage(), "0")
@@ -323,6 +418,24 @@ case("process/generation, lineage and seed", function()
     assert(atfork.seed(1) ~= mine, "seeds of two processes")
     equal(atfork.seed(1), math.type and math.tointeger(atfork.seed(1)) or math.floor(atfork.seed(1)), "an integer")
   end)
+end)
+
+scenario "seed-bases"
+case("process/seeds of bases over the whole range", function()
+  local last = math.maxinteger or 2 ^ 53
+  local seen = {}
+  for _, base in ipairs { 0, 1, -1, last - 1, last, -last } do
+    local seed = atfork.seed(base)
+    equal(seen[seed], nil, "the base of an equal seed")
+    seen[seed] = base
+  end
+end)
+
+scenario "seed-vector"
+case("process/seeds are those of other languages", function()
+  equal(atfork.lineage(), "0")
+  -- A number of 64 bits; where Lua has none, its upper 53.
+  equal(atfork.seed(42), math.type and 0xaaa155968a8f3305 or 0x15542ab2d151e6, "seed")
 end)
 
 -- 0.0 is shown as such, and is no index into a string: so each number is an integer, where Lua knows the difference.
@@ -354,6 +467,7 @@ local function spawn(token, script)
   return (said:gsub("%s+$", ""))
 end
 
+scenario("token-place", "token-environment", "token-hooks-once", "token-per-process")
 case("spawned/a worker takes the place of the next child", function()
   in_child("fork", function()
     local first = forktest.fork "fork"
@@ -386,6 +500,21 @@ case("spawned/a worker takes the place of the next child", function()
   end)
 end)
 
+scenario "token-argument"
+case("spawned/by an argument", function()
+  local script = 'local atfork = require "atfork" atfork.spawned(arg[1]) print(atfork.lineage(), os.getenv "ATFORK_TOKEN")'
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(script)
+  file:close()
+  local worker = assert(io.popen(("'%s' '%s' '%s' 2>&1"):format(arg[-1], path, atfork.token())))
+  local said = worker:read "*a"
+  worker:close()
+  os.remove(path)
+  assert(said:match "^0%.%d+\tnil\n$", said)
+end)
+
+scenario("token-refused", "token-once")
 case("spawned/errors", function()
   local said = spawn("", [[
     local atfork = require "atfork"
@@ -416,17 +545,20 @@ case("spawned/errors", function()
   end)
 end)
 
+scenario "version"
 case("process/version", function()
   assert(atfork.version():match "^%d+%.%d+%.%d+$", atfork.version())
 end)
 
 -- What the annotations for editors declare is what there is.
+scenario "declared"
 case("module/annotations", function()
   local declared = dofile(os.getenv "ANNOTATIONS")
   for name in pairs(atfork) do assert(declared[name], name .. " is not declared") end
   for name in pairs(declared) do assert(atfork[name], name .. " is declared") end
 end)
 
+scenario "errors-isolated"
 case("errors/are isolated and reported with a traceback", function()
   local text = tap.stderr_of(function()
     local ran = 0
@@ -443,6 +575,7 @@ case("errors/are isolated and reported with a traceback", function()
   assert(text:find("hook 'not a string': table:", 1, true), text)
 end)
 
+scenario "on-error"
 case("errors/go to on_error", function()
   local seen = {}
   local hook = atfork.register { name = "breaks", parent = function() error("oops", 0) end }
@@ -455,6 +588,20 @@ case("errors/go to on_error", function()
   assert(tostring(seen[4]):find "traceback", tostring(seen[4]))
 end)
 
+scenario "errors-in-each-phase"
+case("errors/in each phase", function()
+  local seen = {}
+  local function fail() error("oops", 0) end
+  local hook = atfork.register { prepare = fail, parent = fail, child = fail }
+  atfork.on_error = function(_, _, phase) seen[#seen + 1] = phase end
+  with(hook, function()
+    in_child("fork", function() equal(table.concat(seen, " "), "prepare child", "in the child") end)
+    equal(table.concat(seen, " "), "prepare parent", "in the parent")
+  end)
+  atfork.on_error = nil
+end)
+
+scenario "on-error-fails"
 case("errors/an error in on_error", function()
   local text = tap.stderr_of(function()
     atfork.on_error = function() error "worse" end
@@ -464,6 +611,7 @@ case("errors/an error in on_error", function()
   assert(text:find("worse", 1, true) and text:find("bad", 1, true), text)
 end)
 
+scenario "on-error-refused"
 case("errors/an on_error that cannot be called", function()
   local function set(value) atfork.on_error = value end
   set(print)
@@ -506,6 +654,7 @@ case("errors/a yield in a callback", function()
   assert(text:find("yield", 1, true), text)
 end)
 
+scenario "symbol"
 case("symbol/a C-side hook counts", function()
   local hook = atfork.register_after_fork(atfork.symbol(LIBRARY, "scenario_count"))
   with(hook, function()
@@ -515,6 +664,7 @@ case("symbol/a C-side hook counts", function()
   end)
 end)
 
+scenario "symbol-mixed"
 case("symbol/mixed with functions", function()
   local ran = 0
   local hook = atfork.register {
@@ -530,10 +680,20 @@ case("symbol/mixed with functions", function()
   end)
 end)
 
+scenario "symbol-never-waits"
+case("symbol/runs while the state is busy", function()
+  local count = atfork.symbol(LIBRARY, "scenario_count")
+  with(atfork.register { prepare = count, parent = count }, function()
+    equal(forktest.counted_by_fork(), 2, "runs, before Lua goes on")
+  end)
+end)
+
+scenario "symbol-of-process"
 case("symbol/of the process itself", function()
   assert(atfork.symbol(nil, "abort"))
 end)
 
+scenario "symbol-refused"
 case("symbol/what is none", function()
   for _, bad in ipairs {
     { "libnothing-of-the-kind.so", "x", "libnothing-of-the-kind.so" },
@@ -550,6 +710,7 @@ case("symbol/what is none", function()
   end
 end)
 
+scenario "bad-arguments"
 case("arguments/of every wrong type", function()
   local before = #atfork.hooks()
   local f = function() end
@@ -642,6 +803,20 @@ case("arguments/a colon for a dot, and a dot for a colon", function()
   equal(#atfork.hooks(), before, "hooks")
 end)
 
+scenario "loaded-twice"
+case("module/loaded twice", function()
+  package.loaded.atfork = nil
+  local again = require "atfork"
+  package.loaded.atfork = atfork
+  local ran = ""
+  local first = atfork.register_after_fork(function() ran = ran .. "a" end)
+  local second = again.register_after_fork(function() ran = ran .. "b" end)
+  in_child("fork", function() equal(ran, "ab", "runs") end)
+  equal(#again.hooks(), 2, "hooks")
+  first:unregister()
+  second:unregister()
+end)
+
 case("module/takes other fields", function()
   atfork.of_a_script = 3
   equal(rawget(atfork, "of_a_script"), 3)
@@ -649,6 +824,7 @@ case("module/takes other fields", function()
   equal(atfork.of_a_script, nil)
 end)
 
+scenario "fork-fails"
 case("failure/a fork that fails", function()
   in_child("fork", function()
     local prepared, parented, childed = 0, 0, 0
@@ -666,6 +842,7 @@ case("failure/a fork that fails", function()
   end)
 end)
 
+scenario "spawns-are-no-forks"
 case("bypass/vfork and posix_spawn are no forks", function()
   local ran = 0
   local function run() ran = ran + 1 end
@@ -677,6 +854,7 @@ case("bypass/vfork and posix_spawn are no forks", function()
   end)
 end)
 
+scenario "fork-in-c-thread"
 case("threads/a fork in another thread leaves the state alone", function()
   local prepared, parented, childed = 0, 0, 0
   local hook = atfork.register {
@@ -695,6 +873,7 @@ case("threads/a fork in another thread leaves the state alone", function()
   end)
 end)
 
+scenario "parent-after-c-fork"
 case("threads/a parent callback of its own waits for the next call", function()
   local parented = 0
   with(atfork.register { parent = function() parented = parented + 1 end }, function()
@@ -705,6 +884,7 @@ case("threads/a parent callback of its own waits for the next call", function()
   end)
 end)
 
+scenario "in-coroutine"
 case("coroutine/registers and forks inside one", function()
   local ran = 0
   local hook
@@ -741,6 +921,7 @@ case("sethook/the user's debug hook goes on", function()
   end)
 end)
 
+scenario "value-once"
 case("per_process/once in each process", function()
   local made = 0
   local get = atfork.per_process(function()
@@ -760,6 +941,7 @@ case("per_process/once in each process", function()
   equal(get(), mine)
 end)
 
+scenario "value-error"
 case("per_process/an error is not remembered", function()
   local tries = 0
   local get = atfork.per_process(function()
@@ -770,6 +952,75 @@ case("per_process/an error is not remembered", function()
   equal(pcall(get), false)
   equal(get(), 2)
   equal(get(), 2)
+end)
+
+scenario "value-nil"
+case("per_process/nil and false are values", function()
+  local made = 0
+  local no = atfork.per_process(function()
+    made = made + 1
+    return false
+  end)
+  local none = atfork.per_process(function() made = made + 1 end)
+  for _ = 1, 2 do
+    equal(no(), false)
+    equal(none(), nil)
+  end
+  equal(made, 2, "calls")
+end)
+
+scenario "value-forks"
+case("per_process/the function forks", function()
+  local get
+  get = atfork.per_process(function()
+    if atfork.generation() == 0 then
+      in_child("fork", function() equal(get(), atfork.lineage(), "in the child") end)
+    end
+    return atfork.lineage()
+  end)
+  equal(get(), "0")
+end)
+
+scenario "value-asks-itself"
+case("per_process/the function asks for its own value", function()
+  local get
+  get = atfork.per_process(function() return get() end)
+  local ok, message = pcall(get)
+  equal(ok, false, "get")
+  assert(tostring(message):find("overflow", 1, true), message)
+end)
+
+scenario "discard-not-ones-own"
+case("per_process/discard is not called for what this process made, or nobody", function()
+  local discarded = 0
+  local get = atfork.per_process(atfork.lineage, { discard = function() discarded = discarded + 1 end })
+  in_child("fork", function()
+    get()
+    equal(discarded, 0, "in the child")
+  end)
+  get()
+  get()
+  equal(discarded, 0)
+end)
+
+scenario "discard-each-generation"
+case("per_process/discard in each generation that asks", function()
+  local trace = ""
+  local get = atfork.per_process(atfork.generation, { discard = function(old) trace = trace .. old end })
+  get()
+  in_child("fork", function()
+    in_child("fork", function()
+      get()
+      equal(trace, "0", "two below")
+      in_child("fork", function()
+        get()
+        equal(trace, "02", "three below")
+      end)
+    end)
+    get()
+    equal(trace, "0", "below")
+  end)
+  equal(trace, "")
 end)
 
 if jit then
@@ -784,6 +1035,7 @@ if jit then
   ]]
   local C = ffi.load(LIBRARY)
 
+  scenario "ffi-function"
   case("jit/cdata functions as callbacks", function()
     for _, callback in ipairs { C.scenario_count, ffi.cast("void (*)(void *)", C.scenario_count) } do
       local hook = atfork.register_after_fork(callback)

@@ -7,8 +7,16 @@ local unpack = table.unpack or unpack
 local tap = { cases = {} }
 local PASSED = 42
 
+-- Which rows of test/scenarios.md the next case shows, by their ids.
+local shown = {}
+function tap.scenario(...)
+  assert(#shown == 0, "a scenario without a case")
+  shown = { ... }
+end
+
 function tap.case(name, body)
-  tap.cases[#tap.cases + 1] = { name = name, body = body }
+  tap.cases[#tap.cases + 1] = { name = name, body = body, shows = shown }
+  shown = {}
 end
 
 function tap.equal(got, wanted, what)
@@ -57,7 +65,16 @@ function tap.stderr_of(body)
   return text
 end
 
+-- The ids of all that would run, for test/parity.
+local function list()
+  assert(#shown == 0, "a scenario without a case")
+  for _, case in ipairs(tap.cases) do
+    for _, id in ipairs(case.shows) do print(id) end
+  end
+end
+
 function tap.run()
+  if os.getenv "ATFORK_TEST_LIST" then return list() end
   print("1.." .. #tap.cases)
   local failures = 0
   for number, case in ipairs(tap.cases) do

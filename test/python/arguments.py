@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, List
 
 import atfork
-from tap import ForkTest, run_tests
+from tap import ForkTest, run_tests, scenario
 
 
 class Arguments(ForkTest):
@@ -62,7 +62,7 @@ ROWS: List[Any] = [
     ("spawned", [], {}, ValueError),
 ]
 for _i, _row in enumerate(ROWS):
-    setattr(Arguments, f"test_row_{_i:02}_{_row[0]}", lambda self, row=_row: self.check_row(*row))
+    setattr(Arguments, f"test_row_{_i:02}_{_row[0]}", scenario("bad-arguments")(lambda self, row=_row: self.check_row(*row)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import unittest
 from typing import Any, List
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests
+from tap import ForkTest, Scenario, run_python, run_tests, scenario
 
 HAS_GEVENT = importlib.util.find_spec("gevent") is not None
 
@@ -94,6 +94,7 @@ class Pairing(ForkTest):
             greenlet.name = name
         return greenlets
 
+    @scenario("overlapping-forks")
     def test_two_prepares_have_two_parents(self) -> None:
         self.register("prepare")
         a, b = self.two()
@@ -118,6 +119,7 @@ class Pairing(ForkTest):
         expected = ["prepare a", "parent a", "prepare b", "parent b", "forked a", "forked b"]
         self.assertEqual(expected, self.log)
 
+    @scenario("overlapping-fork-in-child")
     def test_the_one_left_forks_in_the_child_of_the_other(self) -> None:
         """There it is in the middle of its prepare, too."""
         self.register("prepare")
@@ -146,6 +148,7 @@ class Pairing(ForkTest):
         b.switch()
         self.assertEqual(["prepare a", "prepare b", "parent a", "parent b", "forked 1"], self.log)
 
+    @scenario("prepared-overlapping")
     def test_prepared_is_of_the_greenlet_s_own_fork(self) -> None:
         seen: List[Any] = []
 
@@ -181,6 +184,7 @@ class Pairing(ForkTest):
 
 @unittest.skipUnless(HAS_GEVENT, "there is no gevent")
 class Gevent(ForkTest):
+    @scenario("lock-overlapping")
     def test_a_lock_across_forks(self) -> None:
         for way in ("callbacks", "register_lock"):
             for kind in ("Lock", "RLock", "Semaphore"):

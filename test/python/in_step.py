@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, List
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests
+from tap import ForkTest, Scenario, run_python, run_tests, scenario
 
 ORDER = """
 import os
@@ -119,6 +119,7 @@ thread.join()
 
 
 class Order(ForkTest):
+    @scenario("in-step")
     def test_posix_test_register_at_fork(self) -> None:
         """test_posix.PosixTester.test_register_at_fork, with the same letters."""
         reader, writer = os.pipe()
@@ -178,6 +179,7 @@ class WhoeverForks(ForkTest):
             child=lambda: self.trace.append("child"),
         )
 
+    @scenario("own-fork-calls")
     def test_forkpty(self) -> None:
         pid, terminal = os.forkpty()
         if pid == 0:
@@ -187,6 +189,7 @@ class WhoeverForks(ForkTest):
         os.close(terminal)
         self.assertEqual(["prepare", "parent"], self.trace)
 
+    @scenario("own-fork-calls")
     def test_multiprocessing(self) -> None:
         context = multiprocessing.get_context("fork")
         receiver, sender = context.Pipe(duplex=False)
@@ -203,6 +206,7 @@ class WhoeverForks(ForkTest):
             generations = set(pool.map(generation_of, range(8)))
         self.assertEqual({1}, generations)
 
+    @scenario("own-fork-calls")
     def test_preexec_fn(self) -> None:
         reader, writer = os.pipe()
         subprocess.check_call(["true"], preexec_fn=lambda: os.write(writer, ",".join(self.trace).encode()))
@@ -294,6 +298,7 @@ class WhoeverForks(ForkTest):
         thread.join()
         self.assertEqual([42], statuses)
 
+    @scenario("parent-not-childs")
     def test_what_waits_for_the_parent_s_main_thread_is_not_the_child_s(self) -> None:
         parents: List[int] = []
         statuses: List[int] = []
@@ -347,6 +352,7 @@ def generation_of(_: int) -> int:
 class Unregister(ForkTest):
     """Promise 5: when it returns, no callback is running or will run."""
 
+    @scenario("unregister-waits")
     def test_waits_for_the_fork_of_another_thread(self) -> None:
         inside, go, trace = threading.Event(), threading.Event(), []
 
@@ -379,6 +385,7 @@ class Unregister(ForkTest):
             thread.join()
         self.assertEqual(["parent", "unregistered"], trace)
 
+    @scenario("unregister-waits-for-its-own")
     def test_waits_for_no_fork_that_began_before_the_hook(self) -> None:
         """So a callback may wait for a thread that unregisters one."""
         trace: List[str] = []
@@ -397,6 +404,7 @@ class Unregister(ForkTest):
         self.in_child(lambda: self.assertEqual(["come", "gone"], trace))
         self.assertEqual(["come", "gone"], trace)
 
+    @scenario("unregister-in-child")
     def test_a_child_waits_for_nobody(self) -> None:
         """A thread that was inside a fork is gone in the child that another thread makes."""
         inside, go = threading.Event(), threading.Event()
@@ -426,6 +434,7 @@ class Unregister(ForkTest):
 class PythonsOwn(ForkTest):
     """threading, logging and random are right in callbacks, whenever they were imported."""
 
+    @scenario("lost-threads")
     def test_threading(self) -> None:
         seen: List[Any] = []
 

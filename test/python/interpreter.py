@@ -13,7 +13,7 @@ import unittest
 from typing import Any, Callable
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests
+from tap import ForkTest, Scenario, run_python, run_tests, scenario
 
 ROUNDS = 100_000
 
@@ -104,6 +104,7 @@ file.write("data")
 
 
 class SubInterpreters(ForkTest):
+    @scenario("interpreters")
     def test_have_hooks_of_their_own(self) -> None:
         """Those of one that has ended are gone, and no other interpreter's forks run them."""
         for arguments in ((), ("first",)):
@@ -140,10 +141,12 @@ class Warnings(ForkTest):
 
 
 class End(ForkTest):
+    @scenario("fork-at-exit")
     def test_forks_as_the_interpreter_ends(self) -> None:
         run = run_python(END)
         self.assertEqual((["0", "3"], "", 0), (run.stdout.splitlines(), run.stderr, run.returncode))
 
+    @scenario("end-finalises")
     def test_what_the_program_left_is_cleared(self) -> None:
         """A file's last bytes are written, and finalisers run, though functions are registered that refer to them."""
         with tempfile.TemporaryDirectory() as directory:
@@ -162,6 +165,7 @@ class End(ForkTest):
         run = subprocess.run([program], capture_output=True, text=True, timeout=60)
         self.assertEqual((["1 1"] * 3, "", 0), (run.stdout.splitlines(), run.stderr, run.returncode))
 
+    @scenario("loaded-twice")
     def test_imported_twice(self) -> None:
         code = "import atfork, importlib, os\nimportlib.reload(atfork)\nran = []\n"
         code += "atfork.register_after_fork(lambda: ran.append(1))\nif os.fork() == 0: os._exit(len(ran))\n"
@@ -189,6 +193,7 @@ class Flat(ForkTest):
         grown = total() - before
         self.assertLess(abs(grown), rounds // 100 + 20, f"in {rounds} rounds")
 
+    @scenario("rounds-leave-memory")
     def test_register_and_unregister(self) -> None:
         def body() -> None:
             atfork.register(name="x", prepare=body, parent=body, child=body).unregister()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 import signal
 import threading
 from typing import Any, Callable, List
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests
+from tap import ForkTest, Scenario, run_python, run_tests, scenario
 
 
 class Prepared(ForkTest):
@@ -36,18 +37,22 @@ class Prepared(ForkTest):
         os.close(writer)
         return [repr(seen), text]
 
+    @scenario("prepared-returned")
     def test_that_returned(self) -> None:
         self.assertEqual(["[True]", "[True]"], self.seen_in("python", prepare=lambda: None))
 
+    @scenario("prepared-raised")
     def test_that_raised(self) -> None:
         def fail() -> None:
             raise ValueError("not today")
 
         self.assertEqual(["[False]", "[False]"], self.seen_in("python", prepare=fail))
 
+    @scenario("prepared-absent")
     def test_that_is_not_there(self) -> None:
         self.assertEqual(["[False]", "[False]"], self.seen_in("python"))
 
+    @scenario("prepared-after-c-fork")
     def test_of_a_fork_by_c(self) -> None:
         self.assertEqual(["[]", "[False]"], self.seen_in("fork", prepare=lambda: None))
         self.assertEqual(["[False]", "[False]"], self.seen_in("fork"))
@@ -69,6 +74,7 @@ class Prepared(ForkTest):
         self.in_child(lambda: self.assertEqual(expected, seen))
         self.assertEqual(expected, seen)
 
+    @scenario("prepared-nested")
     def test_after_a_fork_inside_the_callback(self) -> None:
         seen: List[Any] = []
 
@@ -81,6 +87,48 @@ class Prepared(ForkTest):
         self.in_child(lambda: None)
         self.assertEqual([True], seen)
 
+    @scenario("prepared-in-c")
+    def test_of_a_prepare_in_c(self) -> None:
+        """It runs whoever forks, but for a bypassing fork."""
+        count = atfork.symbol(Scenario.path, "scenario_count")
+        self.assertEqual(["[True]", "[True]"], self.seen_in("python", prepare=count))
+        self.assertEqual(["[True]", "[True]"], self.seen_in("fork", prepare=count))
+        self.assertEqual(["[]", "[False]"], self.seen_in("_Fork", prepare=count))
+
+    @scenario("outer-fork-goes-on")
+    def test_an_inner_fork_s_child_goes_on_with_the_outer_fork(self) -> None:
+        """There are four processes."""
+        seen: List[bool] = []
+        prepares: List[int] = []
+        inner: List[int] = []
+
+        def prepare() -> None:
+            prepares.append(1)
+            if len(prepares) == 1:
+                raise ValueError("not now")
+
+        def fork_once() -> None:
+            if not inner:
+                inner.append(-1)
+                inner[0] = os.fork()
+
+        def note() -> None:
+            seen.append(atfork.prepared())
+
+        atfork.register(prepare=prepare, parent=note, child=note)
+        atfork.register(prepare=fork_once, priority=-1)
+        outer = os.fork()
+        if outer == 0:
+            with self.finish():
+                self.assertEqual([True, False], seen)
+        self.passed(outer)
+        if inner == [0]:
+            with self.finish():
+                self.assertEqual([True, False], seen)
+        self.passed(inner[0])
+        self.assertEqual([True, False], seen)
+
+    @scenario("prepared-elsewhere")
     def test_elsewhere(self) -> None:
         errors: List[str] = []
 
@@ -128,6 +176,7 @@ class RegisterLock(ForkTest):
         held.wait()
         return lambda: (go.set(), thread.join())[1]
 
+    @scenario("lock-held-across-fork")
     def test_is_held_across_forks(self) -> None:
         for lock in kinds():
             seen: List[bool] = []
@@ -146,6 +195,7 @@ class RegisterLock(ForkTest):
             hook.unregister()
             inner.unregister()
 
+    @scenario("lock-waited-for")
     def test_a_fork_waits_for_it(self) -> None:
         for lock in kinds():
             hook = atfork.register_lock(lock)
@@ -154,6 +204,7 @@ class RegisterLock(ForkTest):
             self.in_child(lambda: self.assertTrue(is_free(lock)))
             hook.unregister()
 
+    @scenario("lock-fork-inside")
     def test_a_fork_inside_the_section(self) -> None:
         """Of a signal handler, say: the section is whole in both processes."""
         for lock in kinds()[:3]:
@@ -171,6 +222,7 @@ class RegisterLock(ForkTest):
             hook.unregister()
         self.assertEqual([], self.unraisable)
 
+    @scenario("lock-without-prepare")
     def test_where_no_prepare_ran_the_section_stays_locked(self) -> None:
         for lock in kinds()[:3]:
             hook = atfork.register_lock(lock)
@@ -186,6 +238,7 @@ class RegisterLock(ForkTest):
                 self.in_child(lambda: (atfork.poll(), self.assertTrue(is_free(lock)))[1], way)
             hook.unregister()
 
+    @scenario("lock-of-lost-thread")
     def test_where_no_prepare_ran_and_its_owner_is_gone(self) -> None:
         for lock in (threading.RLock(), threading.Condition()):
             atfork.register_lock(lock)
@@ -194,6 +247,7 @@ class RegisterLock(ForkTest):
                 self.in_child(lambda: (atfork.poll(), self.assertTrue(is_free(lock)))[1], way)
                 let_go()
 
+    @scenario("lock-nested-forks")
     def test_nested_forks(self) -> None:
         for lock in kinds():
             hook = atfork.register_lock(lock)
@@ -210,6 +264,33 @@ class RegisterLock(ForkTest):
             hook.unregister()
         self.assertEqual([], self.unraisable)
 
+    @scenario("lock-twice")
+    def test_registered_twice(self) -> None:
+        """Also beside another thread."""
+        go = threading.Event()
+        bystander = threading.Thread(target=go.wait)
+        bystander.start()
+        for lock in kinds():
+            hooks = [atfork.register_lock(lock) for _ in range(2)]
+            self.in_child(lambda: self.assertTrue(is_free(lock)))
+            self.assertEqual((True, [True, True]), (is_free(lock), [hook.unregister() for hook in hooks]))
+        go.set()
+        bystander.join()
+
+    @scenario("lock-fork-fails")
+    def test_a_fork_that_fails(self) -> None:
+        def body() -> None:
+            self.assertEqual(0, Scenario.held.scenario_forbid_forks(errno.EAGAIN))
+            for lock in kinds():
+                hook = atfork.register_lock(lock)
+                with self.assertRaises(BlockingIOError):
+                    os.fork()
+                self.assertTrue(is_free(lock))
+                hook.unregister()
+
+        self.in_child(body)
+
+    @scenario("lock-refused")
     def test_what_is_no_lock(self) -> None:
         for value in (None, 3, [], object()):
             with self.assertRaisesRegex(TypeError, r"^lock must have acquire\(\) and release\(\), and"):

@@ -8,7 +8,7 @@ import weakref
 from typing import Any, List
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests
+from tap import ForkTest, Scenario, run_python, run_tests, scenario
 
 # The collector runs in a thread that has a lock, for which another thread's fork waits in a prepare.
 COLLECTED_UNDER_A_LOCK = """
@@ -96,6 +96,7 @@ class Owner(ForkTest):
     def count(self) -> int:
         return len(atfork.hooks())
 
+    @scenario("method-held-weakly")
     def test_a_bound_method_keeps_nothing_alive(self) -> None:
         registers: List[Any] = [
             lambda method: atfork.register(child=method),
@@ -142,6 +143,7 @@ class Owner(ForkTest):
         with self.assertRaisesRegex(TypeError, "^owner must allow weak references, and int does not$"):
             atfork.register(child=print, owner=3)
 
+    @scenario("owner-collected", "owner-alive")
     def test_with_an_owner(self) -> None:
         owner, other = Client(self.log), Client(self.log)
         weak = weakref.ref(other)
@@ -154,6 +156,7 @@ class Owner(ForkTest):
         del owner
         self.assertEqual((before, None, False), (self.count(), weak(), hook.unregister()))
 
+    @scenario("owner-unregistered")
     def test_the_hook_may_go_first(self) -> None:
         owner = Client(self.log)
         hook = atfork.register(child=lambda: None, owner=owner)
@@ -172,6 +175,7 @@ class Owner(ForkTest):
         self.assertEqual((["reset"] * 2, None), (self.log, weak()))
         self.in_child(lambda: self.assertEqual(["reset"] * 2, self.log))
 
+    @scenario("owner-in-child")
     def test_collected_in_a_child(self) -> None:
         client = [Client(self.log)]
         atfork.register(child=client[0].reset)
@@ -184,6 +188,7 @@ class Owner(ForkTest):
 
         self.in_child(body)
 
+    @scenario("owner-of-c-function")
     def test_with_a_c_function(self) -> None:
         owner = Client(self.log)
         atfork.register(child=atfork.symbol(Scenario.path, "scenario_count"), owner=owner)
@@ -193,6 +198,7 @@ class Owner(ForkTest):
         del owner
         self.in_child(lambda: self.assertEqual(before, counted()))
 
+    @scenario("owner-never-waits")
     def test_collected_under_a_lock_that_a_prepare_waits_for(self) -> None:
         for way in ("method", "owner"):
             run = run_python(COLLECTED_UNDER_A_LOCK, way)
@@ -222,6 +228,7 @@ class Owner(ForkTest):
 
 
 class Key(ForkTest):
+    @scenario("key-replaces", "key-read-again")
     def test_a_hook_of_the_same_key_is_replaced(self) -> None:
         """As a configuration file that is read again at each reload registers."""
         log: List[int] = []
@@ -233,6 +240,7 @@ class Key(ForkTest):
         self.assertEqual([False, False, False, True], [hook.unregister() for hook in hooks])
         self.assertIsNone(hooks[3].key)
 
+    @scenario("key-let-go")
     def test_a_key_that_refers_to_its_hook_is_collected(self) -> None:
         client = Client([])
         client.hook = atfork.register(key=client, child=client.reset)  # type: ignore[attr-defined]
@@ -242,6 +250,7 @@ class Key(ForkTest):
         gc.collect()
         self.assertIsNone(weak())
 
+    @scenario("key-equality")
     def test_keys_are_compared_as_python_does(self) -> None:
         log: List[str] = []
         atfork.register(key=1, child=lambda: log.append("int"))
@@ -251,6 +260,18 @@ class Key(ForkTest):
         hook = atfork.register(child=lambda: log.append("none"))
         self.assertIsNone(hook.key)
         self.in_child(lambda: self.assertEqual(["str", "float", "none", "none"], log))
+
+    @scenario("key-in-threads")
+    def test_threads_leave_one(self) -> None:
+        count = len(atfork.hooks())
+        for _ in range(20):
+            register = lambda: atfork.register(key="k", child=lambda: None)  # noqa: E731
+            threads = [threading.Thread(target=register) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(count + 1, len(atfork.hooks()))
 
     def test_a_key_is_free_again(self) -> None:
         log: List[int] = []
@@ -263,6 +284,7 @@ class Key(ForkTest):
         self.in_child(lambda: self.assertEqual([2, 4], log))
         self.assertTrue(second.unregister() and third.unregister())
 
+    @scenario("key-kept-by-bad-call")
     def test_what_fails_leaves_the_key_as_it_was(self) -> None:
         log: List[int] = []
         hook = atfork.register(key="k", child=lambda: log.append(1))
@@ -274,6 +296,7 @@ class Key(ForkTest):
         self.in_child(lambda: self.assertEqual([1], log))
         self.assertTrue(hook.unregister())
 
+    @scenario("key-in-callback")
     def test_replaced_inside_a_callback(self) -> None:
         """The one before gets the rest of the fork, and the new one takes part in the next."""
         log: List[str] = []

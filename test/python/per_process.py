@@ -10,7 +10,7 @@ import weakref
 from typing import Any, List
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests
+from tap import ForkTest, Scenario, run_python, run_tests, scenario
 
 # Children of children, which ask for a value of their own or do not, and end as programs do.
 END = """
@@ -92,6 +92,7 @@ class TheEnd(ForkTest):
         run = run_python(END + code, *arguments, env={**os.environ, "PYTHONWARNINGS": "ignore::ResourceWarning"})
         self.assertEqual((expected, ""), (run.stdout, run.stderr))
 
+    @scenario("value-untouched", "value-of-grandparent")
     def test_a_temporary_directory(self) -> None:
         rows = [("tempfile.TemporaryDirectory", "value().name"), ("Holder", "value().inside[0].name")]
         for make, path in rows:
@@ -102,15 +103,18 @@ class TheEnd(ForkTest):
         with tempfile.TemporaryDirectory() as directory:
             self.check("once\n", FILE, directory + "/file")
 
+    @scenario("value-transaction")
     def test_a_transaction(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             self.check("2000 ok\n", SQLITE, directory + "/db")
 
+    @scenario("value-untouched")
     def test_finalisers(self) -> None:
         """A cycle of the value, its owner and the function that makes it."""
         for argument in ("ends", "asks", "collects"):
             self.check("parent\nfinalised in 0\n", FINALISERS, argument)
 
+    @scenario("value-of-its-own")
     def test_of_this_process_is_finalised_as_ever(self) -> None:
         gone: List[str] = []
 
@@ -128,6 +132,7 @@ class TheEnd(ForkTest):
         gc.collect()
         self.assertEqual(["gone"], gone)
 
+    @scenario("token-per-process")
     def test_before_a_spawned_process_takes_its_place_it_is_its_own(self) -> None:
         code = "import atfork, sys\nclass Value:\n def __del__(self): print('gone')\n"
         code += "value = atfork.per_process(Value)\nvalue()\natfork.spawned(sys.argv[1])\nvalue()\nprint('made again')\nvalue.reset()"
@@ -162,6 +167,7 @@ class Discard(ForkTest):
     def discard(self, value: Value) -> None:
         self.log.append(f"discard {value.made}")
 
+    @scenario("discard-once")
     def test_once_before_a_new_value_is_made(self) -> None:
         value = atfork.per_process(self.make, self.discard)
 
@@ -176,6 +182,7 @@ class Discard(ForkTest):
             self.in_child(body, way)
         self.assertEqual(["make"], self.log)
 
+    @scenario("discard-each-generation")
     def test_in_each_child_that_asks(self) -> None:
         value = atfork.per_process(self.make, discard=self.discard)
 
@@ -193,6 +200,7 @@ class Discard(ForkTest):
         value()
         self.in_child(body)
 
+    @scenario("discard-not-ones-own")
     def test_never_of_this_process_own(self) -> None:
         value = atfork.per_process(self.make, self.discard)
         value()
@@ -200,6 +208,7 @@ class Discard(ForkTest):
         value()
         self.assertEqual(["make", "end of 0", "make"], self.log)
 
+    @scenario("discard-after-reset")
     def test_reset_leaves_the_parent_s(self) -> None:
         value = atfork.per_process(self.make, self.discard)
 
@@ -213,6 +222,7 @@ class Discard(ForkTest):
         value()
         self.in_child(body)
 
+    @scenario("discard-error")
     def test_an_error_is_reported_and_the_new_value_made(self) -> None:
         errors: List[Any] = []
 

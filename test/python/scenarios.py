@@ -2,6 +2,7 @@
 """The scenarios that the tests of every language have."""
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import errno
 import functools
@@ -10,14 +11,15 @@ import inspect
 import itertools
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
 import weakref
-from typing import Any, List
+from typing import Any, Iterator, List
 
 import atfork
-from tap import WAYS, ForkTest, Scenario, bypasses, run_tests
+from tap import WAYS, ForkTest, Scenario, bypasses, run_python, run_tests, scenario
 
 
 class Once(ForkTest):
@@ -39,6 +41,7 @@ class Once(ForkTest):
             self.in_child(body, way)
         self.assertEqual(0, len(ran))
 
+    @scenario("three-generations")
     def test_three_deep_in_all_ways(self) -> None:
         ran: List[int] = []
         atfork.register_after_fork(lambda: ran.append(1))
@@ -53,6 +56,7 @@ class Once(ForkTest):
         for ways in itertools.product(WAYS, WAYS, WAYS):
             self.in_child(lambda: descend(ways, 1), ways[0])
 
+    @scenario("own-hook-not-for-own-fork")
     def test_a_new_process_own_hook_does_not_run_for_its_fork(self) -> None:
         def body() -> None:
             ran: List[int] = []
@@ -63,6 +67,7 @@ class Once(ForkTest):
         for way in WAYS:
             self.in_child(body, way)
 
+    @scenario("missed-before-next-fork")
     def test_missed_ones_run_before_the_next_fork(self) -> None:
         ran: List[str] = []
         atfork.register_after_fork(lambda: ran.append(atfork.lineage()))
@@ -73,6 +78,7 @@ class Once(ForkTest):
 
         self.in_child(body, "_Fork")
 
+    @scenario("fork-in-threads")
     def test_forks_in_threads(self) -> None:
         ran: List[int] = []
         atfork.register_after_fork(lambda: ran.append(1))
@@ -96,6 +102,7 @@ class Once(ForkTest):
             self.passed(pid)
         self.assertEqual([], ran)
 
+    @scenario("fork-in-c-thread")
     def test_fork_in_a_thread_of_c(self) -> None:
         ran: List[int] = []
         atfork.register_after_fork(lambda: ran.append(1))
@@ -104,6 +111,7 @@ class Once(ForkTest):
         self.assertEqual([], ran)
         self.in_child(lambda: self.assertEqual([1], ran))
 
+    @scenario("fork-in-child-callback")
     def test_fork_in_a_child_callback(self) -> None:
         early: List[int] = []
         late: List[int] = []
@@ -125,7 +133,8 @@ class Once(ForkTest):
 
 
 for _way in WAYS:
-    setattr(Once, f"test_child_runs_once_by_{_way}", lambda self, way=_way: self.check_once(way))
+    _case = scenario("once-by-each-way")(lambda self, way=_way: self.check_once(way))
+    setattr(Once, f"test_child_runs_once_by_{_way}", _case)
 
 
 class Order(ForkTest):
@@ -147,12 +156,14 @@ class Order(ForkTest):
             child=lambda: note("child"),
         )
 
+    @scenario("order")
     def test_by_priority_then_registration(self) -> None:
         for letter, priority in (("a", 5), ("b", 0), ("c", -32768), ("d", 5), ("e", 32767)):
             self.add(letter, priority)
         self.in_child(lambda: self.assertEqual({"prepare": "edabc", "parent": "", "child": "cbade"}, self.trace))
         self.assertEqual({"prepare": "edabc", "parent": "cbade", "child": ""}, self.trace)
 
+    @scenario("unregister-in-prepare")
     def test_unregistered_in_prepare_gets_the_rest(self) -> None:
         trace: List[str] = []
 
@@ -169,6 +180,7 @@ class Order(ForkTest):
         self.in_child(lambda: self.assertEqual(["prepare", "parent"], trace))
         self.assertEqual([], self.unraisable)
 
+    @scenario("register-in-callback")
     def test_registered_in_a_callback_joins_the_next_fork(self) -> None:
         ran: List[int] = []
         late: List[object] = []
@@ -181,6 +193,7 @@ class Order(ForkTest):
         self.in_child(lambda: self.assertEqual([], ran))
         self.in_child(lambda: self.assertEqual([1], ran))
 
+    @scenario("fork-in-prepare")
     def test_fork_in_prepare(self) -> None:
         inner: List[int] = []
 
@@ -195,6 +208,61 @@ class Order(ForkTest):
         atfork.register(prepare=prepare)
         self.in_child(lambda: self.assertEqual("a", self.trace["child"]))
         self.assertEqual(("aa", []), (self.trace["parent"], self.unraisable))
+
+    @scenario("fork-in-each-phase")
+    def test_fork_in_each_phase(self) -> None:
+        self.add("a", -1)
+        for phase in ("prepare", "parent", "child"):
+            self.trace = dict.fromkeys(self.trace, "")
+            forked: List[int] = []
+
+            def fork_once() -> None:
+                if not forked:
+                    forked.append(1)
+                    before = self.trace["child"]
+                    self.in_child(lambda: self.assertEqual(before + "a", self.trace["child"]))
+
+            hook = atfork.register(**{phase: fork_once})  # type: ignore[arg-type]
+            self.in_child(lambda: self.assertEqual(("a", []), (self.trace["child"], self.unraisable)))
+            self.assertEqual("a" if phase == "child" else "aa", self.trace["parent"])
+            hook.unregister()
+        self.assertEqual([], self.unraisable)
+
+    @scenario("change-in-each-phase")
+    def test_change_in_each_phase(self) -> None:
+        ran: List[str] = []
+
+        def change() -> None:
+            atfork.register_after_fork(lambda: ran.append("never")).unregister()
+            atfork.register_after_fork(lambda: ran.append("later"))
+
+        def body() -> None:
+            self.assertEqual([], ran)
+            hook.unregister()
+            self.in_child(lambda: self.assertEqual(["later"] * 2, ran))
+
+        hook = atfork.register(prepare=change, parent=change, child=change)
+        self.in_child(body)
+        hook.unregister()
+        self.in_child(lambda: self.assertEqual(["later"] * 2, ran))
+
+    @scenario("unregister-all-in-child")
+    def test_unregister_all_in_child(self) -> None:
+        ran: List[int] = []
+        hooks: List[Any] = []
+
+        def end() -> None:
+            for hook in hooks:
+                hook.unregister()
+            ran.append(1)
+
+        def body() -> None:
+            self.assertEqual(([1] * 3, []), (ran, atfork.hooks()))
+            self.in_child(lambda: self.assertEqual([1] * 3, ran))
+
+        hooks += [atfork.register_after_fork(end) for _ in range(3)]
+        self.in_child(body)
+        self.assertEqual([True] * 3, [hook.unregister() for hook in hooks])
 
     def test_c_fork_in_prepare(self) -> None:
         inner: List[int] = []
@@ -230,6 +298,7 @@ class Order(ForkTest):
         self.in_child(lambda: self.assertEqual(([1], []), (forked, self.unraisable)))
         self.assertEqual(([1], []), (forked, self.unraisable))
 
+    @scenario("hooks-in-order")
     def test_hooks_are_in_run_order(self) -> None:
         self.add("a", 2)
         self.add("b", 1)
@@ -242,11 +311,13 @@ class Order(ForkTest):
 class Hooks(ForkTest):
     """Hooks as objects, and memory."""
 
+    @scenario("hook-fields")
     def test_fields(self) -> None:
         hook = atfork.register(name="fields", priority=-7, parent=lambda: None)
         self.assertEqual(("fields", -7, atfork.hooks()[0].id), (hook.name, hook.priority, hook.id))
         self.assertRegex(repr(hook), "fields.*-7")
 
+    @scenario("hook-read-only")
     def test_fields_are_read_only(self) -> None:
         """Another id would be another hook's, to be unregistered in its place."""
         for hook in (atfork.register(name="fields", child=print), atfork.register_after_fork(print)):
@@ -258,6 +329,7 @@ class Hooks(ForkTest):
                     delattr(hook, field)
             self.assertEqual(before, (hook.id, hook.name, hook.priority))
 
+    @scenario("unregister-ends")
     def test_unregister(self) -> None:
         ran: List[int] = []
         hook = atfork.register_after_fork(lambda: ran.append(1))
@@ -265,6 +337,7 @@ class Hooks(ForkTest):
         self.assertFalse(hook.unregister())
         self.in_child(lambda: self.assertEqual([], ran))
 
+    @scenario("hook-with-scope")
     def test_context_manager(self) -> None:
         ran: List[int] = []
         with self.assertRaises(ZeroDivisionError):
@@ -322,6 +395,7 @@ class Hooks(ForkTest):
         self.assertGreater(hook.id, 0)
         self.assertTrue(hook.unregister())
 
+    @scenario("callables-let-go")
     def test_callables_are_kept_and_let_go(self) -> None:
         def make() -> Any:
             class Callable:
@@ -347,6 +421,7 @@ class Hooks(ForkTest):
             del hook
             self.assertIsNone(weak())
 
+    @scenario("hook-outlives-object")
     def test_a_hook_stays_without_its_object(self) -> None:
         ran: List[int] = []
         atfork.register_after_fork(lambda: ran.append(1))
@@ -357,6 +432,7 @@ class Hooks(ForkTest):
 class Process(ForkTest):
     """Who this process is."""
 
+    @scenario("place-and-seed")
     def test_generation_lineage_seed(self) -> None:
         self.assertEqual((0, "0"), (atfork.generation(), atfork.lineage()))
         mine = atfork.seed(1)
@@ -371,6 +447,7 @@ class Process(ForkTest):
 
         self.in_child(body)
 
+    @scenario("seed-bases")
     def test_seeds_of_64_bits(self) -> None:
         bases = [0, 1, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
         self.assertEqual(len(bases), len({atfork.seed(base) for base in bases}))
@@ -379,11 +456,13 @@ class Process(ForkTest):
         with self.assertRaisesRegex(ValueError, "^base must be from -9223372036854775808 to 18446744073709551615$"):
             atfork.seed(2**64)
 
+    @scenario("seed-vector")
     def test_seeds_are_those_of_other_languages(self) -> None:
         self.assertEqual("0", atfork.lineage())
         expected = "e46f74056be507c48aa2a0512cb3625ee86a663e251088c0aaa155968a8f3305"
         self.assertEqual(expected, f"{atfork.seed(42, 256):064x}")
 
+    @scenario("seed-bits")
     def test_seeds_of_any_width(self) -> None:
         self.assertEqual(atfork.seed(7), atfork.seed(7, bits=64))
         wide = atfork.seed(7, bits=256)
@@ -411,13 +490,28 @@ class Process(ForkTest):
         with self.assertRaisesRegex(TypeError, "^base must be int, not float$"):
             atfork.seed(1.0)  # type: ignore[arg-type]
 
+    @scenario("version")
     def test_version(self) -> None:
         self.assertRegex(atfork.version(), r"\A\d+\.\d+\.\d+\Z")
+
+
+MUTE = """
+import atfork, os
+class Mute(Exception):
+    def __str__(self): raise ValueError("no words")
+def breaks(): raise Mute
+atfork.register_after_fork(breaks)
+atfork.register_after_fork(lambda: print("the other hook", flush=True))
+pid = os.fork()
+if pid == 0: os._exit(0)
+os.waitpid(pid, 0)
+"""
 
 
 class Errors(ForkTest):
     """Errors in callbacks."""
 
+    @scenario("errors-isolated")
     def test_are_isolated_and_reported(self) -> None:
         ran: List[int] = []
 
@@ -434,6 +528,7 @@ class Errors(ForkTest):
         self.in_child(body)
         self.assertEqual([], self.unraisable)
 
+    @scenario("errors-in-each-phase")
     def test_in_each_phase(self) -> None:
         def fail() -> None:
             raise KeyError("oops")
@@ -442,6 +537,7 @@ class Errors(ForkTest):
         self.in_child(lambda: self.assertEqual(2, len(self.unraisable)))
         self.assertEqual([KeyError, KeyError], [kind for kind, _, _ in self.unraisable])
 
+    @scenario("exit-in-callback")
     def test_exits_too(self) -> None:
         ran: List[int] = []
         atfork.register_after_fork(lambda: sys.exit(7))
@@ -453,10 +549,18 @@ class Errors(ForkTest):
 
         self.in_child(body)
 
+    @scenario("error-that-cannot-be-shown")
+    def test_that_cannot_be_shown(self) -> None:
+        run = run_python(MUTE)
+        self.assertEqual(("the other hook\n", 0), (run.stdout, run.returncode))
+        self.assertIn("Mute: <exception str() failed>", run.stderr)
+        self.assertIn("in breaks", run.stderr)
+
     def test_a_function_that_takes_an_argument(self) -> None:
         atfork.register_after_fork(lambda argument: None)  # type: ignore[arg-type,misc]
         self.in_child(lambda: self.assertEqual(TypeError, self.unraisable[0][0]))
 
+    @scenario("on-error", "on-error-fails")
     def test_on_error(self) -> None:
         """Gets the error, the hook and the phase; and None restores the default."""
         got: List[Any] = []
@@ -482,6 +586,21 @@ class Errors(ForkTest):
         self.assertEqual([("oops", hook, "prepare", True), ("oops", hook, "parent", True)], got)
         self.assertEqual([(RuntimeError, "a broken handler", handle)], self.unraisable)
 
+    @scenario("on-error-refused")
+    def test_an_on_error_that_cannot_be_called(self) -> None:
+        """A plain attribute of the module takes it; it must not lose the other hooks, nor be silent."""
+
+        def fail() -> None:
+            raise ValueError("oops")
+
+        atfork.on_error = 3  # type: ignore[assignment]
+        self.addCleanup(setattr, atfork, "on_error", None)
+        ran: List[int] = []
+        atfork.register_after_fork(fail)
+        atfork.register_after_fork(lambda: ran.append(1))
+        self.in_child(lambda: self.assertEqual(([1], [TypeError]), (ran, [kind for kind, _, _ in self.unraisable])))
+
+    @scenario("errors-after-c-fork")
     def test_in_a_pending_call(self) -> None:
         def fail() -> None:
             raise KeyError("oops")
@@ -514,16 +633,33 @@ class Symbols(ForkTest):
         self.assertEqual(before, self.counted())
         self.assertTrue(hook.unregister())
 
+    @scenario("symbol")
     def test_symbol(self) -> None:
         symbol = atfork.symbol(Scenario.path, "scenario_count")
         self.assertIn("scenario_count", repr(symbol))
         self.check_counts(symbol)
+
+    @scenario("symbol-never-waits")
+    def test_runs_while_python_is_busy(self) -> None:
+        count = atfork.symbol(Scenario.path, "scenario_count")
+        atfork.register(prepare=count, parent=count)
+        self.assertEqual(2, Scenario.held.scenario_counted_by_fork())
+
+    @scenario("ffi-library-stays")
+    def test_its_library_stays(self) -> None:
+        """Whoever has loaded it may let go of it."""
+        code = "import _ctypes, ctypes, os, atfork\nlibrary = ctypes.CDLL(os.environ['SCENARIO_LIBRARY'])\n"
+        code += "atfork.register_after_fork(library.scenario_count)\n_ctypes.dlclose(library._handle)\ndel library\n"
+        code += "if os.fork() == 0:\n os._exit(0)\nprint(os.wait()[1])\n"
+        run = run_python(code)
+        self.assertEqual(("0\n", ""), (run.stdout, run.stderr))
 
     def test_a_path(self) -> None:
         symbol = atfork.symbol(pathlib.Path(Scenario.path), "scenario_count")
         self.assertEqual(Scenario.path, symbol.library)
         self.check_counts(symbol)
 
+    @scenario("ffi-function")
     def test_ctypes(self) -> None:
         self.check_counts(Scenario.released.scenario_count)
 
@@ -531,6 +667,7 @@ class Symbols(ForkTest):
         address = ctypes.cast(Scenario.released.scenario_count, ctypes.c_void_p).value
         self.check_counts(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address or 0))
 
+    @scenario("symbol-mixed")
     def test_mixed(self) -> None:
         ran: List[int] = []
         atfork.register(prepare=lambda: ran.append(1), child=atfork.symbol(Scenario.path, "scenario_count"))
@@ -554,6 +691,7 @@ class Symbols(ForkTest):
         with open(reader) as file:
             return int(file.read())
 
+    @scenario("symbol-data", "symbol-without-data")
     def test_data(self) -> None:
         number = ctypes.c_int(42)
         array = (ctypes.c_int * 2)(7, 8)
@@ -578,6 +716,7 @@ class Symbols(ForkTest):
             self.assertEqual(expected, self.noted_in_a_child(child=symbol), data)
         self.assertIs(array, atfork.symbol(None, "abort", array).data)
 
+    @scenario("symbol-data-each-phase")
     def test_data_of_each_callback(self) -> None:
         """One hook, and two functions with data of their own."""
         one, two = ctypes.c_int(1), ctypes.c_int(2)
@@ -587,6 +726,7 @@ class Symbols(ForkTest):
         self.assertEqual(2, self.noted_in_a_child(prepare=prepare, child=child))
         self.assertEqual(1, Scenario.held.scenario_noted())  # what prepare was called with, here
 
+    @scenario("symbol-data-kept")
     def test_data_is_kept_as_long_as_the_hook(self) -> None:
         class Number(ctypes.Structure):
             _fields_ = [("value", ctypes.c_int)]
@@ -608,15 +748,18 @@ class Symbols(ForkTest):
         self.in_child(lambda: None)
         self.assertIsNone(weak[0]())
 
+    @scenario("symbol-data-refused")
     def test_data_that_is_none(self) -> None:
         bad: Any
         for bad, error in ((1.5, TypeError), ("x", TypeError), (b"x", TypeError), (2**64, ValueError), ([], TypeError)):
             with self.assertRaisesRegex(error, "^data must be "):
                 atfork.symbol(None, "abort", bad)
 
+    @scenario("symbol-of-process")
     def test_the_process_itself(self) -> None:
         self.assertIsInstance(atfork.symbol(None, "abort"), atfork.Symbol)
 
+    @scenario("symbol-refused")
     def test_what_is_none(self) -> None:
         rows: List[Any] = [
             ("libnothing-of-the-kind.so", "x", ValueError),
@@ -635,15 +778,20 @@ class Symbols(ForkTest):
             if error is TypeError:
                 self.assertRegex(str(raised.exception), "^(library|name) must be str")
 
+    @scenario("ffi-closure-refused")
     def test_a_callback_of_python_in_the_clothes_of_c(self) -> None:
-        callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda data: None)
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        callback = kind(lambda data: None)
         with self.assertRaises(TypeError):
             atfork.register_after_fork(callback)
+        with self.assertRaisesRegex(ValueError, "^a ctypes function of no library"):
+            atfork.register_after_fork(kind(ctypes.cast(callback, ctypes.c_void_p).value or 0))
 
 
 class OtherForks(ForkTest):
     """Promises 7 and 8: forks that fail, and what is no fork."""
 
+    @scenario("fork-fails")
     def test_a_fork_that_fails(self) -> None:
         def body() -> None:
             trace: List[str] = []
@@ -659,6 +807,7 @@ class OtherForks(ForkTest):
 
         self.in_child(body)
 
+    @scenario("spawns-are-no-forks")
     def test_spawns_are_no_forks(self) -> None:
         ran: List[int] = []
         run = lambda: ran.append(1)  # noqa: E731
@@ -669,6 +818,7 @@ class OtherForks(ForkTest):
         self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)[1]))
         self.assertEqual(([], 0), (ran, atfork.generation()))
 
+    @scenario("parent-after-c-fork")
     def test_parent_of_a_fork_in_c(self) -> None:
         parents: List[str] = []
         atfork.register(parent=lambda: parents.append("alone"))
@@ -677,7 +827,56 @@ class OtherForks(ForkTest):
         self.assertEqual(["alone"], parents)
 
 
+class Places(ForkTest):
+    """Where a process may be as it forks."""
+
+    def register(self) -> List[str]:
+        trace: List[str] = []
+        atfork.register(
+            prepare=lambda: trace.append("prepare"),
+            parent=lambda: trace.append("parent"),
+            child=lambda: trace.append("child"),
+        )
+        return trace
+
+    @scenario("in-signal-handler")
+    def test_in_a_signal_handler(self) -> None:
+        trace = self.register()
+        forked: List[int] = []
+
+        def handle(number: int, frame: Any) -> None:
+            atfork.register_after_fork(lambda: None).unregister()
+            self.in_child(lambda: self.assertEqual(["prepare", "child"], trace))
+            forked.append(1)
+
+        self.addCleanup(signal.signal, signal.SIGUSR1, signal.signal(signal.SIGUSR1, handle))
+        signal.raise_signal(signal.SIGUSR1)
+        self.assertEqual(([1], ["prepare", "parent"]), (forked, trace))
+
+    @scenario("in-coroutine")
+    def test_in_a_generator_and_in_a_coroutine(self) -> None:
+        trace = self.register()
+
+        def fork() -> None:
+            self.in_child(lambda: self.assertEqual("child", trace[-1]))
+
+        def generator() -> Iterator[None]:
+            fork()
+            yield
+            fork()
+
+        async def coroutine() -> None:
+            fork()
+            await asyncio.sleep(0)
+            fork()
+
+        self.assertEqual([None], list(generator()))
+        asyncio.run(coroutine())
+        self.assertEqual(["prepare", "parent"] * 4, trace)
+
+
 class PerProcess(ForkTest):
+    @scenario("value-once")
     def test_once_in_each_process(self) -> None:
         made: List[int] = []
 
@@ -695,6 +894,7 @@ class PerProcess(ForkTest):
             self.in_child(body, way)
         self.assertEqual([1], made)
 
+    @scenario("value-reset", "value-error")
     def test_reset_and_errors(self) -> None:
         tries: List[int] = []
 
@@ -711,6 +911,30 @@ class PerProcess(ForkTest):
         number.reset()
         self.assertEqual(3, number())
 
+    @scenario("value-nil")
+    def test_none_and_false_are_values(self) -> None:
+        for nothing in (None, False, 0):
+            made: List[int] = []
+            value = atfork.per_process(lambda: (made.append(1), nothing)[1])
+            self.assertEqual([nothing, nothing, [1]], [value(), value(), made])
+
+    @scenario("value-forks")
+    def test_its_function_forks(self) -> None:
+        def make() -> str:
+            if atfork.generation() == 0:
+                self.in_child(lambda: self.assertEqual(atfork.lineage(), value()))
+            return atfork.lineage()
+
+        value = atfork.per_process(make)
+        self.assertEqual("0", value())
+
+    @scenario("value-asks-itself")
+    def test_its_function_asks_for_it(self) -> None:
+        value: Any = atfork.per_process(lambda: value())
+        with self.assertRaises(RecursionError):
+            value()
+
+    @scenario("value-in-threads")
     def test_threads_make_one(self) -> None:
         made: List[int] = []
         inside, go = threading.Event(), threading.Event()
@@ -733,6 +957,7 @@ class PerProcess(ForkTest):
             thread.join()
         self.assertEqual((["it"] * 5, [1]), (got, made))
 
+    @scenario("value-half-made")
     def test_forked_while_a_thread_is_inside(self) -> None:
         inside, go = threading.Event(), threading.Event()
 

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import traceback
 import unittest
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator, List, TypeVar
 
 import atfork
+
+Case = TypeVar("Case", bound=Callable[..., object])
 
 PASSED = 42
 PATIENCE = 60  # s
@@ -78,9 +80,33 @@ class TapResult(unittest.TestResult):
             self.addFailure(subtest, err)
 
 
+def scenario(*ids: str) -> Callable[[Case], Case]:
+    """Which rows of test/scenarios.md the decorated case shows."""
+
+    def mark(case: Case) -> Case:
+        case.shows = ids  # type: ignore[attr-defined]
+        return case
+
+    return mark
+
+
+def list_scenarios(suite: unittest.TestSuite) -> None:
+    """The ids of all that would run, for test/parity."""
+    for each in suite:
+        if isinstance(each, unittest.TestSuite):
+            list_scenarios(each)
+        else:
+            print(*getattr(getattr(each, each._testMethodName), "shows", ()), sep="\n")
+
+
 def run_tests(clean_up: Callable[[], object] = lambda: None) -> None:
     """Ends the process: what unittest.main() does at the end would happen in each child too."""
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    if "ATFORK_TEST_LIST" in os.environ:
+        list_scenarios(suite)
+        sys.stdout.flush()
+        clean_up()
+        os._exit(0)
     result = TapResult()
     suite.run(result)
     print(f"1..{result.testsRun}", flush=True)

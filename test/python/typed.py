@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 import atfork
-from tap import run_tests
+from tap import run_tests, scenario
 
 PACKAGE = os.environ["PACKAGE_SOURCE"]
 CACHE = tempfile.TemporaryDirectory()
@@ -127,6 +127,7 @@ class Types(unittest.TestCase):
         expected = {number for number, line in enumerate(BAD.splitlines(), 1) if line.endswith("# bad")}
         self.assertEqual(expected, found, run.stdout)
 
+    @scenario("declared")
     def test_the_stub_is_what_the_extension_has(self) -> None:
         environment = {**os.environ, "MYPYPATH": PACKAGE}
         run = subprocess.run(

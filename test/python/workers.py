@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, List, Tuple
 
 import atfork
-from tap import ForkTest, run_python, run_tests
+from tap import ForkTest, run_python, run_tests, scenario
 
 SPAWNED = ("spawn", "forkserver")
 ran: List[str] = []
@@ -304,6 +304,7 @@ except RuntimeError:
 
 
 class Subprocess(ForkTest):
+    @scenario("token-environment", "token-hooks-once", "token-once")
     def test_by_environment(self) -> None:
         outputs = [run_python(CHILD, env=atfork.environment()) for _ in range(2)]
         first = int(outputs[0].stdout.split()[0].split(".")[1])
@@ -313,10 +314,12 @@ class Subprocess(ForkTest):
             self.assertEqual(expected, output.stdout.splitlines())
         self.assertNotIn("ATFORK_TOKEN", os.environ)
 
+    @scenario("token-place", "token-argument")
     def test_by_argument(self) -> None:
         code = "import atfork, sys; atfork.spawned(sys.argv[1]); print(atfork.lineage())"
         self.assertRegex(run_python(code, atfork.token()).stdout, r"^0\.\d+\n$")
 
+    @scenario("token-refused")
     def test_what_is_no_token(self) -> None:
         code = "import atfork\ntry: atfork.spawned()\nexcept ValueError as error: print(error, atfork.generation())"
         for value in ("", "x", atfork.token()[:-1], atfork.token() + "0"):

@@ -34,6 +34,7 @@ class TestSignatures < ForkTest
   end
 
   %w[AtFork Hook Symbol PerProcess Info].each do |scope|
+    scenario "declared"
     define_method("test_signatures_of_#{scope}") do
       assert_equal methods_of(scope).sort, (signatures.fetch(scope).keys - ["initialize"]).sort
     end

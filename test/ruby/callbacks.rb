@@ -12,6 +12,7 @@ class TestCallbacks < ForkTest
     assert_equal [0, 0], values
   end
 
+  scenario "change-in-each-phase"
   def test_register_and_unregister_in_each_phase
     ran = []
     change = lambda do
@@ -28,6 +29,7 @@ class TestCallbacks < ForkTest
     in_child { assert_equal %i[later later], ran }
   end
 
+  scenario "unregister-all-in-child"
   def test_unregister_all_in_child
     ran = []
     hooks = Array.new(3) { |i| AtFork.register_after_fork { hooks.each(&:unregister) && ran << i } }
@@ -37,6 +39,7 @@ class TestCallbacks < ForkTest
     end
   end
 
+  scenario "fork-in-each-phase"
   def test_fork_in_each_phase
     lineages = []
     AtFork.register(
@@ -92,6 +95,7 @@ class TestCallbacks < ForkTest
       end)
     end
 
+    scenario "errors-in-each-phase"
     define_method("test_raise_in_#{phase}") do
       errors = []
       AtFork.on_error = ->(error, hook) { errors << [error.message, hook.name] }
@@ -194,6 +198,7 @@ class TestThreads < ForkTest
   end
 
   # Unregister is final, as it is in C.
+  scenario "unregister-waits"
   def test_unregister_waits_for_a_fork_in_another_thread
     trace = []
     register = -> { AtFork.register(prepare: -> { trace << :prepare }, parent: -> { trace << :parent }) }
@@ -207,6 +212,7 @@ class TestThreads < ForkTest
     end
   end
 
+  scenario "unregister-waits-for-its-own"
   def test_unregister_waits_for_no_fork_that_is_none_of_its
     while_a_fork_waits(-> {}) do |_, go_on|
       assert AtFork.register_after_fork {}.unregister
@@ -215,6 +221,7 @@ class TestThreads < ForkTest
   end
 
   # The thread that forked is gone in the other's child, and so is its fork.
+  scenario "unregister-in-child"
   def test_unregister_in_a_child_waits_for_no_lost_fork
     while_a_fork_waits(-> { AtFork.register_after_fork {} }) do |hook, go_on|
       pid = Scenario.fork_with_gvl("fork")

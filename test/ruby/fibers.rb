@@ -18,6 +18,7 @@ class TestFibers < ForkTest
     fibers.map { |fiber| @trace.select { |_, id| id == fiber.object_id }.map(&:first).tally }
   end
 
+  scenario "overlapping-forks"
   def test_each_prepare_has_its_parent
     AtFork.register(prepare: -> { note(:prepare) && Fiber.yield }, parent: -> { note(:parent) }, child: -> { note(:child) })
     pids = []
@@ -30,6 +31,7 @@ class TestFibers < ForkTest
   end
 
   # Whichever goes on first.
+  scenario "prepared-overlapping"
   def test_each_parent_is_of_its_own_fork
     AtFork.on_error = ->(*) {}
     told = {}
@@ -42,6 +44,7 @@ class TestFibers < ForkTest
   end
 
   # The other fiber is in the child too, and its fork goes on there when it does.
+  scenario "overlapping-fork-in-child"
   def test_the_other_ones_fork_goes_on_in_a_child
     AtFork.register(prepare: -> { note(:prepare) && Fiber.yield }, parent: -> { note(:parent) }, child: -> { note(:child) })
     below = Fiber.new { passed(fork { Scenario.exit(PASSED) }) }
@@ -137,6 +140,7 @@ class TestFibers < ForkTest
     refute locked.call
   end
 
+  scenario "lock-overlapping"
   def test_three_fibers_fork_with_a_lock
     mutex = Thread::Mutex.new
     AtFork.register(prepare: -> { mutex.lock }, parent: -> { mutex.unlock }, child: -> { mutex.unlock })
@@ -144,6 +148,7 @@ class TestFibers < ForkTest
     check_lock_of_scheduler(-> { mutex.owned? })
   end
 
+  scenario "lock-overlapping"
   def test_three_fibers_fork_with_a_registered_lock
     mutex = Thread::Mutex.new
     AtFork.register_lock(mutex)

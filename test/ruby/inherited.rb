@@ -64,6 +64,7 @@ class TestInherited < ForkTest
   FINALISED = { object: false, pointer: false, bytes: 12 }.freeze
 
   WAYS.each do |way|
+    scenario "value-untouched"
     define_method("test_not_collected_by_#{way}") do
       value = per_process
       in_child(way) do
@@ -92,6 +93,7 @@ class TestInherited < ForkTest
     assert_equal UNTOUCHED, left
   end
 
+  scenario "value-untouched"
   def test_not_finalised_at_exit
     value = per_process
     ended(fork {})
@@ -119,6 +121,7 @@ class TestInherited < ForkTest
     ended(pid)
   end
 
+  scenario "value-of-grandparent"
   def test_not_finalised_three_generations_below
     value = per_process
     pid = fork do
@@ -134,6 +137,7 @@ class TestInherited < ForkTest
   end
 
   # What the child has made is its own.
+  scenario "value-of-its-own"
   def test_its_own_is_finalised_in_a_child
     value = AtFork.per_process { AtFork.generation.zero? ? nil : things }
     assert_nil value.value
@@ -157,6 +161,7 @@ class TestInherited < ForkTest
   end
 
   # What a block, a class or a hook refers to belongs to all of the program.
+  scenario "end-finalises"
   def test_what_is_shared_is_finalised_at_exit
     other = File.join(@dir, "other")
     log = File.open(other, "w")
@@ -229,6 +234,7 @@ class TestInherited < ForkTest
   end
 
   # With SQLite's journal on the disk, whoever closes the connection rolls back.
+  scenario "value-transaction"
   def test_a_transaction_of_sqlite_goes_on
     require "sqlite3"
     database = AtFork.per_process { SQLite3::Database.new(path_of("log.db")) }
@@ -251,6 +257,7 @@ end
 
 # What is inherited, where the user says what becomes of it.
 class TestDiscard < ForkTest
+  scenario "discard-once"
   def test_once_before_the_new_value_is_made
     trace = []
     value = AtFork.per_process(discard: ->(old) { trace << [:discard, old] }) do
@@ -268,6 +275,7 @@ class TestDiscard < ForkTest
     assert_equal [:make], trace
   end
 
+  scenario "discard-not-ones-own"
   def test_not_of_what_was_never_made_nor_in_the_parent
     discarded = []
     value = AtFork.per_process(discard: ->(old) { discarded << old }) { AtFork.lineage }
@@ -280,6 +288,7 @@ class TestDiscard < ForkTest
     assert_empty discarded
   end
 
+  scenario "discard-after-reset"
   def test_of_a_value_reset_in_the_child
     discarded = []
     value = AtFork.per_process(discard: ->(old) { discarded << old }) { AtFork.lineage }
@@ -290,6 +299,7 @@ class TestDiscard < ForkTest
     end
   end
 
+  scenario "discard-each-generation"
   def test_in_each_generation
     discarded = []
     value = AtFork.per_process(discard: ->(old) { discarded << old }) { AtFork.generation }
@@ -321,6 +331,7 @@ class TestDiscard < ForkTest
     end
   end
 
+  scenario "discard-error"
   def test_an_error_goes_to_on_error_and_the_value_is_made
     seen = nil
     value = AtFork.per_process(discard: ->(_) { raise "will not go" }) { AtFork.lineage }

@@ -13,6 +13,7 @@ class TestKey < ForkTest
     eval(format(CONFIGURATION, number), binding, "config.rb", 1)
   end
 
+  scenario "key-read-again"
   def test_a_configuration_that_is_read_again
     ran = []
     4.times do |number|
@@ -24,6 +25,7 @@ class TestKey < ForkTest
     assert_equal 1, AtFork.hooks.size - @before.size
   end
 
+  scenario "key-equality"
   def test_any_value_that_is_equal
     [[:a, [1, "b"]], [{ a: 1 }, "text", 3], [1.5, Struct.new(:a).new(2)], [nil.to_a, :symbol]].each do |keys|
       2.times { keys.each { |key| AtFork.register(key: Marshal.load(Marshal.dump(key)), child: -> {}) } unless keys[1].is_a?(Struct) }
@@ -37,6 +39,7 @@ class TestKey < ForkTest
     assert_equal 2, AtFork.hooks.size - @before.size
   end
 
+  scenario "key-replaces"
   def test_the_replaced_one_is_unregistered
     first = AtFork.register(key: :k, child: -> { flunk })
     second = AtFork.register(key: :k, priority: 5, child: -> {})
@@ -48,13 +51,23 @@ class TestKey < ForkTest
     in_child {}
   end
 
+  scenario "key-let-go"
+  def test_is_let_go_of_with_the_hook
+    weak = ObjectSpace::WeakMap.new
+    Thread.new { AtFork.register(key: Object.new.tap { |key| weak[key] = true }, child: -> {}).unregister }.join
+    5.times { GC.start }
+    assert_equal 0, weak.size
+  end
+
   # Arguments are looked at before anything changes.
+  scenario "key-kept-by-bad-call"
   def test_a_bad_one_replaces_nothing
     hook = AtFork.register(key: :k, child: -> {})
     assert_raises(TypeError) { AtFork.register(key: :k, child: 3) }
     assert hook.unregister
   end
 
+  scenario "key-in-callback"
   def test_replaced_in_a_callback
     trace = []
     AtFork.register(key: :k, prepare: -> { trace << :prepare && AtFork.register(key: :k, child: -> { trace << :new }) },
@@ -64,6 +77,7 @@ class TestKey < ForkTest
     in_child { assert_equal %i[prepare parent new], trace }
   end
 
+  scenario "key-in-threads"
   def test_threads_leave_one
     20.times { Array.new(8) { |i| Thread.new { AtFork.register(key: :k, child: -> { i }) } }.each(&:join) }
     assert_equal 1, AtFork.hooks.size - @before.size

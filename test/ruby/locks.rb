@@ -15,18 +15,21 @@ class TestPrepared < ForkTest
     AtFork.register(name: name, **callbacks, parent: tell, child: tell)
   end
 
+  scenario "prepared-returned"
   def test_when_it_ran_and_returned
     add("a", prepare: -> {})
     in_child { assert_equal [true], told["a"] }
     assert_equal [true], told["a"]
   end
 
+  scenario "prepared-absent"
   def test_not_when_there_is_none
     add("a")
     in_child { assert_equal [false], told["a"] }
     assert_equal [false], told["a"]
   end
 
+  scenario "prepared-raised"
   def test_not_when_it_raised
     AtFork.on_error = ->(error, hook, phase) { told[:error] << [error.message, hook.name, phase] }
     add("a", prepare: -> {})
@@ -62,6 +65,7 @@ class TestPrepared < ForkTest
     assert_equal [1, before + 1], [prepared, Scenario.counted]
   end
 
+  scenario "prepared-in-c"
   def test_a_prepare_in_c
     count = AtFork.symbol(Scenario::LIBRARY, "scenario_count")
     add("c", prepare: count)
@@ -72,6 +76,7 @@ class TestPrepared < ForkTest
   end
 
   (WAYS - ["ruby"]).each do |way|
+    scenario "prepared-after-c-fork"
     define_method("test_not_after_a_fork_in_c_by_#{way}") do
       add("a", prepare: -> { flunk })
       in_child(way) do
@@ -99,6 +104,7 @@ class TestPrepared < ForkTest
   end
 
   # Each fork is asked about itself.
+  scenario "prepared-nested"
   def test_a_fork_in_a_callback
     AtFork.on_error = ->(*) {}
     outer = true
@@ -113,6 +119,28 @@ class TestPrepared < ForkTest
     assert_equal [false, true], told["a"]
   end
 
+  # The outer fork goes on in the inner one's child: there are four processes.
+  scenario "outer-fork-goes-on"
+  def test_an_inner_forks_child_goes_on_with_the_outer_fork
+    AtFork.on_error = ->(*) {}
+    prepares = 0
+    add("a", prepare: -> { (prepares += 1) == 1 && raise("not now") })
+    inner = :none
+    AtFork.register(priority: -1, prepare: lambda {
+      next unless inner == :none
+
+      inner = :under_way
+      inner = fork
+    })
+    outer = fork
+    finish { assert_equal [true, false], told["a"] } if outer.nil?
+    passed(outer)
+    finish { assert_equal [true, false], told["a"] } if inner.nil?
+    passed(inner)
+    assert_equal [true, false], told["a"]
+  end
+
+  scenario "prepared-elsewhere"
   def test_elsewhere_it_is_an_error
     message = "prepared may be asked in a parent or child callback only"
     ask = lambda do
@@ -128,6 +156,8 @@ end
 
 # AtFork.register_lock, for each kind of lock.
 module LockTests
+  extend Shows
+
   def lock
     @lock ||= make
   end
@@ -171,6 +201,7 @@ module LockTests
     threads.each(&:join)
   end
 
+  scenario "lock-held-across-fork"
   def test_free_in_both
     hook = AtFork.register_lock(lock, priority: 7)
     assert_equal 7, hook.priority
@@ -188,6 +219,7 @@ module LockTests
   end
 
   # By whatever its thread is interrupted.
+  scenario "lock-fork-inside"
   def test_a_fork_inside_the_section_leaves_it_alone
     AtFork.register_lock(lock)
     synchronize do
@@ -197,6 +229,7 @@ module LockTests
     refute mine?
   end
 
+  scenario "lock-fork-inside"
   def test_a_trap_inside_the_section_leaves_it_alone
     AtFork.register_lock(lock)
     done = Thread::Queue.new
@@ -229,6 +262,7 @@ module LockTests
     assert(synchronize { true })
   end
 
+  scenario "lock-waited-for"
   def test_a_fork_waits_for_who_holds_it
     AtFork.register_lock(lock)
     while_another_holds_it do |leave|
@@ -239,6 +273,7 @@ module LockTests
     end
   end
 
+  scenario "lock-nested-forks"
   def test_a_fork_in_each_phase
     AtFork.register_lock(lock)
     forks = 0
@@ -270,6 +305,7 @@ module LockTests
     in_child { Thread.new { assert synchronize { true } }.join }
   end
 
+  scenario "lock-fork-fails"
   def test_a_fork_that_fails
     in_child do
       AtFork.register_lock(lock)
@@ -280,6 +316,7 @@ module LockTests
   end
 
   # No prepare ran, so there is nothing to let go of.
+  scenario "lock-without-prepare"
   def test_a_fork_by_c_inside_the_section_leaves_it_alone
     AtFork.register_lock(lock)
     synchronize do
@@ -291,6 +328,7 @@ module LockTests
   end
 
   %w[fork _Fork syscall].each do |way|
+    scenario "lock-of-lost-thread"
     define_method("test_free_in_a_child_by_#{way}_when_another_thread_holds_it") do
       AtFork.register_lock(lock)
       while_another_holds_it do
@@ -438,6 +476,7 @@ module LockTests
     assert free?(other) && free?(lock)
   end
 
+  scenario "lock-twice"
   def test_registered_twice
     hooks = Array.new(2) { AtFork.register_lock(lock) }
     in_child { refute mine? }
@@ -497,6 +536,7 @@ end
 
 # What is no lock.
 class TestNoLock < ForkTest
+  scenario "lock-refused"
   def test_refused
     before = AtFork.hooks
     [nil, 3, Thread::Queue.new, Object.new, Thread::Mutex].each do |lock|

@@ -110,6 +110,7 @@ class TestMemory < ForkTest
     GC.start
   end
 
+  scenario "rounds-leave-memory"
   def test_rounds_leave_memory_where_it_was
     rounds(20_000)
     before = resident

@@ -64,6 +64,7 @@ class TestNeighbours < ForkTest
     text.lines(chomp: true).partition { |line| !line.match?(/child|block/) }
   end
 
+  scenario "in-step"
   def test_a_gem_that_prepends_after
     parent, child = lines_of("hooks; gem_named('gem'); child_and_parent")
     assert_equal ["gem before", "prepare", "parent", "gem parent"], parent
@@ -71,6 +72,7 @@ class TestNeighbours < ForkTest
   end
 
   # What is prepended to Process._fork comes around our callbacks, whoever was first.
+  scenario "in-step"
   def test_a_gem_that_prepends_before
     code = "gem_named('gem'); require 'atfork'; hooks; child_and_parent"
     text, status = Open3.capture2e("ruby", "-e", GEM + code)
@@ -188,6 +190,7 @@ class TestNeighbours < ForkTest
   end
 
   # As a reloader does.
+  scenario "loaded-twice"
   def test_loaded_twice
     text = in_ruby(<<~RUBY, "-W0")
       ran = 0

@@ -35,6 +35,7 @@ class TestOwner < ForkTest
   end
 
   %i[block method own].each do |kind|
+    scenario "owner-collected"
     define_method("test_goes_when_it_is_collected_with_a_#{kind}") do
       make_and_drop(kind)
       assert_equal 1, clients
@@ -52,6 +53,7 @@ class TestOwner < ForkTest
     end
   end
 
+  scenario "owner-alive"
   def test_stays_while_it_lives
     trace = []
     client = Client.new(trace, :method)
@@ -60,6 +62,7 @@ class TestOwner < ForkTest
     assert_equal %i[reset reset], client.trace
   end
 
+  scenario "owner-in-child"
   def test_goes_in_a_child
     make_and_drop(:block)
     in_child do
@@ -71,6 +74,7 @@ class TestOwner < ForkTest
   end
 
   # A finalizer that unregisters would wait for that fork, and that fork for the lock.
+  scenario "owner-never-waits"
   def test_its_end_waits_for_no_fork
     trace = []
     lock = Thread::Mutex.new
@@ -90,6 +94,7 @@ class TestOwner < ForkTest
     assert_empty trace
   end
 
+  scenario "owner-of-c-function"
   def test_a_c_function_goes_with_it
     before = Scenario.counted
     Thread.new do
@@ -101,6 +106,7 @@ class TestOwner < ForkTest
     in_child { assert_equal before, Scenario.counted }
   end
 
+  scenario "owner-unregistered"
   def test_unregistered_before
     owner = Object.new
     hook = AtFork.register(name: "client", owner: owner, child: -> { flunk })

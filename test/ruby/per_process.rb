@@ -4,6 +4,7 @@
 
 # AtFork.per_process
 class TestPerProcess < ForkTest
+  scenario "value-once"
   def test_once_in_each_process
     made = 0
     lineage = AtFork.per_process do
@@ -21,6 +22,7 @@ class TestPerProcess < ForkTest
     assert_equal 1, made
   end
 
+  scenario "value-reset", "value-error"
   def test_reset_and_errors
     tries = 0
     number = AtFork.per_process do
@@ -34,6 +36,7 @@ class TestPerProcess < ForkTest
     assert_equal 3, number.reset.value
   end
 
+  scenario "value-in-threads"
   def test_threads_make_one
     made = 0
     queue = Thread::Queue.new
@@ -87,6 +90,7 @@ class TestPerProcess < ForkTest
 
   # A thread of the parent is in the middle of it, and gone in the child.
   (WAYS + ["with the GVL"]).each do |way|
+    scenario "value-half-made"
     define_method("test_made_in_a_child_by_#{way.tr(" ", "_")}_while_the_parent_makes_it") do
       queue = Thread::Queue.new
       value = AtFork.per_process { AtFork.generation.zero? ? queue.pop : AtFork.lineage }
@@ -104,11 +108,13 @@ class TestPerProcess < ForkTest
     end
   end
 
+  scenario "value-asks-itself"
   def test_asked_for_while_it_is_made
     value = AtFork.per_process { value.value }
     assert_raises(ThreadError) { value.value }
   end
 
+  scenario "value-forks"
   def test_its_block_forks
     value = AtFork.per_process do
       in_child { assert_equal AtFork.lineage, value.value } if AtFork.generation.zero?
@@ -134,6 +140,7 @@ class TestPerProcess < ForkTest
     assert_equal 2, made
   end
 
+  scenario "value-nil"
   def test_nil_and_false_are_values
     made = 0
     [nil, false].each do |nothing|

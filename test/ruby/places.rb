@@ -14,6 +14,7 @@ class TestPlaces < ForkTest
 
   STATE = "print [AtFork.lineage, AtFork.generation, AtFork.seed(1)].inspect"
 
+  scenario "token-place", "token-argument"
   def test_the_place_that_a_fork_would_have
     in_child do
       tokens = Array.new(2) { AtFork.token }
@@ -31,11 +32,13 @@ class TestPlaces < ForkTest
     reader.gets.chomp
   end
 
+  scenario "token-environment"
   def test_by_the_environment
     code = 'AtFork.spawned; print AtFork.generation, ENV.key?("ATFORK_TOKEN"), `echo "[$ATFORK_TOKEN]"`'
     assert_equal "1false[]\n", spawn(code, env: { "ATFORK_TOKEN" => AtFork.token })
   end
 
+  scenario "token-hooks-once"
   def test_child_callbacks_run_in_order_and_once
     code = <<~RUBY
       $ran = []
@@ -57,6 +60,7 @@ class TestPlaces < ForkTest
     assert_equal "true", spawn(code, token: AtFork.token)
   end
 
+  scenario "token-per-process"
   def test_per_process_is_made_anew
     code = "value = AtFork.per_process { AtFork.lineage }; before = value.value; AtFork.spawned(ARGV[0]); " \
            "print [before, value.value == AtFork.lineage].inspect"
@@ -74,6 +78,7 @@ class TestPlaces < ForkTest
     spawn("begin; AtFork.spawned(#{argument}); rescue => e; print e.class, ': ', e.message; end", **options)
   end
 
+  scenario "token-refused"
   def test_what_is_no_token
     none = "ArgumentError: the token is not one of atfork's"
     assert_equal "ArgumentError: there is no token: ATFORK_TOKEN is not set", error_of("", env: { "ATFORK_TOKEN" => nil })
@@ -84,6 +89,7 @@ class TestPlaces < ForkTest
     assert_match(/\AArgumentError: /, error_of('"a\0b"'))
   end
 
+  scenario "token-once"
   def test_once_only
     known = "RuntimeError: the place of this process is known: it was forked, or has done this before"
     assert_equal known, error_of("(AtFork.spawned(ARGV[0]); ARGV[0])", token: AtFork.token)
@@ -96,11 +102,13 @@ end
 
 # Seeds of more bits, and of fewer.
 class TestSeedBits < ForkTest
+  scenario "seed-vector"
   def test_those_of_other_languages
     assert_equal "0", AtFork.lineage
     assert_equal "e46f74056be507c48aa2a0512cb3625ee86a663e251088c0aaa155968a8f3305", AtFork.seed(42, bits: 256).to_s(16)
   end
 
+  scenario "seed-bits"
   def test_more_begin_with_the_same
     base = 42
     whole = AtFork.seed(base, bits: 65_536)

@@ -19,6 +19,7 @@ require_relative "ways"
 # Promise 3: once.
 class TestOnce < ForkTest
   WAYS.each do |way|
+    scenario "once-by-each-way"
     define_method("test_child_runs_once_by_#{way}") do
       ran = 0
       AtFork.register_after_fork { ran += 1 }
@@ -45,6 +46,7 @@ class TestOnce < ForkTest
   end
 
   # But for Ruby's own fork below one of C: the VM of such a process is not fit for it, and may end in a [BUG].
+  scenario "three-generations"
   def test_three_deep_in_all_ways
     ran = [0]
     AtFork.register_after_fork { ran[0] += 1 }
@@ -55,6 +57,7 @@ class TestOnce < ForkTest
     end
   end
 
+  scenario "own-hook-not-for-own-fork"
   def test_a_new_process_own_hook_does_not_run_for_its_fork
     WAYS.each do |way|
       in_child(way) do
@@ -73,6 +76,7 @@ class TestOnce < ForkTest
     passed(Process.fork { finish { assert ran } })
   end
 
+  scenario "own-fork-calls"
   def test_popen
     AtFork.register_after_fork { @ran = AtFork.lineage }
     text = IO.popen("-") do |io|
@@ -87,6 +91,7 @@ class TestOnce < ForkTest
   end
 
   # One fork, or two before Ruby 3.3, and the last process has run the hook once.
+  scenario "own-fork-calls"
   def test_daemon
     reader, writer = IO.pipe
     pid = fork do
@@ -102,6 +107,7 @@ class TestOnce < ForkTest
     Process.wait(pid)
   end
 
+  scenario "fork-in-threads"
   def test_forks_in_threads
     ran = 0
     AtFork.register_after_fork { ran += 1 }
@@ -112,6 +118,7 @@ class TestOnce < ForkTest
     assert_equal 0, ran
   end
 
+  scenario "fork-in-c-thread"
   def test_fork_in_a_thread_of_c
     ran = 0
     AtFork.register_after_fork { ran += 1 }
@@ -120,6 +127,7 @@ class TestOnce < ForkTest
     in_child { assert_equal 1, ran }
   end
 
+  scenario "fork-in-child-callback"
   def test_fork_in_a_child_callback
     early = late = 0
     AtFork.register_after_fork { early += 1 }
@@ -152,6 +160,7 @@ class TestOrder < ForkTest
     @childed = +""
   end
 
+  scenario "order"
   def test_by_priority_then_registration
     add("a", priority: 5)
     add("b")
@@ -168,6 +177,7 @@ class TestOrder < ForkTest
     assert_equal "", @childed
   end
 
+  scenario "unregister-in-prepare"
   def test_unregistered_in_prepare_gets_the_rest
     trace = []
     hook = nil
@@ -184,6 +194,7 @@ class TestOrder < ForkTest
     in_child { assert_equal %i[prepare parent], trace }
   end
 
+  scenario "register-in-callback"
   def test_registered_in_a_callback_joins_the_next_fork
     ran = 0
     late = nil
@@ -192,6 +203,7 @@ class TestOrder < ForkTest
     in_child { assert_equal 1, ran }
   end
 
+  scenario "fork-in-prepare"
   def test_fork_in_prepare
     inner = false
     add("a")
@@ -206,6 +218,7 @@ class TestOrder < ForkTest
     assert_equal "aa", @parented
   end
 
+  scenario "hooks-in-order"
   def test_hooks_are_in_run_order
     add("a", priority: 2)
     add("b", priority: 1)
@@ -219,6 +232,7 @@ end
 
 # Hooks as objects, and memory.
 class TestHook < ForkTest
+  scenario "hook-fields", "hook-read-only"
   def test_fields
     hook = AtFork.register(name: "fields", priority: -7, parent: -> {})
     assert_equal "fields", hook.name
@@ -228,6 +242,7 @@ class TestHook < ForkTest
     assert hook.frozen?
   end
 
+  scenario "unregister-ends"
   def test_unregister
     ran = 0
     hook = AtFork.register_after_fork { ran += 1 }
@@ -258,11 +273,22 @@ class TestHook < ForkTest
     [weak, kept]
   end
 
+  scenario "callables-let-go"
   def test_callables_are_kept_and_let_go
     weak, kept = Thread.new { weak_after_unregister }.value
     assert_equal 1, kept
     10.times { GC.start }
     assert_equal 0, weak.size
+  end
+
+  scenario "hook-outlives-object"
+  def test_stays_without_its_object
+    ran = 0
+    in_child do
+      Thread.new { AtFork.register_after_fork { ran += 1 } && nil }.join
+      3.times { GC.start }
+      in_child { assert_equal 1, ran }
+    end
   end
 
   def test_survives_gc_stress
@@ -278,6 +304,7 @@ end
 
 # Who this process is.
 class TestProcess < ForkTest
+  scenario "place-and-seed"
   def test_generation_lineage_seed
     assert_equal 0, AtFork.generation
     assert_equal "0", AtFork.lineage
@@ -292,6 +319,7 @@ class TestProcess < ForkTest
     end
   end
 
+  scenario "seed-bases"
   def test_seeds_of_64_bits
     bases = [0, 1, (2**63) - 1, 2**63, (2**64) - 2, (2**64) - 1]
     assert_equal bases, bases.uniq { |base| AtFork.seed(base) }
@@ -300,6 +328,7 @@ class TestProcess < ForkTest
     assert_equal "base must be in -9223372036854775808..18446744073709551615", error.message
   end
 
+  scenario "version"
   def test_version
     assert_match(/\A\d+\.\d+\.\d+\z/, AtFork::VERSION)
   end
@@ -307,6 +336,7 @@ end
 
 # Errors in callbacks.
 class TestErrors < ForkTest
+  scenario "errors-isolated"
   def test_are_isolated_and_reported
     text = stderr_of do
       ran = 0
@@ -320,14 +350,28 @@ class TestErrors < ForkTest
     assert_match(/scenarios\.rb:\d+/, text)
   end
 
+  scenario "on-error"
   def test_go_to_on_error
     seen = nil
     hook = AtFork.register(parent: -> { raise ArgumentError, "oops" })
-    AtFork.on_error = ->(error, which) { seen = [error.message, which] }
+    AtFork.on_error = ->(error, which, phase) { seen = [error.message, which, phase] }
     in_child {}
-    assert_equal ["oops", hook], seen
+    assert_equal ["oops", hook, :parent], seen
   end
 
+  scenario "errors-after-c-fork"
+  def test_after_a_fork_by_c
+    seen = []
+    ran = 0
+    AtFork.on_error = ->(error, hook, phase) { seen << [error.message, hook.name, phase] }
+    AtFork.register(name: "breaks", child: -> { raise "oops" })
+    AtFork.register_after_fork { ran += 1 }
+    pid = Scenario.fork_with_gvl("fork")
+    finish { assert_equal [[["oops", "breaks", :child]], 1], [seen, ran] } if pid.zero?
+    passed(pid)
+  end
+
+  scenario "on-error-fails"
   def test_an_error_in_on_error
     text = stderr_of do
       AtFork.on_error = ->(*) { raise "worse" }
@@ -339,6 +383,7 @@ class TestErrors < ForkTest
   end
 
   # Nothing of the program's own may keep the other hooks from running.
+  scenario "error-that-cannot-be-shown"
   def test_an_error_that_cannot_be_told
     error = Class.new(StandardError) { def message = raise("no message either") }
     check_reported(error.new, /error in child of hook 'breaks'/)
@@ -379,6 +424,7 @@ class TestErrors < ForkTest
     assert_match pattern, reader.read
   end
 
+  scenario "exit-in-callback"
   def test_exit_and_throw_wait_for_the_others
     ran = 0
     AtFork.register_after_fork { exit(7) }
@@ -418,10 +464,12 @@ class TestSymbol < ForkTest
     hook.unregister
   end
 
+  scenario "symbol"
   def test_symbol
     check_counts(AtFork.symbol(Scenario::LIBRARY, "scenario_count"))
   end
 
+  scenario "ffi-function"
   def test_fiddle
     pointer = Fiddle::Pointer.new(Scenario::HANDLE["scenario_count"])
     check_counts(pointer)
@@ -449,6 +497,7 @@ class TestSymbol < ForkTest
   end
 
   # A closure would run Ruby inside fork(2).
+  scenario "ffi-closure-refused"
   def test_a_function_of_no_library
     closure = Class.new(Fiddle::Closure) { def call(*) end }.new(Fiddle::TYPE_VOID, [Fiddle::TYPE_VOIDP])
     memory = Fiddle::Pointer.malloc(16, Fiddle::RUBY_FREE)
@@ -458,6 +507,7 @@ class TestSymbol < ForkTest
   end
 
   # Whoever has loaded it may let go of it.
+  scenario "ffi-library-stays"
   def test_its_library_stays
     check = <<~RUBY
       require "fiddle"
@@ -470,6 +520,7 @@ class TestSymbol < ForkTest
     in_ruby(check)
   end
 
+  scenario "symbol-mixed"
   def test_mixed
     ran = 0
     AtFork.register(prepare: -> { ran += 1 }, child: AtFork.symbol(Scenario::LIBRARY, "scenario_count"))
@@ -477,10 +528,19 @@ class TestSymbol < ForkTest
     in_child { assert_equal [1, before + 1], [ran, Scenario.counted] }
   end
 
+  scenario "symbol-never-waits"
+  def test_runs_while_ruby_is_busy
+    count = AtFork.symbol(Scenario::LIBRARY, "scenario_count")
+    AtFork.register(prepare: count, parent: count)
+    assert_equal 2, Scenario.counted_by_fork
+  end
+
+  scenario "symbol-of-process"
   def test_the_process_itself
     assert_kind_of AtFork::Symbol, AtFork.symbol(nil, "abort")
   end
 
+  scenario "symbol-refused"
   def test_what_is_none
     {
       ["libnothing-of-the-kind.so", "x"] => ArgumentError,
@@ -532,6 +592,7 @@ class TestArguments < ForkTest
   ].freeze
 
   TABLE.each_with_index do |(method, arguments, keywords, error), i|
+    scenario "bad-arguments", *("on-error-refused" if method == :on_error=)
     define_method(format("test_row_%02d_%s", i, method.to_s.delete("="))) do
       before = AtFork.hooks.size
       assert_raises(error) { AtFork.public_send(method, *arguments, **keywords) }
@@ -560,6 +621,7 @@ end
 
 # Promises 7 and 8: forks that fail, and what is no fork.
 class TestOtherForks < ForkTest
+  scenario "fork-fails"
   def test_a_fork_that_fails
     in_child do
       trace = []
@@ -572,6 +634,7 @@ class TestOtherForks < ForkTest
     end
   end
 
+  scenario "spawns-are-no-forks"
   def test_spawns_are_no_forks
     ran = 0
     run = -> { ran += 1 }
@@ -584,6 +647,7 @@ class TestOtherForks < ForkTest
     assert_equal 0, AtFork.generation
   end
 
+  scenario "parent-after-c-fork"
   def test_parent_of_a_fork_in_c
     parents = 0
     AtFork.register(parent: -> { parents += 1 })

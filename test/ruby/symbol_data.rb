@@ -30,6 +30,7 @@ class TestSymbolData < ForkTest
     address: ->(memory) { memory.to_i },
     to_ptr: ->(memory) { Wrapper.new(memory) },
   }.each do |kind, make|
+    scenario "symbol-data"
     define_method("test_#{kind}") do
       memory = counter
       data = make.call(memory)
@@ -43,6 +44,7 @@ class TestSymbolData < ForkTest
     end
   end
 
+  scenario "symbol-data-each-phase"
   def test_another_in_each_phase
     memories = Array.new(3) { counter }
     symbols = memories.map { |memory| post(memory) }
@@ -58,6 +60,7 @@ class TestSymbolData < ForkTest
     in_child { assert_equal [1, 1], [ran, value(memory)] }
   end
 
+  scenario "symbol-without-data"
   def test_beside_a_function_without_data
     memory = counter
     before = Scenario.counted
@@ -67,6 +70,7 @@ class TestSymbolData < ForkTest
   end
 
   # Or its memory would be freed.
+  scenario "symbol-data-kept"
   def test_an_object_is_kept
     weak = ObjectSpace::WeakMap.new
     hook = Thread.new { AtFork.register_after_fork(post(counter.tap { |memory| weak[memory] = true })) }.value
@@ -81,6 +85,7 @@ class TestSymbolData < ForkTest
     assert_nil AtFork.symbol(nil, "abort", nil).data
   end
 
+  scenario "symbol-data-refused"
   def test_what_is_no_address
     { "text" => TypeError, 1.5 => TypeError, :sym => TypeError, -1 => ArgumentError, 2**64 => ArgumentError }.each do |data, error|
       assert_raises(error, data.inspect) { AtFork.symbol(nil, "abort", data) }

@@ -56,6 +56,7 @@ module Scenario
   function :spawn, []
   function :forbid_forks, [INT]
   function :counted, []
+  function :counted_by_fork, [], need_gvl: true
 end
 
 # How in_child may fork.
@@ -65,8 +66,41 @@ def bypasses?(way)
   !%w[ruby fork].include?(way)
 end
 
+# Which rows of test/scenarios.md the next case shows, by their ids.
+module Shows
+  CASES = Hash.new([]) # [the module that defines it, its name] => ids
+
+  class << self
+    attr_accessor :next
+  end
+
+  def scenario(*ids)
+    raise "a scenario without a case: #{Shows.next}" if Shows.next
+
+    Shows.next = ids
+  end
+
+  def method_added(name)
+    super
+    return unless Shows.next
+    raise "no case: #{name}" unless name.start_with?("test_")
+
+    CASES[[self, name]] = Shows.next
+    Shows.next = nil
+  end
+
+  # Of all that would run, for test/parity.
+  def self.list(suites)
+    raise "a scenario without a case: #{Shows.next}" if Shows.next
+
+    cases = suites.flat_map { |suite| suite.runnable_methods.map { |name| suite.instance_method(name) } }
+    puts(cases.flat_map { |method| CASES[[method.owner, method.name]] })
+  end
+end
+
 # What the cases have in common.
 class ForkTest < Minitest::Test
+  extend Shows
   PASSED = 42
 
   # Everything that a case has registered and still holds, or anything else does.
@@ -149,8 +183,11 @@ def run_tests
   options = ARGV.empty? ? {} : { filter: ARGV[0], include: ARGV[0] }
   run = Minitest::Runnable.respond_to?(:run_suite) ? :run_suite : :run
   Minitest.seed = 1
+  suites = Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }
+  return Shows.list(suites) if ENV["ATFORK_TEST_LIST"]
+
   reporter = TapReporter.new($stdout)
-  Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }.each { |suite| suite.public_send(run, reporter, options) }
+  suites.each { |suite| suite.public_send(run, reporter, options) }
   reporter.report
   $stdout.flush
   Scenario.exit(reporter.passed? ? 0 : 1)

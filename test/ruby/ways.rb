@@ -23,6 +23,7 @@ class TestWays < ForkTest
   }.freeze
 
   FORKS.each do |name, way|
+    scenario "own-fork-calls"
     define_method("test_paired_by_#{name}") do
       trace
       pid = way.call
@@ -41,6 +42,7 @@ class TestWays < ForkTest
     assert_equal %i[prepare parent], trace
   end
 
+  scenario "in-coroutine"
   def test_in_a_fiber
     trace
     fiber = Fiber.new do
@@ -64,6 +66,7 @@ class TestWays < ForkTest
   end
 
   # There no lock may be waited for.
+  scenario "in-signal-handler"
   def test_in_a_trap
     trace
     done = Thread::Queue.new
@@ -99,6 +102,7 @@ class TestWays < ForkTest
   end
 
   # Ruby is no more, and its callbacks with it; those in C run.
+  scenario "fork-at-exit"
   def test_after_the_end_of_ruby
     pid = fork do
       trace
@@ -173,6 +177,7 @@ class TestWaysOfC < ForkTest
   end
 
   # Or they would be listed, hold their locks, and `exit` would wait for them.
+  scenario "lost-threads"
   def test_lost_threads_are_known_to_be
     threads = nil
     AtFork.register_after_fork { threads = Thread.list.size }
@@ -225,6 +230,7 @@ class TestWaysOfC < ForkTest
   end
 
   # At a fork's beginning.  Ruby 3.1 cannot go through with it in such a process.
+  scenario "missed-before-next-fork"
   def test_what_was_missed_runs_before_a_fork
     ran = 0
     AtFork.register_after_fork { ran += 1 }
@@ -274,6 +280,7 @@ class TestWaysOfC < ForkTest
   end
 
   # A child of it is no parent of its own siblings.
+  scenario "parent-not-childs"
   def test_what_a_parent_is_due_is_not_its_childs
     parents = children = 0
     AtFork.register(parent: -> { parents += 1 }, child: -> { children += 1 })
@@ -351,6 +358,7 @@ class TestRactor < ForkTest
     end)
   end
 
+  scenario "interpreters"
   def test_hooks_are_the_main_ones
     body = lambda do
       calls = [-> { AtFork.register_after_fork {} }, -> { AtFork.register(child: -> {}) }, -> { AtFork.poll },
