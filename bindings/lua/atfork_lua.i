@@ -2,7 +2,13 @@
 %module atfork
 
 %{
-#include "module.h"
+#include <errno.h>
+
+#include "native.h"
+
+static const char module_source[] =
+#include "module.lua.inc"
+    ;
 
 /* Ours name the argument that is missing, and surplus ones are ignored, as Lua does; SWIG's names a function of C. */
 #undef SWIG_check_num_args
@@ -18,19 +24,28 @@
 %typemap(out) uint64_t "number_push_uint64(L, $1); SWIG_arg++;"
 %typemap(out) int "lua_pushinteger(L, $1); SWIG_arg++;"
 
-%typemap(in) const char *token "$1 = (char *)module_token(L, $input);"
+/* module.lua has checked it. */
+%typemap(in) const char *token "$1 = (char *)lua_tostring(L, $input);"
 
 /* A lineage and a token are shorter than that, however deep the process. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
 %typemap(argout) (char *buf, size_t size) "lua_pushlstring(L, $1, (size_t)result); SWIG_arg++;"
-%typemap(out) int atfork_lineage, int atfork_token, int atfork_spawned ""
+%typemap(out) int atfork_lineage, int atfork_token ""
+%typemap(out) int atfork_spawned "native_push_fault(L, $1); SWIG_arg++;"
 
 %exception {
-  module_enter(L);
+  native_enter(L);
   $action
 }
-%exception atfork_poll "result = module_poll(L);"
-%exception atfork_spawned "result = module_spawned(L, arg1);"
+%define POLLS(function)
+%exception function {
+  bool outer = native_polls(L, true);
+  $action
+  native_polls(L, outer);
+}
+%enddef
+POLLS(atfork_poll)
+POLLS(atfork_spawned)
 
 %include "../atfork.i"
 
@@ -38,5 +53,5 @@ int atfork_token(char *buf, size_t size);
 int atfork_spawned(const char *token);
 
 %init %{
-  module_open(L);
+  native_open(L, module_source, sizeof module_source - 1);
 %}

@@ -2,19 +2,25 @@
 #include "dispatch.h"
 
 #include "forks.h"
-#include "inside.h"
-#include "run.h"
 #include "state.h"
-#include "waiting.h"
 
 /* Whether Lua may be entered from where this thread is inside fork().  It stays there for all of a fork, so the answer
  * is the same in all phases, and they pair. */
 static bool enters(const struct state *state, enum phase phase) {
-  return !atomic_load_explicit(&state->closed, memory_order_acquire) && inside_may_enter(state, forks_alone(phase));
+  return !atomic_load_explicit(&state->closed, memory_order_acquire) && inside_may_enter(state, forks_of(phase).alone);
+}
+
+/* LuaJIT may be recording the code that forks, and what runs here is no part of that: as it does for a callback itself.
+ */
+static bool run_now(const struct hook *hook, enum phase phase) {
+  struct state *state = hook_state(hook);
+  lua_State *L = state->runner;
+  if (inside_is_jit()) lua_sethook(L, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
+  return run_checked(state, hook, phase, NOW);
 }
 
 static void on_prepare(void *data) {
-  const struct hook *hook = data;
+  struct hook *hook = data;
   if (enters(hook_state(hook), PREPARE)) run_note_prepared(hook, run_now(hook, PREPARE));
 }
 
@@ -29,7 +35,7 @@ static void on_parent(void *data) {
   if (enters(hook_state(hook), PARENT))
     run_now(hook, PARENT);
   else if (!atomic_load(&hook_state(hook)->closed))
-    waiting_add(hook, PARENT, run_is_prepared_in_c(hook));
+    waiting_add(hook, PARENT, hook_is_in_c(hook, PREPARE));
 }
 
 /*
@@ -41,70 +47,46 @@ static void on_child(void *data) {
   struct state *state = hook_state(hook);
   uint64_t mark = atfork_generation() + 1;
   if (atomic_load_explicit(&state->closed, memory_order_relaxed)) return;
-  if (state->dispatch.decided != mark) {
-    state->dispatch.decided = mark;
-    state->dispatch.enters = enters(state, CHILD);
-    if (state->dispatch.enters) run_check_layout(state);
+  if (state->run.decided != mark) {
+    state->run.decided = mark;
+    state->run.enters = enters(state, CHILD);
+    if (state->run.enters) run_check_layout(state);
   }
-  if (state->dispatch.enters)
+  if (state->run.enters)
     run_call(state, hook, CHILD, NOW);
   else
-    waiting_add(hook, CHILD, run_is_prepared_in_c(hook) && forks_tell(CHILD));
+    waiting_add(hook, CHILD, hook_is_in_c(hook, PREPARE) && forks_of(CHILD).is_told);
 }
 
-/* C functions that the core does not call directly. */
-static void call_symbol(const struct hook *hook, enum phase phase) {
-  const struct c_function *function = &hook->symbols->of[phase];
+/* C functions, whatever Lua is doing. */
+static void call_c(const struct hook *hook, enum phase phase) {
+  const struct c_function *function = &hook->functions[phase];
   function->call(function->data);
 }
-static void on_prepare_symbol(void *data) {
-  call_symbol(data, PREPARE);
+static void on_prepare_in_c(void *data) {
+  call_c(data, PREPARE);
 }
-static void on_parent_symbol(void *data) {
-  call_symbol(data, PARENT);
+static void on_parent_in_c(void *data) {
+  call_c(data, PARENT);
 }
-static void on_child_symbol(void *data) {
-  call_symbol(data, CHILD);
-}
-
-/* Whether the core may call them: they are all that the hook has, with one data, which nobody has to keep. */
-static bool may_be_called_directly(const struct symbols *symbols, const bool has_function[PHASES], void **data) {
-  const struct c_function *first = NULL;
-  for (enum phase phase = PREPARE; phase < PHASES; phase++) {
-    const struct c_function *function = &symbols->of[phase];
-    if (has_function[phase] || function->needs_object) return false;
-    if (function->call == NULL) continue;
-    if (first == NULL) first = function;
-    if (function->data != first->data) return false;
-  }
-  *data = first->data;
-  return true;
+static void on_child_in_c(void *data) {
+  call_c(data, CHILD);
 }
 
 /* The core's destroy(). */
 static void on_destroy(void *data) {
   struct state *state = hook_state(data);
-  hook_ended(data);
+  hook_ended(&state->hooks, data);
   state_disown(state);
 }
 
-struct atfork_hook dispatch_hook(struct hook *hook, const bool has_function[PHASES]) {
-  struct symbols *symbols = hook->symbols;
-  struct atfork_hook core = {0};
-  if (symbols != NULL && may_be_called_directly(symbols, has_function, &core.data)) {
-    symbols->are_all = true;
-    core.prepare = symbols->of[PREPARE].call;
-    core.parent = symbols->of[PARENT].call;
-    core.child = symbols->of[CHILD].call;
-    return core;
-  }
-  core.data = hook;
-  core.destroy = on_destroy;
-  if (has_function[PREPARE]) core.prepare = on_prepare;
-  if (has_function[PARENT]) core.parent = has_function[PREPARE] ? on_paired_parent : on_parent;
-  if (has_function[CHILD]) core.child = on_child;
-  if (symbols != NULL && symbols->of[PREPARE].call != NULL) core.prepare = on_prepare_symbol;
-  if (symbols != NULL && symbols->of[PARENT].call != NULL) core.parent = on_parent_symbol;
-  if (symbols != NULL && symbols->of[CHILD].call != NULL) core.child = on_child_symbol;
+struct atfork_hook dispatch_hook(struct hook *hook) {
+  struct atfork_hook core = {.data = hook, .destroy = on_destroy};
+  if (hook->is_in[PREPARE]) core.prepare = hook_is_in_c(hook, PREPARE) ? on_prepare_in_c : on_prepare;
+  if (hook->is_in[PARENT])
+    core.parent = hook_is_in_c(hook, PARENT)   ? on_parent_in_c
+                  : core.prepare == on_prepare ? on_paired_parent
+                                               : on_parent;
+  if (hook->is_in[CHILD]) core.child = hook_is_in_c(hook, CHILD) ? on_child_in_c : on_child;
   return core;
 }

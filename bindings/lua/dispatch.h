@@ -6,11 +6,10 @@
 #define ATFORK_LUA_DISPATCH_H
 
 #include <atfork.h>
-#include <stdbool.h>
 
 #include "hook.h"
 
-/* What the core is to call for a hook that has Lua functions in these phases; name and priority are not set. */
-struct atfork_hook dispatch_hook(struct hook *hook, const bool has_function[PHASES]);
+/* What the core is to call for a hook that has its callbacks; name and priority are not set. */
+struct atfork_hook dispatch_hook(struct hook *hook);
 
 #endif

@@ -1,9 +1,50 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L /* O_CLOEXEC */
 #include "forks.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "threads.h"
+/* ---- How many threads this process has ---- */
+
+/* The C library's, where it has one: false from the first pthread_create() on, for good. */
+extern char __libc_single_threaded __attribute__((weak));
+
+static bool had_one_thread(void) {
+  return &__libc_single_threaded != NULL && __libc_single_threaded;
+}
+
+/* Fields of /proc/self/stat that follow the name, which is in parentheses, and may have any. */
+enum { THREADS_FIELD = 18 };
+
+static long count_in(const char *stat) {
+  const char *at = strrchr(stat, ')');
+  for (int field = 0; at != NULL && field < THREADS_FIELD; field++) at = strchr(at + 1, ' ');
+  return at == NULL ? 0 : strtol(at, NULL, 10);
+}
+
+static long count(void) {
+  char stat[1024];
+  int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t length = read(file, stat, sizeof stat - 1);
+  close(file);
+  if (length < 0) return 0;
+  stat[length] = 0;
+  return count_in(stat);
+}
+
+static bool has_one_thread(void) {
+  if (had_one_thread()) return true;
+  int error = errno;
+  bool is_one = count() == 1;
+  errno = error;
+  return is_one;
+}
 
 /* ---- One inside another ---- */
 
@@ -57,7 +98,7 @@ static void fork_begins(void *unused) {
   (void)unused;
   const struct level *outer = innermost();
   unsigned number = outer == NULL ? 0 : outer->number + 1;
-  *level_at(++inside.depth) = (struct level){.at = PREPARING, .alone = threads_is_one(), .number = number};
+  *level_at(++inside.depth) = (struct level){.at = PREPARING, .alone = has_one_thread(), .number = number};
 }
 
 static void all_are_prepared(void *unused) {
@@ -91,18 +132,10 @@ static const struct level *level_of(enum phase phase) {
   return level != NULL && is_born_of(level) ? level : NULL;
 }
 
-bool forks_tell(enum phase phase) {
-  return level_of(phase) != NULL;
-}
-
-bool forks_alone(enum phase phase) {
+struct told_fork forks_of(enum phase phase) {
   const struct level *level = level_of(phase);
-  return level == NULL ? threads_is_first() : level->alone;
-}
-
-unsigned forks_number(enum phase phase) {
-  const struct level *level = level_of(phase);
-  return level == NULL ? 0 : level->number % DEEPEST;
+  if (level == NULL) return (struct told_fork){.alone = had_one_thread()};
+  return (struct told_fork){.is_told = true, .alone = level->alone, .number = level->number % DEEPEST};
 }
 
 /* ---- Watching ---- */

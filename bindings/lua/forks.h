@@ -23,13 +23,12 @@ bool forks_watch_before(atfork_id id);
 /* Whether a hook is one of the two. */
 bool forks_is_watch(const struct atfork_hook *hook);
 
-/* For a callback of this phase, that is under way: whether it is one of a fork, and not of atfork_poll(). */
-bool forks_tell(enum phase phase);
-
-/* A number below 64 that its fork alone has among those under way. */
-unsigned forks_number(enum phase phase);
-
-/* Whether its fork found this process with one thread; where there is none, whether it never had another. */
-bool forks_alone(enum phase phase);
+/* The fork that a callback of this phase is of, which is under way. */
+struct told_fork {
+  bool is_told;    /* it is a fork, and not atfork_poll() */
+  bool alone;      /* it found this process with one thread; if it is not told, the process never had another */
+  unsigned number; /* below 64, and its own among those under way */
+};
+struct told_fork forks_of(enum phase phase);
 
 #endif

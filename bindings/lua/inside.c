@@ -27,6 +27,13 @@ enum {
   IN_LUA = -1,        /* ~LJ_VMST_INTERP.  In compiled code it is not negative */
 };
 
+/* LuaJIT alone has it. */
+int luaJIT_setmode(lua_State *L, int index, int mode) __attribute__((weak));
+
+bool inside_is_jit(void) {
+  return &luaJIT_setmode != NULL;
+}
+
 /* Read while its owner writes it, perhaps: whole or not at all. */
 static uintptr_t read_word(const lua_State *L, size_t at) {
   return atomic_load_explicit((const _Atomic uintptr_t *)(const void *)((const char *)L + at), memory_order_relaxed);
@@ -116,7 +123,7 @@ static size_t look_for_doing(lua_State *L, lua_State *main) {
 void inside_look(lua_State *L, struct state *state) {
   struct inside *inside = &state->inside;
   if (state->main == NULL || inside->call_word != 0) return;
-  if (inside->is_jit) inside->doing_word = look_for_doing(L, state->main);
+  if (inside_is_jit()) inside->doing_word = look_for_doing(L, state->main);
   inside->call_word = look_for_call(state->main);
 }
 
@@ -195,7 +202,7 @@ bool inside_may_enter(const struct state *state, bool alone) {
   const struct inside *inside = &state->inside;
   lua_State *innermost;
   if (!find_innermost(state, alone, &innermost)) return false;
-  if (!inside->is_jit) return is_in_c_function(innermost);
+  if (!inside_is_jit()) return is_in_c_function(innermost);
   /* Compiled code leaves the frames as they were long ago, so they say nothing. */
   return inside->doing_word != 0 && read_int(state->main, inside->doing_word) == IN_C_FUNCTION;
 }

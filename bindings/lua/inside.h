@@ -21,11 +21,13 @@ struct state;
 
 /* The part of a state that belongs to this file. */
 struct inside {
-  bool is_jit;
   size_t call_word;      /* where a coroutine keeps its innermost protected call; 0: not known */
   size_t doing_word;     /* where LuaJIT keeps what it is doing, from the main coroutine on; 0: not known */
   _Atomic size_t caller; /* the thread that called us last from this state, as a number */
 };
+
+/* Whether this is LuaJIT, in which Lua 5.1's module runs, too. */
+bool inside_is_jit(void);
 
 /* Looks for the words, if the main coroutine is known and that has not been done. */
 void inside_look(lua_State *L, struct state *state);

@@ -4,10 +4,8 @@
 #include <stdio.h>
 
 #include "compat.h"
-#include "table.h"
 
 static void refuse(lua_State *L, int arg, const char *function) {
-  table_check_dot(L, function);
   if (lua_isnumber(L, arg))
     luaL_error(L, "bad argument #%d to '%s' (number has no integer representation)", arg, function);
   luaL_error(L, "bad argument #%d to '%s' (number expected, got %s)", arg, function, luaL_typename(L, arg));

@@ -7,8 +7,9 @@ out = build-rock
 # Always: nothing tells which Lua one that is there was built for.
 module:
 	mkdir -p $(out)
+	sed -f $(here)/embed.sed $(here)/module.lua >$(out)/module.lua.inc
 	$(SWIG) -lua -nomoduleglobal -I$(here) -o $(out)/atfork_lua_wrap.c $(here)/atfork_lua.i
-	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(common) -I$(LUA_INCDIR) \
+	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(common) -I$(out) -I$(LUA_INCDIR) \
 	  -I$(ATFORK_INCDIR) -Dluaopen_atfork=luaopen_atfork_rock -o $(out)/rock.so $(out)/atfork_lua_wrap.c \
 	  $(here)/*.c $(common)/*.c -L$(ATFORK_LIBDIR) -latfork \
 	  -Wl,-rpath,$(ATFORK_LIBDIR) -Wl,-z,nodelete -ldl

@@ -5,7 +5,6 @@
 #ifndef ATFORK_LUA_RUN_H
 #define ATFORK_LUA_RUN_H
 
-#include <atfork.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,29 +20,31 @@ struct call {
 
 /* The part of a state that belongs to this file. */
 struct run {
-  struct call call; /* the innermost */
-  int depth;        /* how many there are, one inside another */
+  struct call call;      /* the innermost */
+  int depth;             /* how many there are, one inside another */
+  uint64_t decided;      /* dispatch.c: the mark of the process for whose child callbacks is decided… */
+  bool enters;           /* … that they run at once */
+  int functions[PHASES]; /* references to tables: a function for each slot */
+  int hooks;             /* the same: what scripts hold of a hook */
+  int handler, report;   /* references to functions of module.lua */
 };
 
-/* What lies on the runner's stack, for good: callbacks are called with nothing but a look into a table. */
-enum { RUN_HANDLER = 1, RUN_FUNCTIONS, RUN_LAYOUT = RUN_FUNCTIONS + PHASES - 1 };
-
+/* Makes the runner, when the references are there. */
 void run_open(lua_State *L, struct state *state);
 
 /* Where a script got hold of the runner between callbacks, and resumed it, the stack is not as it was. */
 void run_check_layout(struct state *state);
 
-/* Calls the function of a hook, and reports its error; false then.  In a fork; the same with the layout checked; and of
- * a hook that has waited. */
+/* Calls the function of a hook, and reports its error; false then. */
 bool run_call(struct state *state, const struct hook *hook, enum phase phase, enum answer answer);
-bool run_now(const struct hook *hook, enum phase phase);
-void run_late(struct state *state, const struct hook *hook, enum phase phase, bool is_prepared);
+
+/* The same with the layout checked. */
+bool run_checked(struct state *state, const struct hook *hook, enum phase phase, enum answer answer);
 
 /* Notes whether the hook's prepare has returned, in the fork under way. */
-void run_note_prepared(const struct hook *hook, bool is_prepared);
+void run_note_prepared(struct hook *hook, bool is_prepared);
 
 /* Whether it has, in the fork of which this callback is.  One in C is run in each fork that tells. */
 bool run_is_prepared(const struct call *call);
-bool run_is_prepared_in_c(const struct hook *hook);
 
 #endif

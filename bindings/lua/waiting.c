@@ -8,10 +8,6 @@
 #include "run.h"
 #include "state.h"
 
-static due_word *word_of(const struct hook *hook) {
-  return &hook->block->waiting[hook - hook->block->hooks];
-}
-
 /* ---- The debug hook ---- */
 
 static void before_next_instruction(lua_State *L, lua_Debug *event);
@@ -72,11 +68,12 @@ static void before_next_instruction(lua_State *L, lua_Debug *event) {
 void waiting_add(struct hook *hook, enum phase phase, bool is_prepared) {
   struct state *state = hook_state(hook);
   uint64_t mark = due_mark();
-  due_add(word_of(hook), mark, phase, is_prepared);
-  /* Pairs with the exchange in collect_due(): whoever sees the mark sees the word. */
+  due_add(&hook->due, mark, phase, is_prepared);
+  /* Pairs with the store in waiting_run(), which comes before the words are taken: a word that is added too late to be
+   * taken leaves its mark. */
   if (atomic_load(&state->waiting.mark) != mark) atomic_store(&state->waiting.mark, mark);
   /* When another thread may be inside, in a parent, it looks when it calls us next.  In a child there is none. */
-  if (phase == CHILD || inside_is_certain(state, forks_alone(phase))) stand_in_for_user(state);
+  if (phase == CHILD || inside_is_certain(state, forks_of(phase).alone)) stand_in_for_user(state);
 }
 
 /* ---- Running ---- */
@@ -86,36 +83,35 @@ bool waiting_is_running(const struct state *state) {
 }
 
 static int by_id(const void *a, const void *b) {
-  atfork_id x = ((const struct late *)a)->id, y = ((const struct late *)b)->id;
+  atfork_id x = ((const struct pending *)a)->id, y = ((const struct pending *)b)->id;
   return x < y ? -1 : x > y;
 }
 
 /* Takes what is due in this process; how many hooks. */
-static size_t collect_due(struct state *state, uint64_t mark) {
-  struct late *late = state->hooks.late;
+static size_t collect(struct state *state, uint64_t mark) {
+  struct pending *pending = state->hooks.pending;
   size_t count = 0;
   for (struct block *block = state->hooks.blocks; block != NULL; block = block->next) {
-    for (int i = 0; i < block->count && block->first + i <= state->hooks.used; i++) {
-      struct due due = due_take(&block->waiting[i], mark);
-      struct hook *hook = &block->hooks[i];
-      if ((due.parents == 0 && !due.child) || hook->id == 0) continue;
-      late[count++] = (struct late){.hook = hook, .id = hook->id, .due = due};
+    for (struct hook *hook = block->hooks; hook < block->hooks + BLOCK_HOOKS; hook++) {
+      struct due due = due_take(&hook->due, mark);
+      if (hook->id == 0 || (due.parents == 0 && !due.child)) continue;
+      pending[count++] = (struct pending){.hook = hook, .id = hook->id, .due = due};
     }
   }
-  qsort(late, count, sizeof *late, by_id);
+  if (count > 1) qsort(pending, count, sizeof *pending, by_id);
   return count;
 }
 
-/* False when this has become another process, whose own are due now.  A callback that registers hooks may move `late`.
- */
-static bool run_due(struct state *state, size_t i, uint64_t mark) {
-  const struct hooks *hooks = &state->hooks;
-  bool is_prepared = hooks->late[i].due.prepared;
-  for (uint32_t ran = 0; ran < hooks->late[i].due.parents; ran++) {
-    run_late(state, hooks->late[i].hook, PARENT, is_prepared);
+/* False when this has become another process, whose own are due now. */
+static bool run_pending(struct state *state, size_t i, uint64_t mark) {
+  /* Copied, as a callback that registers hooks may move it; but one that unregisters this hook is heeded. */
+  const struct pending pending = state->hooks.pending[i];
+  enum answer answer = pending.due.prepared ? LATE_AND_PREPARED : LATE;
+  for (uint32_t ran = 0; ran < state->hooks.pending[i].due.parents; ran++) {
+    run_checked(state, pending.hook, PARENT, answer);
     if (due_mark() != mark) return false;
   }
-  if (hooks->late[i].due.child) run_late(state, hooks->late[i].hook, CHILD, is_prepared);
+  if (state->hooks.pending[i].due.child) run_checked(state, pending.hook, CHILD, answer);
   return due_mark() == mark;
 }
 
@@ -127,15 +123,15 @@ void waiting_run(struct state *state) {
     if (atomic_load(&waiting->mark) != mark || waiting->running == mark) return;
     waiting->running = mark;
     atomic_store(&waiting->mark, 0);
-    size_t count = waiting->late_count = collect_due(state, mark);
-    for (size_t i = 0; i < count && run_due(state, i, mark); i++) continue;
+    size_t count = waiting->count = collect(state, mark);
+    for (size_t i = 0; i < count && run_pending(state, i, mark); i++) continue;
     if (waiting->running == mark && due_mark() == mark) waiting->running = 0;
   }
 }
 
 void waiting_forget(struct state *state, atfork_id id) {
-  struct late key = {.id = id};
+  struct pending key = {.id = id};
   if (!waiting_is_running(state)) return;
-  struct late *found = bsearch(&key, state->hooks.late, state->waiting.late_count, sizeof key, by_id);
-  if (found != NULL) found->due = (struct due){.parents = 0};
+  struct pending *pending = bsearch(&key, state->hooks.pending, state->waiting.count, sizeof key, by_id);
+  if (pending != NULL) pending->due = (struct due){0};
 }

@@ -27,7 +27,7 @@ enum { STAND_INS = 2 }; /* the main coroutine, and the one that called us last *
 struct waiting {
   _Atomic uint64_t mark; /* of the process in which something is due; 0: nothing is */
   uint64_t running;      /* of the process in which waiting_run() is under way; or 0 */
-  size_t late_count;     /* of hook.h's `late` */
+  size_t count;          /* of hook.h's `pending` */
   bool has_stand_ins;
   struct stand_in stand_ins[STAND_INS];
 };
