@@ -38,11 +38,14 @@ module AtFork
   VERSION = Native.version.freeze
   PRIORITIES = (-32_768..32_767)
   SEED_BITS = (1..65_536)
+  SEED_BYTES = (0..8192)
+  CHILDREN = (1..((2**64) - 1))
   WORD = (2**64) - 1
   BASES = (-(2**63)..((2**64) - 1))
+  NO_TOKEN = "the token is not one of atfork's"
   # Not another one when this file is loaded again.
   FORKS = Forks.new unless const_defined?(:FORKS, false)
-  private_constant :Native, :PRIORITIES, :SEED_BITS, :WORD, :BASES, :FORKS
+  private_constant :Native, :PRIORITIES, :SEED_BITS, :SEED_BYTES, :CHILDREN, :WORD, :BASES, :NO_TOKEN, :FORKS
 
   # What AtFork.hooks lists: any hook of the process, of whatever language.
   Info = Struct.new(:id, :name, :priority, :generation, :prepare, :parent, :child)
@@ -74,18 +77,50 @@ module AtFork
       Native.lineage
     end
 
+    # How this process has come to its place in the tree, and so to its lineage and seeds: +:root+, +:forked+, +:spawned+,
+    # +:adopted+; or +:unknown+: a guess, as the library was loaded in a process that one of the same program had forked
+    # already.  That is likely to be one of several workers, each of which takes itself for the root.
+    # @return [::Symbol]
+    def place
+      Native.place
+    end
+
+    # Names this run of the whole tree of processes.  The root draws it from the kernel, or takes it from the environment
+    # variable ATFORK_RUN; all that descend from it have the same.
+    # @return [Integer] 64 bits
+    def run
+      Native.run
+    end
+
     # An integer that is distinct for each base and process, as far as so many bits can be, and the same from run to run.
     # Among 100,000 processes two seeds of 32 bits are alike in 7 of 10 runs, two of 64 bits in 1 of 4 thousand million.
-    # @param base [Integer] -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1
-    # @param bits [Integer] how many, 1 to 65,536; more begin with the same ones
+    #
+    # It warns, once in a process, while the place of this process is a guess.
+    # @param base [Integer, nil] -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1.  nil: that
+    #   of {#run}, so that it differs from run to run
+    # @param bits [Integer] how many: 1 to 64, or a multiple of 8 up to 65,536
     # @return [Integer]
-    def seed(base, bits: 64)
-      raise TypeError, "base must be an Integer, not #{base.class}" unless base.is_a?(Integer)
-      raise ArgumentError, "base must be in #{BASES}" unless BASES.cover?(base)
-      raise TypeError, "bits must be an Integer, not #{bits.class}" unless bits.is_a?(Integer)
-      raise ArgumentError, "bits must be in #{SEED_BITS}" unless SEED_BITS.cover?(bits)
+    def seed(base = nil, bits: 64)
+      base = check_base(base)
+      check_integer("bits", bits, SEED_BITS)
+      raise ArgumentError, "more than 64 bits must be a multiple of 8" if bits > 64 && bits % 8 != 0
 
-      seed_of(base & WORD, bits)
+      warn_of_a_guess
+      return Native.seed(base) & ((1 << bits) - 1) if bits <= 64
+
+      Native.seed_bytes(base, bits / 8).reverse.unpack1("H*").hex
+    end
+
+    # As many bytes of seed as a generator's state needs, of which 256 bits depend on base and process; see {#seed}.  Fewer
+    # are the first of more.
+    # @param base [Integer, nil] as for {#seed}; may be left out
+    # @param size [Integer] 0 to 8,192
+    # @return [String] binary
+    def seed_bytes(base = nil, size) # rubocop:disable Style/OptionalArguments
+      base = check_base(base)
+      check_integer("size", size, SEED_BYTES)
+      warn_of_a_guess
+      Native.seed_bytes(base, size)
     end
 
     # Names the next worker that this process spawns, for its {#spawned}: in its arguments, or as ATFORK_TOKEN in its
@@ -95,22 +130,50 @@ module AtFork
       Native.token
     end
 
+    # The token of the n-th child of the process that a token names: for who starts workers of a process that is somewhere
+    # else.
+    # @param token [String] from {#token}, or from this
+    # @param number [Integer] from 1 to 2**64 - 1
+    # @return [String]
+    def child_token(token, number)
+      raise TypeError, "token must be a String, not #{token.class}" unless token.is_a?(String)
+
+      check_integer("number", number, CHILDREN)
+      Native.child_token(token, number)
+    rescue Errno::EINVAL
+      raise ArgumentError, NO_TOKEN
+    end
+
     # In a worker that was spawned: takes its place in the tree of processes, and runs the child callbacks that are registered
     # so far.
     # @param token [String, nil] nil takes it from the environment variable ATFORK_TOKEN, and the variable away
     # @return [nil]
     # @raise [ArgumentError] there is none, or it is not one of atfork's
-    # @raise [RuntimeError] the place of this process is known: it was forked, or has done this before
+    # @raise [RuntimeError] the place of this process is known: it was forked, or has taken one before
     def spawned(token = nil)
       raise TypeError, "token must be a String or nil, not #{token.class}" unless token.nil? || token.is_a?(String)
 
       missing = token.nil? && !ENV.key?("ATFORK_TOKEN")
-      forks.spawned(token)
-      nil
-    rescue Errno::EALREADY
-      raise "the place of this process is known: it was forked, or has done this before"
+      take_place { Native.spawned(token) }
     rescue Errno::EINVAL
-      raise ArgumentError, missing ? "there is no token: ATFORK_TOKEN is not set" : "the token is not one of atfork's"
+      raise ArgumentError, missing ? "there is no token: ATFORK_TOKEN is not set" : NO_TOKEN
+    end
+
+    # In a worker that its launcher has numbered: takes the place of that number, with the lineage "0.r3" for 3, and runs the
+    # child callbacks that are registered so far.
+    # @param rank [Integer, String, nil] nil: what the variables of Slurm, MPI, Flux, torchrun or Kubernetes say
+    # @return [nil]
+    # @raise [ArgumentError] it is no such number; or no launcher gives one, or two give different ones
+    # @raise [RuntimeError] the place of this process is known: it was forked, or has taken one before
+    def adopt(rank = nil)
+      case rank
+      when Integer, String, nil then take_place { Native.adopt(rank&.to_s) }
+      else raise TypeError, "rank must be an Integer, a String or nil, not #{rank.class}"
+      end
+    rescue Errno::EINVAL
+      raise ArgumentError, rank ? "rank must be decimal digits, not #{rank}" : "launchers disagree: #{Native.launcher}"
+    rescue Errno::ENOENT
+      raise ArgumentError, "no launcher has numbered this process: give its rank"
     end
 
     # Runs the child callbacks that this process missed, because it was made by a fork that runs no handlers.
@@ -143,7 +206,7 @@ module AtFork
       raise ArgumentError, "register takes no block: give callables as prepare, parent and child" if block_given?
 
       check_name(name)
-      check_priority(priority)
+      check_integer("priority", priority, PRIORITIES)
       prepare = callback("prepare", prepare) unless prepare.nil?
       parent = callback("parent", parent) unless parent.nil?
       child = callback("child", child) unless child.nil?
@@ -214,34 +277,42 @@ module AtFork
 
     private
 
-    # Words of 64 bits, the low one first, each the seed of a base of its own: SplitMix64's sequence from the base.
-    def seed_of(base, bits)
-      seed = Native.seed(base)
-      (1..((bits - 1) / 64)).each { |i| seed |= Native.seed(mix((base + (i * 0x9e37_79b9_7f4a_7c15)) & WORD)) << (64 * i) }
-      seed & ((1 << bits) - 1)
+    def take_place(&native)
+      forks.take_place(&native)
+      nil
+    rescue Errno::EALREADY
+      raise "the place of this process is known: it was forked, or has taken one before"
     end
 
-    def mix(word)
-      word = ((word ^ (word >> 30)) * 0xbf58_476d_1ce4_e5b9) & WORD
-      word = ((word ^ (word >> 27)) * 0x94d0_49bb_1331_11eb) & WORD
-      word ^ (word >> 31)
+    def warn_of_a_guess
+      return unless Native.place_is_to_be_warned_of
+
+      warn "atfork: the place of this process is a guess, and others may have the same seeds: load atfork before the " \
+           "fork, or call AtFork.adopt or AtFork.spawned", uplevel: 2
     end
 
     # Those of the main Ractor, which in a child is the one that forked.  Others may not have what can change.
     def forks
       FORKS
     rescue Ractor::IsolationError
-      raise Ractor::UnsafeError, "hooks are the main Ractor's: in others only generation, lineage and seed may be called"
+      raise Ractor::UnsafeError, "hooks are the main Ractor's: in others only places and seeds may be asked for"
+    end
+
+    def check_base(base)
+      return Native.run if base.nil?
+
+      check_integer("base", base, BASES)
+      base & WORD
+    end
+
+    def check_integer(what, value, range)
+      raise TypeError, "#{what} must be an Integer, not #{value.class}" unless value.is_a?(Integer)
+      raise ArgumentError, "#{what} must be in #{range}" unless range.cover?(value)
     end
 
     def check_name(name)
       raise TypeError, "name must be a String, not #{name.class}" unless name.is_a?(String)
       raise ArgumentError, "name contains a zero byte" if name.include?("\0")
-    end
-
-    def check_priority(priority)
-      raise TypeError, "priority must be an Integer, not #{priority.class}" unless priority.is_a?(Integer)
-      raise ArgumentError, "priority must be in #{PRIORITIES}" unless PRIORITIES.cover?(priority)
     end
 
     # What Forks takes for it: a callable, or a Symbol.

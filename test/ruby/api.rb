@@ -4,7 +4,7 @@
 # What is written about the API, against the API: RBS signatures, the guide, and YARD's comments.
 #
 #   api.rb SOURCE     SOURCE: bindings/ruby
-require "atfork"
+require "atfork/random"
 require "open3"
 require_relative "tap"
 
@@ -29,11 +29,12 @@ class TestSignatures < ForkTest
   # Those of the class that are not only inherited, nor for the binding itself.  An Info is frozen: nothing sets its fields.
   def methods_of(scope)
     return AtFork.singleton_methods(false).map(&:to_s) if scope == "AtFork"
+    return (AtFork::Random.instance_methods(false) | AtFork::Random.singleton_methods(false)).map(&:to_s) if scope == "Random"
 
     AtFork.const_get(scope).instance_methods(false).map(&:to_s).reject { |name| scope == "Info" && name.end_with?("=") }
   end
 
-  %w[AtFork Hook Symbol PerProcess Info].each do |scope|
+  %w[AtFork Hook Symbol PerProcess Random Info].each do |scope|
     scenario "declared"
     define_method("test_signatures_of_#{scope}") do
       assert_equal methods_of(scope).sort, (signatures.fetch(scope).keys - ["initialize"]).sort

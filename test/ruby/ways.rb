@@ -353,9 +353,11 @@ class TestRactor < ForkTest
   end
 
   def test_state_may_be_asked_in_it
-    in_ractor(-> { [AtFork.generation, AtFork.lineage, AtFork.seed(1)] }, lambda do |state|
-      assert_equal [AtFork.generation, AtFork.lineage, AtFork.seed(1)], state
-    end)
+    ask = lambda do
+      [AtFork.generation, AtFork.lineage, AtFork.place, AtFork.run, AtFork.seed, AtFork.seed(1, bits: 128),
+       AtFork.seed_bytes(1, 8), AtFork.child_token(AtFork.token, 1).class]
+    end
+    in_ractor(ask, ->(state) { assert_equal ask.call, state })
   end
 
   scenario "interpreters"
@@ -370,7 +372,7 @@ class TestRactor < ForkTest
         [e.class, e.message]
       end
     end
-    message = "hooks are the main Ractor's: in others only generation, lineage and seed may be called"
+    message = "hooks are the main Ractor's: in others only places and seeds may be asked for"
     in_ractor(body, lambda do |errors|
       assert_equal [Ractor::UnsafeError] * 8, errors.map(&:first)
       assert_equal [message] * 5, errors.first(5).map(&:last)

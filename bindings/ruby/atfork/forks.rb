@@ -18,7 +18,7 @@ module AtFork
       @table = nil
       @walks = {}.compare_by_identity
       @running = {}.compare_by_identity
-      @is_spawned = false # while this process takes a place: it is no child of this VM's
+      @takes_place = false # it was spawned, and is no child of this VM's
       self.on_error = nil
     end
 
@@ -30,6 +30,7 @@ module AtFork
 
       Native.when_due(method(:run_job))
       Process.singleton_class.send(:private, keep_original)
+      # @api private
       def Process._fork
         forks = FORKS
       rescue Ractor::IsolationError
@@ -73,13 +74,13 @@ module AtFork
       count
     end
 
-    # token:: nil takes it from the environment
-    def spawned(token)
-      @is_spawned = true
-      Native.spawned(token)
+    # A block takes the place that this process is given in the tree.
+    def take_place
+      @takes_place = true
+      yield
       run_due
     ensure
-      @is_spawned = false
+      @takes_place = false
     end
 
     # In place of Process._fork.  A registered lock that is taken refuses; the next attempt begins by waiting for it.
@@ -101,7 +102,7 @@ module AtFork
       return if due.nil?
 
       children, parents = due
-      tell_ruby unless children.empty? || @is_spawned
+      tell_ruby unless children.empty? || @takes_place
       walk = Walk.new(prepared: false)
       run_children(table.child_of(children), walk) unless children.empty?
       Run.new(table.parent_of(parents), walk).run(self) unless parents.empty?

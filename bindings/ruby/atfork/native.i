@@ -5,18 +5,37 @@
 %{
 #include "made.h"
 #include "native.h"
+#include "place.h"
 %}
 
-/* A lineage is shorter than that, however deep the process. */
+/* Texts are shorter than that, however deep the process; but for what a launcher says, which may be cut off. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
-%typemap(argout) (char *buf, size_t size) "$result = rb_str_new($1, result);"
+%typemap(argout) (char *buf, size_t size) "$result = rb_str_new_cstr($1);"
+%typemap(out) int atfork_lineage, int atfork_token, int atfork_child_token, int atfork_launcher %{
+  if ($1 < 0) rb_sys_fail("$symname");
+  $result = Qnil;
+%}
 
-%typemap(in) const char *token "$1 = NIL_P($input) ? NULL : StringValueCStr($input);"
-%typemap(out) int atfork_spawned "if ($1 != 0) rb_sys_fail(\"$symname\"); $result = Qnil;"
-%exception atfork_spawned {
+%typemap(in) (void *buf, size_t size) (VALUE bytes) {
+  $2 = NUM2SIZET($input);
+  bytes = rb_str_new(NULL, (long)$2);
+  $1 = RSTRING_PTR(bytes);
+}
+%typemap(argout) (void *buf, size_t size) "$result = bytes$argnum;"
+
+/* Nullable. */
+%typemap(in) const char *token, const char *rank "$1 = NIL_P($input) ? NULL : StringValueCStr($input);"
+%typemap(out) int atfork_spawned, int atfork_adopt "if ($1 != 0) rb_sys_fail(\"$symname\"); $result = Qnil;"
+%define TAKES_A_PLACE(function)
+%exception function {
   $action
   if (result == 0) made_place_taken();
 }
+%enddef
+TAKES_A_PLACE(atfork_spawned)
+TAKES_A_PLACE(atfork_adopt)
+
+%typemap(out) enum atfork_place "$result = ID2SYM(rb_intern(place_words[$1]));"
 
 /* Who this process is may be asked in every Ractor. */
 %init %{
@@ -25,7 +44,7 @@
 
 %include "../../atfork.i"
 
-int atfork_token(char *buf, size_t size);
+bool place_is_to_be_warned_of(void);
 
 %init %{
   rb_ext_ractor_safe(false);
@@ -35,7 +54,6 @@ int atfork_token(char *buf, size_t size);
   symbol_init();
 %}
 
-int atfork_spawned(const char *token);
 
 /* Ruby's: for whoever has forked without it. */
 void rb_thread_atfork(void);
