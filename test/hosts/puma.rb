@@ -117,14 +117,24 @@ class Run
     answers.group_by { |answer| answer[:pid] }.transform_values(&:last).values
   end
 
+  # Each worker loads the library by itself, and nothing tells it which one it is.
+  def checks_of_guesses
+    {
+      "the workers' places are guesses" => workers.all? { |w| w[:place] == "unknown" && w[:lineage] == "0" },
+      "each says so, once" => @output.scan("the place of this process is a guess").size == workers.size,
+      "ends well" => @ended_well,
+    }.transform_keys { |name| "#{@mode}: #{name}" }
+  end
+
   # killed:: how many workers were; Puma loses what was going on in these
-  def checks(generations, killed: 0)
+  def checks(generations, place = "forked", killed: 0)
     rows = SQLite3::Database.new(@database).get_first_value("SELECT count(*) FROM requests")
     {
       "no failed request beyond Puma's own" =>
         failures.size <= killed * CLIENTS && failures.all? { |e| e.is_a?(SystemCallError) || e.is_a?(EOFError) },
       "no write is lost" => (answers.size..answers.size + failures.size).cover?(rows),
       "generations #{generations.join(" and ")}" => workers.map { |w| w[:generation] }.uniq.sort == generations,
+      "each knows its place" => workers.all? { |w| w[:place] == place },
       "hooks once in each of #{workers.size} workers" => workers.all? { |w| ran_once?(w) },
       "a connection for each" => workers.all? { |w| w[:connection] == w[:lineage] && w[:opened].count(w[:lineage]) == 1 },
       "distinct lineages" => workers.map { |w| w[:lineage] }.uniq.size == workers.size,
@@ -177,6 +187,21 @@ Dir.mktmpdir do |dir|
     server.signal("URG")
     wait_until("three new workers") { server.booted(1).size == 3 }
     wait_until("their answers") { (server.booted(1) - pids.call).empty? }
+  end
+  report.call(run, run.checks([1, 2]))
+
+  run = Run.new("late", dir) {}
+  report.call(run, run.checks_of_guesses)
+
+  # The configuration gives each worker its index.
+  run = Run.new("adopt", dir) {}
+  report.call(run, run.checks([1], "adopted"))
+
+  # The new master takes a place below the old one.
+  run = Run.new("restart", dir) do |server, pids|
+    server.signal("USR2")
+    wait_until("four new workers") { server.booted(0).size == 8 }
+    wait_until("their answers") { (server.booted(0) - pids.call).empty? }
   end
   report.call(run, run.checks([1, 2]))
 end

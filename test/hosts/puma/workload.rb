@@ -27,7 +27,7 @@ module Workload
   def self.call(_env)
     connection = CONNECTION.value
     connection.database.execute("INSERT INTO requests VALUES (?)", [AtFork.lineage])
-    body = JSON.generate(pid: Process.pid, generation: AtFork.generation, lineage: AtFork.lineage,
+    body = JSON.generate(pid: Process.pid, generation: AtFork.generation, lineage: AtFork.lineage, place: AtFork.place,
                          seed: AtFork.seed(42), ran: RAN, opened: OPENED, connection: connection.lineage)
     [200, { "Content-Type" => "application/json" }, [body]]
   end
