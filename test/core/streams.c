@@ -4,6 +4,7 @@
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sha256.h" /* the library's own, as is the next one */
@@ -111,6 +112,57 @@ static void test_many(void) {
             "fa629e8a461485de97f02ad555ed565bd3b8be0d1f5ae0c92986e9f7a67cc31b");
 }
 
+/* ---- Streams of many workers have nothing to do with each other; always the same ones, so no chance is in it ---- */
+
+enum { WORKERS = 1 << 14, WORDS = 5 /* 4 of bytes, and the seed */, WORD_BITS = 64 };
+
+/* As in the document; of the lineages "0.1", "0.2", … */
+static void numbers_of(uint64_t worker, uint64_t numbers[WORDS]) {
+  static const uint8_t start[] = "atfork1:seed:\x2a\0\0\0\0\0\0";
+  uint8_t seed[sizeof start + LINEAGE_MAX + 4];
+  char *lineage = (char *)seed + sizeof start;
+  memcpy(seed, start, sizeof start);
+  size_t length = atfork_lineage_of_child(lineage, "0", 1, false, worker);
+  numbers[4] = atfork_lineage_hash(42, lineage, length);
+  atfork_mgf1((uint8_t *)numbers, SHA256_SIZE, seed, sizeof start + length);
+}
+
+static int ones(uint64_t number) {
+  return __builtin_popcountll(number);
+}
+
+/* Each bit is 1 in half of them, and differs from the next worker's in half: within 4.5 standard deviations, which are
+ * 64 each.  For one base of 200, one of the 640 such figures is beyond that; not for this one. */
+static void test_bits(void) {
+  static int set[WORDS][WORD_BITS], changed[WORDS][WORD_BITS];
+  uint64_t before[WORDS], here[WORDS];
+  numbers_of(WORKERS, before);
+  for (uint64_t worker = 1; worker <= WORKERS; worker++, memcpy(before, here, sizeof before)) {
+    numbers_of(worker, here);
+    for (int i = 0; i < WORDS * WORD_BITS; i++) {
+      uint64_t bit = here[i / WORD_BITS] >> i % WORD_BITS, other = before[i / WORD_BITS] >> i % WORD_BITS;
+      set[i / WORD_BITS][i % WORD_BITS] += (int)(bit & 1);
+      changed[i / WORD_BITS][i % WORD_BITS] += (int)((bit ^ other) & 1);
+    }
+  }
+  for (int i = 0; i < WORDS * WORD_BITS; i++) {
+    g_assert_cmpint(abs(set[i / WORD_BITS][i % WORD_BITS] - WORKERS / 2), <, 288);
+    g_assert_cmpint(abs(changed[i / WORD_BITS][i % WORD_BITS] - WORKERS / 2), <, 288);
+  }
+}
+
+/* All bits of the numbers of one and of the next together differ in half, within as much. */
+static void test_neighbours(void) {
+  int differ[WORDS] = {0};
+  uint64_t before[WORDS], here[WORDS];
+  numbers_of(WORKERS, before);
+  for (uint64_t worker = 1; worker <= WORKERS; worker++, memcpy(before, here, sizeof before)) {
+    numbers_of(worker, here);
+    for (int i = 0; i < WORDS; i++) differ[i] += ones(here[i] ^ before[i]);
+  }
+  for (int i = 0; i < WORDS; i++) g_assert_cmpint(abs(differ[i] - WORKERS * WORD_BITS / 2), <, 2304);
+}
+
 /* ---- The longest lineage that there is; last, as it is this process's from here on ---- */
 
 static void test_longest_lineage(void) {
@@ -147,6 +199,8 @@ int main(int argc, char **argv) {
   g_test_add_func("/streams/sha256-of-letters", test_sha256_of_letters);
   g_test_add_func("/streams/sizes", test_sizes);
   g_test_add_func("/streams/many", test_many);
+  g_test_add_func("/streams/bits", test_bits);
+  g_test_add_func("/streams/neighbours", test_neighbours);
   g_test_add_func("/streams/deepest", test_deepest);
   g_test_add_func("/streams/longest-lineage", test_longest_lineage);
   return g_test_run();
