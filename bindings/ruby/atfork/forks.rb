@@ -30,6 +30,7 @@ module AtFork
 
       Native.when_due(method(:run_job))
       Process.singleton_class.send(:private, keep_original)
+      # Ruby's own, with the callbacks around it.
       # @api private
       def Process._fork
         forks = FORKS
