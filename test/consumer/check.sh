@@ -23,6 +23,9 @@ finds_files() {
   test -f "$root/include/atfork.h"
   test "$(config --modversion)" = "$version"
   test -n "$(config --cflags --libs)"
+  # pkg-config puts the sysroot before flags alone, and pkgconf before paths, too.
+  suppressions=$(config --variable=suppressions)
+  test -f "$work/dest/${suppressions#"$work/dest"}"
 }
 
 links_shared() {
