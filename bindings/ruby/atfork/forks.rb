@@ -12,7 +12,7 @@ module AtFork
     attr_reader :on_error
 
     def initialize
-      @hooks = {}.compare_by_identity
+      @hooks = []
       @keys = {}
       @owners = ObjectSpace::WeakMap.new
       @table = nil
@@ -177,7 +177,7 @@ module AtFork
       table = @table
       return table if table && table.state == state
 
-      @table = Table.new(state, @hooks.keys)
+      @table = Table.new(state, @hooks)
     end
 
     # A thread that unregisters a hook waits for the attempts under way.  This one is not yet, while it waits for a lock:
@@ -225,7 +225,7 @@ module AtFork
     # Less what was unregistered since; what was registered takes part in the next fork.
     def still_registered(table)
       state = Native.state
-      table.state == state ? table : Table.new(state, table.hooks.select { |hook| @hooks.key?(hook) })
+      table.state == state ? table : Table.new(state, table.hooks.select { |hook| Native.is_registered(hook) })
     end
 
     # The threads of the others are gone, and with them their forks.  Those of other fibers of this thread are not.

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "due.h"
 #include "job.h"
@@ -21,11 +22,13 @@ struct hook {
   _Atomic int references; /* the object's, and the core's */
   int priority;
   atfork_id id;
+  long index; /* in the Array of all; -1: it is not there */
   VALUE name;
   VALUE key;               /* nil, or what another hook with an equal one replaces it by */
   VALUE callables[PHASES]; /* nil where there is none.  An AtFork::Symbol is one too */
-  struct symbol symbols[PHASES];
   due_word due;
+  bool has_symbols;
+  struct symbol symbols[]; /* PHASES of them; or none, where C has nothing to run */
 };
 
 static VALUE hook_class;
@@ -70,9 +73,14 @@ static struct hook *hook_of(VALUE object) {
   return rb_check_typeddata(object, &type);
 }
 
+/* What C runs in that phase. */
+static struct symbol symbol_in(const struct hook *hook, enum phase phase) {
+  return hook->has_symbols ? hook->symbols[phase] : (struct symbol){NULL, NULL};
+}
+
 /* Whether that callback is Ruby's. */
 static bool is_scripted(const struct hook *hook, enum phase phase) {
-  return hook->symbols[phase].function == NULL && !NIL_P(hook->callables[phase]);
+  return symbol_in(hook, phase).function == NULL && !NIL_P(hook->callables[phase]);
 }
 
 static VALUE hook_id(VALUE self) {
@@ -128,20 +136,21 @@ static void due_child(void *hook) {
   if (job_is_wanted()) note(hook, CHILD);
 }
 
-static void call_symbol(const struct symbol *symbol) {
-  symbol->function(symbol->data);
+static void run_symbol(const struct hook *hook, enum phase phase) {
+  struct symbol symbol = symbol_in(hook, phase);
+  if (symbol.function != NULL) symbol.function(symbol.data);
 }
 
 static void on_prepare(void *hook) {
-  call_symbol(&((const struct hook *)hook)->symbols[PREPARE]);
+  run_symbol(hook, PREPARE);
 }
 
 static void on_parent(void *hook) {
-  call_symbol(&((const struct hook *)hook)->symbols[PARENT]);
+  run_symbol(hook, PARENT);
 }
 
 static void on_child(void *hook) {
-  call_symbol(&((const struct hook *)hook)->symbols[CHILD]);
+  run_symbol(hook, CHILD);
 }
 
 /* All callbacks are C functions that take the same data: the core calls them directly, as those that C registered, and
@@ -186,19 +195,25 @@ static struct atfork_hook scripted_hook(struct hook *hook) {
 /* Which state the hooks are in.  Changed with the GVL only. */
 static unsigned long state;
 
-static void set_callback(struct hook *hook, enum phase phase, VALUE callable) {
-  hook->callables[phase] = callable;
-  hook->symbols[phase] = symbol_of(callable);
-}
-
 /* Before there is an object, which would need write barriers.  The caller's stack keeps the values. */
-static struct hook *make_hook(VALUE name, int priority, VALUE key) {
-  struct hook *hook = calloc(1, sizeof *hook);
+static struct hook *make_hook(VALUE name, int priority, VALUE key, const VALUE callables[PHASES]) {
+  struct symbol symbols[PHASES] = {{0}};
+  bool has_symbols = false;
+  for (enum phase phase = PREPARE; phase < PHASES; phase++) {
+    symbols[phase] = symbol_of(callables[phase]);
+    if (symbols[phase].function != NULL) has_symbols = true;
+  }
+  size_t size = has_symbols ? sizeof symbols : 0;
+  struct hook *hook = calloc(1, sizeof *hook + size);
   if (hook == NULL) rb_memerror();
   atomic_store_explicit(&hook->references, 1, memory_order_relaxed); /* nobody else has it yet */
   hook->name = name;
   hook->priority = priority;
   hook->key = key;
+  hook->index = -1;
+  hook->has_symbols = has_symbols;
+  memcpy(hook->callables, callables, sizeof hook->callables);
+  memcpy(hook->symbols, symbols, size);
   return hook;
 }
 
@@ -216,23 +231,36 @@ static bool register_in_core(struct hook *hook) {
   return false;
 }
 
-static void fail_to_register(VALUE hooks, VALUE self, int error) {
-  rb_hash_delete(hooks, self);
+static void append(VALUE hooks, VALUE self, struct hook *hook) {
+  rb_ary_push(hooks, self);
+  hook->index = RARRAY_LEN(hooks) - 1;
+}
+
+/* The last one takes its place. */
+static bool take_out(VALUE hooks, struct hook *hook) {
+  if (hook->index < 0) return false;
+  VALUE last = rb_ary_entry(hooks, -1);
+  rb_ary_store(hooks, hook->index, last);
+  hook_of(last)->index = hook->index;
+  hook->index = -1;
+  rb_ary_pop(hooks);
+  return true;
+}
+
+static void fail_to_register(VALUE hooks, struct hook *hook, int error) {
+  take_out(hooks, hook);
   if (error == ENOMEM) rb_memerror();
   rb_syserr_fail(error, "atfork_register");
 }
 
 VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child) {
   name = rb_str_new_frozen(name);
-  struct hook *hook = make_hook(name, NUM2INT(priority), key);
-  set_callback(hook, PREPARE, prepare);
-  set_callback(hook, PARENT, parent);
-  set_callback(hook, CHILD, child);
+  struct hook *hook = make_hook(name, NUM2INT(priority), key, (const VALUE[PHASES]){prepare, parent, child});
   VALUE self = TypedData_Wrap_Struct(hook_class, &type, hook);
   OBJ_FREEZE(self);
   /* Both under the GVL: no other thread of Ruby's sees the one without the other. */
-  rb_hash_aset(hooks, self, self);
-  if (!register_in_core(hook)) fail_to_register(hooks, self, errno);
+  append(hooks, self, hook);
+  if (!register_in_core(hook)) fail_to_register(hooks, hook, errno);
   state++;
   RB_GC_GUARD(name);
   return self;
@@ -242,12 +270,17 @@ VALUE native_state(void) {
   return ULONG2NUM(state);
 }
 
-VALUE native_remove(VALUE hooks, VALUE keys, VALUE hook) {
-  if (NIL_P(rb_hash_delete(hooks, hook))) return Qfalse;
+VALUE native_remove(VALUE hooks, VALUE keys, VALUE self) {
+  struct hook *hook = hook_of(self);
+  if (!take_out(hooks, hook)) return Qfalse;
   state++;
-  VALUE key = hook_of(hook)->key;
-  if (!NIL_P(key) && rb_hash_lookup(keys, key) == hook) rb_hash_delete(keys, key);
+  if (!NIL_P(hook->key) && rb_hash_lookup(keys, hook->key) == self) rb_hash_delete(keys, hook->key);
+  RB_GC_GUARD(self);
   return Qtrue;
+}
+
+VALUE native_is_registered(VALUE hook) {
+  return hook_of(hook)->index < 0 ? Qfalse : Qtrue;
 }
 
 VALUE native_claim(VALUE keys, VALUE hook) {
@@ -285,9 +318,8 @@ VALUE native_callable(VALUE object, VALUE number) {
   return is_scripted(hook, phase) ? hook->callables[phase] : Qnil;
 }
 
-VALUE native_call_symbol(VALUE object, VALUE number) {
-  const struct symbol *symbol = &hook_of(object)->symbols[phase_of(number)];
-  if (symbol->function != NULL) call_symbol(symbol);
+VALUE native_run_symbol(VALUE hook, VALUE phase) {
+  run_symbol(hook_of(hook), phase_of(phase));
   return Qnil;
 }
 

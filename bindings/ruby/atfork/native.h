@@ -16,15 +16,17 @@ void symbol_init(void);
 
 /* ---- hook.c ---- */
 
-/* Makes a hook, and puts it into the Hash `hooks`.  key: or nil; for prepare, parent and child what is to be called, or
- * nil, or an AtFork::Symbol. */
+/* Makes a hook, and puts it into the Array `hooks`, which nobody else changes.  key: or nil; for prepare, parent and
+ * child what is to be called, or nil, or an AtFork::Symbol. */
 VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child);
 
 /* Changes with each hook that is registered or removed. */
 VALUE native_state(void);
 
-/* Takes a hook out of the Hashes `hooks` and `keys`; false if it is not in `hooks`. */
+/* Takes a hook out of the Array `hooks` and the Hash `keys`; false if it is not in `hooks`. */
 VALUE native_remove(VALUE hooks, VALUE keys, VALUE hook);
+
+VALUE native_is_registered(VALUE hook);
 
 /* Puts it into `keys`; returns the hook that had its key there, or nil. */
 VALUE native_claim(VALUE keys, VALUE hook);
@@ -38,8 +40,8 @@ VALUE native_unregister_later(VALUE hook);
 /* What Ruby has to call in the phase of that number, or nil. */
 VALUE native_callable(VALUE hook, VALUE phase);
 
-/* Calls what C has to run in the phase of that number, if anything. */
-VALUE native_call_symbol(VALUE hook, VALUE phase);
+/* Runs what C has in the phase of that number, if anything. */
+VALUE native_run_symbol(VALUE hook, VALUE phase);
 
 /* Whether it has a prepare, of Ruby's or of C's. */
 VALUE native_prepares(VALUE hook);

@@ -63,7 +63,8 @@ module AtFork
     def call_each(forks)
       leave = nil
       returned = false
-      while (callable = @callables[@next])
+      callables = @callables
+      while (callable = callables[@next])
         @next += 1
         begin
           callable.call

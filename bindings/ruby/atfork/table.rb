@@ -61,7 +61,7 @@ module AtFork
     def taken_back(refusing)
       hooks = refusing ? prepared_before(refusing) : @hooks
       Phase.new(:parent, hooks) do |hook|
-        Native.callable(hook, 1) || (-> { Native.call_symbol(hook, 1) } if Native.callable(hook, 0))
+        Native.callable(hook, 1) || (-> { Native.run_symbol(hook, 1) } if Native.callable(hook, 0))
       end
     end
 
