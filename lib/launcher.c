@@ -7,8 +7,6 @@
 #include "lineage.h"
 #include "os.h"
 
-enum { VALUE_MAX = 256 /* bytes; what is longer is cut off, alike in all processes of a job */ };
-
 /*
  * A rank is believed only beside a variable that its launcher sets too: Slurm's stays in the environment of what runs
  * outside of its steps, and RANK may be anybody's.  LOCAL_RANK and its like are not here, as they repeat on each node.
@@ -32,15 +30,10 @@ static const struct launcher {
 
 enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
 
-/* A copy: on Windows the next look at the environment overwrites it. */
-static bool get(const char *name, char value[VALUE_MAX]) {
-  const char *found = name == NULL ? NULL : atfork_os_environment(name);
-  if (found == NULL || found[0] == '\0') return false;
-  size_t length = strlen(found);
-  if (length >= VALUE_MAX) length = VALUE_MAX - 1;
-  memcpy(value, found, length);
-  value[length] = '\0';
-  return true;
+/* NULL for none, and for nothing.  On Windows it is overwritten at the next look at the environment. */
+static const char *get(const char *name) {
+  const char *found = atfork_os_environment(name);
+  return found == NULL || found[0] == '\0' ? NULL : found;
 }
 
 bool atfork_launcher_number(const char *text, uint64_t *number) {
@@ -63,19 +56,20 @@ static bool is_step(const char *text) {
   return atfork_launcher_number(text, &step) && step < special;
 }
 
-static bool has_rank(const struct launcher *launcher, char value[VALUE_MAX]) {
-  char beside[VALUE_MAX];
-  if (!get(launcher->beside, beside) || !get(launcher->rank, value)) return false;
-  return strcmp(launcher->beside, "SLURM_STEP_ID") != 0 || is_step(beside);
+/* What this launcher says; NULL: nothing that is believed. */
+static const char *rank_of(const struct launcher *launcher) {
+  const char *beside = get(launcher->beside);
+  if (beside == NULL || (strcmp(launcher->beside, "SLURM_STEP_ID") == 0 && !is_step(beside))) return NULL;
+  return get(launcher->rank);
 }
 
 int atfork_launcher_rank(uint64_t *rank) {
   unsigned count = 0;
   for (unsigned i = 0; i < LAUNCHERS; i++) {
-    char value[VALUE_MAX];
     uint64_t number;
-    if (!has_rank(&launchers[i], value)) continue;
-    if (!atfork_launcher_number(value, &number) || (count++ > 0 && number != *rank)) return EINVAL;
+    const char *text = rank_of(&launchers[i]);
+    if (text == NULL) continue;
+    if (!atfork_launcher_number(text, &number) || (count++ > 0 && number != *rank)) return EINVAL;
     *rank = number;
   }
   return count > 0 ? 0 : ENOENT;
@@ -85,8 +79,8 @@ int atfork_launcher_rank(uint64_t *rank) {
 static bool has_job(const struct launcher *launcher, uint64_t *job) {
   uint64_t digest = 0;
   for (unsigned i = 0; i < 2 && launcher->job[i] != NULL; i++) {
-    char value[VALUE_MAX];
-    if (!get(launcher->job[i], value) || strcmp(value, "none") == 0) return false;
+    const char *value = get(launcher->job[i]);
+    if (value == NULL || strcmp(value, "none") == 0) return false;
     digest = atfork_lineage_hash(digest, launcher->job[i], strlen(launcher->job[i]));
     digest = atfork_lineage_hash(digest, value, strlen(value));
   }
@@ -96,10 +90,8 @@ static bool has_job(const struct launcher *launcher, uint64_t *job) {
 
 /* Of the innermost: one that starts others may be the same for two that it starts, or another on each node. */
 bool atfork_launcher_job(uint64_t *job) {
-  for (unsigned i = LAUNCHERS; i-- > 0;) {
-    char rank[VALUE_MAX];
-    if (has_rank(&launchers[i], rank) && has_job(&launchers[i], job)) return true;
-  }
+  for (unsigned i = LAUNCHERS; i-- > 0;)
+    if (rank_of(&launchers[i]) != NULL && has_job(&launchers[i], job)) return true;
   return false;
 }
 
@@ -118,12 +110,11 @@ static void append(struct text *text, const char *part) {
 size_t atfork_launcher_show(char *buf, size_t size) {
   struct text text = {buf, size, 0};
   for (unsigned i = 0; i < LAUNCHERS; i++) {
-    char value[VALUE_MAX];
-    if (!has_rank(&launchers[i], value)) continue;
+    if (rank_of(&launchers[i]) == NULL) continue;
     if (text.length > 0) append(&text, " ");
     append(&text, launchers[i].rank);
     append(&text, "=");
-    append(&text, value);
+    append(&text, get(launchers[i].rank));
   }
   if (size > 0) buf[text.length < size ? text.length : size - 1] = '\0';
   return text.length;

@@ -319,63 +319,74 @@ static size_t show(char *buf, size_t size, const char *text, size_t length) {
   return length;
 }
 
-/* In a child that a handler has forked in the middle of these: once more, for that.  Marks are compared, as they are
+/* ---- What it is asked for ---- */
+
+struct question {
+  uint64_t base;
+  void *buf;
+  size_t size;
+};
+
+/* In a child that a handler has forked in the middle of this: once more, for that.  Marks are compared, as they are
  * never the same again, while identities are used again. */
-size_t atfork_process_lineage(char *buf, size_t size) {
-  uint64_t mark;
-  size_t length;
+static uint64_t ask(uint64_t (*answer)(const struct identity *own, const struct question *question),
+                    const struct question *question) {
+  uint64_t mark, answered;
   do {
     mark = process_mark();
-    const struct identity *own = identity();
-    length = show(buf, size, own->lineage, own->length);
+    answered = answer(identity(), question);
   } while (process_mark() != mark);
-  return length;
+  return answered;
+}
+
+static uint64_t answer_lineage(const struct identity *own, const struct question *question) {
+  return show(question->buf, question->size, own->lineage, own->length);
+}
+
+size_t atfork_process_lineage(char *buf, size_t size) {
+  return (size_t)ask(answer_lineage, &(struct question){.buf = buf, .size = size});
+}
+
+static uint64_t answer_place(const struct identity *own, const struct question *question) {
+  (void)question;
+  return own->place;
 }
 
 enum atfork_place atfork_process_place(void) {
-  uint64_t mark;
-  unsigned char place;
-  do {
-    mark = process_mark();
-    place = identity()->place;
-  } while (process_mark() != mark);
-  return (enum atfork_place)place;
+  return (enum atfork_place)ask(answer_place, NULL);
+}
+
+static uint64_t answer_run(const struct identity *own, const struct question *question) {
+  (void)question;
+  return own->run;
 }
 
 uint64_t atfork_process_run(void) {
-  uint64_t mark, run;
-  do {
-    mark = process_mark();
-    run = identity()->run;
-  } while (process_mark() != mark);
-  return run;
+  return ask(answer_run, NULL);
 }
 
-/* ---- Seeds ---- */
+static uint64_t answer_seed(const struct identity *own, const struct question *question) {
+  return atfork_lineage_hash(question->base, own->lineage, own->length);
+}
 
 uint64_t atfork_process_seed(uint64_t base) {
-  uint64_t mark, seed;
-  do {
-    mark = process_mark();
-    const struct identity *own = identity();
-    seed = atfork_lineage_hash(base, own->lineage, own->length);
-  } while (process_mark() != mark);
-  return seed;
+  return ask(answer_seed, &(struct question){.base = base});
 }
 
 /* MGF1 of a name for this use, the base, and the lineage. */
-void atfork_process_seed_bytes(uint64_t base, uint8_t *buf, size_t size) {
+static uint64_t answer_bytes(const struct identity *own, const struct question *question) {
   static const char use[] = "atfork1:seed:";
   enum { USE = sizeof use - 1, BASE = 8, COUNTER = 4 };
-  uint8_t seed[USE + BASE + LINEAGE_MAX + 1 + COUNTER];
+  uint8_t seed[USE + BASE + LINEAGE_MAX + COUNTER];
   memcpy(seed, use, USE);
-  for (unsigned i = 0; i < BASE; i++) seed[USE + i] = (uint8_t)(base >> (8 * i));
-  uint64_t mark;
-  do {
-    mark = process_mark();
-    size_t length = atfork_process_lineage((char *)seed + USE + BASE, LINEAGE_MAX + 1);
-    atfork_mgf1(buf, size, seed, USE + BASE + length);
-  } while (process_mark() != mark);
+  for (unsigned i = 0; i < BASE; i++) seed[USE + i] = (uint8_t)(question->base >> (8 * i));
+  memcpy(seed + USE + BASE, own->lineage, own->length);
+  atfork_mgf1(question->buf, question->size, seed, USE + BASE + own->length);
+  return 0;
+}
+
+void atfork_process_seed_bytes(uint64_t base, uint8_t *buf, size_t size) {
+  ask(answer_bytes, &(struct question){base, buf, size});
 }
 
 /* ---- Tokens ---- */

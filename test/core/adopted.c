@@ -392,6 +392,22 @@ static const struct launch unnamed[] = {
     {"slurm-no-job", {"SLURM_PROCID=0", "SLURM_STEP_ID=0", NULL}, NULL, NULL},
 };
 
+/* However long a name is, all of it counts. */
+static void test_long_job(void) {
+  uint64_t runs[2];
+  for (int i = 0; i < 2; i++) {
+    char name[1000];
+    memset(name, 'a', sizeof name);
+    memcpy(name, "FLUX_JOB_ID=", 12);
+    name[sizeof name - 2] = (char)('0' + i);
+    name[sizeof name - 1] = '\0';
+    const char *const set[] = {"FLUX_TASK_RANK=0", name, NULL};
+    runs[i] = run_of("-", set);
+    g_assert_cmpuint(run_of("-", set), ==, runs[i]);
+  }
+  g_assert_cmpuint(runs[0], !=, runs[1]);
+}
+
 /* Where nothing names the job, each has drawn its own: never the same from run to run. */
 static void test_unnamed_job(gconstpointer data) {
   const struct launch *launch = data;
@@ -512,6 +528,7 @@ int main(int argc, char **argv) {
     g_test_add_data_func(path_of("/adopted/run/job/", jobs[i].name), &jobs[i], test_job);
   for (size_t i = 0; i < G_N_ELEMENTS(unnamed); i++)
     g_test_add_data_func(path_of("/adopted/run/unnamed/", unnamed[i].name), &unnamed[i], test_unnamed_job);
+  g_test_add_func("/adopted/run/long-job", test_long_job);
   g_test_add_func("/adopted/run/given-before-job", test_run_given_before_job);
   g_test_add_func("/adopted/token-carries-the-run", test_token_carries_the_run);
   g_test_add_func("/adopted/token-of-an-adopted", test_token_of_an_adopted);

@@ -16,6 +16,7 @@
 #include "forks.h"
 #include "frame.h" /* the library's own, as are those that follow */
 #include "registry.h"
+#include "sha256.h"
 #include "state.h"
 #include "steps.h"
 #include "thread.h"
@@ -157,6 +158,10 @@ static void call_lineage(void) {
 static void call_seed(void) {
   seed = atfork_seed(7);
 }
+static uint8_t bytes[64];
+static void call_seed_bytes(void) {
+  atfork_seed_bytes(7, bytes, sizeof bytes);
+}
 static void call_token(void) {
   child_check_int(atfork_token(text, sizeof text), ==, strlen(text));
 }
@@ -169,6 +174,11 @@ static void expect_lineage(void) {
 }
 static void expect_seed(void) {
   child_check_int(seed, ==, atfork_seed(7));
+}
+static void expect_seed_bytes(void) {
+  uint8_t again[sizeof bytes];
+  atfork_seed_bytes(7, again, sizeof again);
+  child_check(memcmp(bytes, again, sizeof again) == 0);
 }
 static void expect_token(void) {
   char lineage[1024];
@@ -230,6 +240,9 @@ static bool is_shown(const ucontext_t *context) {
 static bool is_to_be_hashed(const ucontext_t *context) {
   return is_at(context, (void (*)(void))atfork_lineage_hash);
 }
+static bool is_to_be_digested(const ucontext_t *context) {
+  return is_at(context, (void (*)(void))atfork_sha256);
+}
 static bool is_to_be_written(const ucontext_t *context) {
   return is_at(context, (void (*)(void))atfork_token_write);
 }
@@ -273,6 +286,7 @@ static const struct interruption {
     {"unregister, giving up the table", have_waste, call_unregister, is_to_outgrow_table, expect_unregistered, -1},
     {"lineage, shown", have_no_text, call_lineage, is_shown, expect_lineage, 0},
     {"seed, to be hashed", have_some, call_seed, is_to_be_hashed, expect_seed, 0},
+    {"bytes, to be digested", have_some, call_seed_bytes, is_to_be_digested, expect_seed_bytes, 0},
     {"token, to be written", have_some, call_token, is_to_be_written, expect_token, 0},
     {"token, to be numbered", have_some, call_token, is_to_be_numbered, expect_token, 0},
 };

@@ -4,6 +4,7 @@
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,25 @@ static void test_sha256_of_letters(void) {
     g_test_message("%d letters", (int)table[i].count);
     atfork_sha256(digest, message, table[i].count);
     check_hex(digest, sizeof digest, table[i].digest);
+  }
+}
+
+/* ---- Lineages with a rank: only the root has such children ---- */
+
+static void test_ranks(void) {
+  static const struct {
+    const char *lineage;
+    bool is_valid;
+  } table[] = {
+      {"0.r0", true},     {"0.r3", true},    {"0.r18446744073709551615.p7.1", true},
+      {"0.r", false},     {"0.r.1", false},  {"0.rx", false},
+      {"0.r03", false},   {"0.r00", false},  {"0.r100000000000000000000", false},
+      {"0.r1.r2", false}, {"0.1.r2", false}, {"0r1", false},
+      {"0.R1", false},    {"0.r-1", false},  {"~89abcdef01234567.r1", false},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+    g_test_message("%s", table[i].lineage);
+    g_assert_true(atfork_lineage_is_valid(table[i].lineage, strlen(table[i].lineage)) == table[i].is_valid);
   }
 }
 
@@ -197,6 +217,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/streams/sha256", test_sha256);
   g_test_add_func("/streams/sha256-of-letters", test_sha256_of_letters);
+  g_test_add_func("/streams/ranks", test_ranks);
   g_test_add_func("/streams/sizes", test_sizes);
   g_test_add_func("/streams/many", test_many);
   g_test_add_func("/streams/bits", test_bits);

@@ -122,12 +122,12 @@ static char *read_all(HANDLE from) {
 }
 
 /* 0, or GetLastError()'s number. */
-static DWORD start(char **argv, char **environment, HANDLE out, HANDLE *process) {
+static DWORD start(char **argv, char **environment, HANDLE out, HANDLE err, HANDLE *process) {
   STARTUPINFOA startup = {.cb = sizeof startup,
                           .dwFlags = STARTF_USESTDHANDLES,
                           .hStdInput = GetStdHandle(STD_INPUT_HANDLE),
                           .hStdOutput = out,
-                          .hStdError = GetStdHandle(STD_ERROR_HANDLE)};
+                          .hStdError = err};
   PROCESS_INFORMATION made;
   char *line = command_line(argv);
   char *block = environment == NULL ? NULL : environment_block(environment);
@@ -149,29 +149,44 @@ static gint wait_for(HANDLE process) {
   return (gint)code;
 }
 
+/* For a program to write to; false where nobody wants it. */
+static bool open_pipe(HANDLE ends[2], bool wanted) {
+  SECURITY_ATTRIBUTES inherited = {.nLength = sizeof inherited, .bInheritHandle = TRUE};
+  if (!wanted) return false;
+  g_assert_true(CreatePipe(&ends[0], &ends[1], &inherited, 1 << 16));
+  return SetHandleInformation(ends[0], HANDLE_FLAG_INHERIT, 0);
+}
+
+static char *take_all(HANDLE from) {
+  char *said = read_all(from);
+  CloseHandle(from);
+  return said;
+}
+
+/* What a program writes to stderr has to fit into the pipe, if somebody wants it: it is read when stdout has ended. */
 gboolean g_spawn_sync(const char *directory, char **argv, char **environment, GSpawnFlags flags,
                       void (*setup)(gpointer data), gpointer data, char **out, char **err, gint *status,
                       GError **error) {
-  SECURITY_ATTRIBUTES inherited = {.nLength = sizeof inherited, .bInheritHandle = TRUE};
-  HANDLE ends[2], process;
+  HANDLE said[2], complained[2] = {NULL, GetStdHandle(STD_ERROR_HANDLE)}, process;
   (void)data;
-  g_assert_true(directory == NULL && flags == G_SPAWN_DEFAULT && setup == NULL && err == NULL);
-  g_assert_true(CreatePipe(&ends[0], &ends[1], &inherited, 0));
-  SetHandleInformation(ends[0], HANDLE_FLAG_INHERIT, 0);
-  DWORD failure = start(argv, environment, ends[1], &process);
-  CloseHandle(ends[1]);
+  g_assert_true(directory == NULL && flags == G_SPAWN_DEFAULT && setup == NULL);
+  g_assert_true(open_pipe(said, true));
+  bool takes_both = open_pipe(complained, err != NULL);
+  DWORD failure = start(argv, environment, said[1], complained[1], &process);
+  CloseHandle(said[1]);
+  if (takes_both) CloseHandle(complained[1]);
+  char *all = take_all(said[0]);
+  if (takes_both) *err = take_all(complained[0]);
+  if (out != NULL)
+    *out = all;
+  else
+    g_free(all);
   if (failure == 0) {
-    char *said = read_all(ends[0]);
-    if (out != NULL)
-      *out = said;
-    else
-      g_free(said);
     *status = wait_for(process);
   } else {
     char *message = g_strdup_printf("CreateProcess() failed with error %lu", failure);
     *error = standin_error(message);
     g_free(message);
   }
-  CloseHandle(ends[0]);
   return failure == 0;
 }
