@@ -167,7 +167,7 @@ static char *take_all(HANDLE from) {
 gboolean g_spawn_sync(const char *directory, char **argv, char **environment, GSpawnFlags flags,
                       void (*setup)(gpointer data), gpointer data, char **out, char **err, gint *status,
                       GError **error) {
-  HANDLE said[2], complained[2] = {NULL, GetStdHandle(STD_ERROR_HANDLE)}, process;
+  HANDLE said[2], complained[2] = {NULL, GetStdHandle(STD_ERROR_HANDLE)}, process = NULL;
   (void)data;
   g_assert_true(directory == NULL && flags == G_SPAWN_DEFAULT && setup == NULL);
   g_assert_true(open_pipe(said, true));
