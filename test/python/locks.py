@@ -93,7 +93,13 @@ class Prepared(ForkTest):
         count = atfork.symbol(Scenario.path, "scenario_count")
         self.assertEqual(["[True]", "[True]"], self.seen_in("python", prepare=count))
         self.assertEqual(["[True]", "[True]"], self.seen_in("fork", prepare=count))
-        self.assertEqual(["[]", "[False]"], self.seen_in("_Fork", prepare=count))
+
+        def bypassed() -> None:
+            self.assertEqual(["[]", "[False]"], self.seen_in("_Fork", prepare=count))
+
+        bypassed()
+        for way in ("python", "fork"):
+            self.in_child(bypassed, way)
 
     @scenario("outer-fork-goes-on")
     def test_an_inner_fork_s_child_goes_on_with_the_outer_fork(self) -> None:
