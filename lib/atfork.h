@@ -214,7 +214,7 @@ ATFORK_API int atfork_lineage(char *buf, size_t size);
 
 /* How a process has come to its place in the tree. */
 enum atfork_place {
-  ATFORK_ROOT,    /* the library was loaded here, or before exec(3) was called here; nothing says more */
+  ATFORK_ROOT,    /* it has loaded the library, and nothing says that it is not the first */
   ATFORK_FORKED,  /* a process that had the library forked it */
   ATFORK_SPAWNED, /* atfork_spawned() */
   ATFORK_ADOPTED, /* atfork_adopt() */
