@@ -71,14 +71,38 @@ function atfork.generation() end
 ---@return string
 function atfork.lineage() end
 
----A seed for this process, the same from run to run: 64 bits where Lua has them, else 53.
----@param base integer
+---A seed for this process, the same from run to run: 64 bits where Lua has them, else 53.  Without a base: of this run.
+---@param base? integer|string
 ---@return integer
 function atfork.seed(base) end
+
+---As many bytes of seed as a generator needs, of which 256 bits depend on base and process.  Without a base: of this run.
+---@param base integer|string|nil
+---@param size integer 0 to 8192
+---@return string
+function atfork.seed_bytes(base, size) end
+
+---Names this run of the whole tree of processes: the same in all of them, and another each time.
+---@return integer|string run digits where Lua has no integers of 64 bits
+function atfork.run() end
+
+---How this process has come to its place in the tree; "unknown" is a guess.
+---@return "root"|"forked"|"spawned"|"adopted"|"unknown"
+function atfork.place() end
+
+---In a worker that its launcher has numbered: takes the place of that number, and runs the child callbacks.
+---@param rank? integer|string if it is not given, what the launcher has put into the environment
+function atfork.adopt(rank) end
 
 ---Names the next worker that this process spawns, for its `spawned`.
 ---@return string
 function atfork.token() end
+
+---The token of the n-th child of the process that a token names.
+---@param token string
+---@param number integer from 1
+---@return string
+function atfork.child_token(token, number) end
 
 ---In a worker that was spawned: takes its place in the tree, and runs the child callbacks registered so far.
 ---@param token? string from `atfork.token`; if it is not given, the environment variable ATFORK_TOKEN

@@ -5,10 +5,21 @@
 #include <errno.h>
 
 #include "native.h"
+#include "number.h"
+#include "place.h"
+#include "random.h"
 
 static const char module_source[] =
 #include "module.lua.inc"
     ;
+static const char random_source[] =
+#include "random.lua.inc"
+    ;
+
+/* require "atfork.random": Lua looks for it in this library. */
+SWIGEXPORT int luaopen_atfork_random(lua_State *L) {
+  return random_open(L, random_source, sizeof random_source - 1);
+}
 
 /* Ours name the argument that is missing, and surplus ones are ignored, as Lua does; SWIG's names a function of C. */
 #undef SWIG_check_num_args
@@ -24,14 +35,23 @@ static const char module_source[] =
 %typemap(out) uint64_t "number_push_uint64(L, $1); SWIG_arg++;"
 %typemap(out) int "lua_pushinteger(L, $1); SWIG_arg++;"
 
-/* module.lua has checked it. */
-%typemap(in) const char *token "$1 = (char *)lua_tostring(L, $input);"
+%typemap(out) uint64_t atfork_run "number_push_exactly(L, $1); SWIG_arg++;"
+%typemap(out) bool "lua_pushboolean(L, $1); SWIG_arg++;"
+%typemap(out) enum atfork_place "lua_pushstring(L, place_words[$1]); SWIG_arg++;"
 
-/* A lineage and a token are shorter than that, however deep the process. */
+/* module.lua has checked them. */
+%typemap(in) const char *token, const char *rank "$1 = (char *)lua_tostring(L, $input);"
+%typemap(in) (void *buf, size_t size) {
+  $2 = (size_t)lua_tonumber(L, $input);
+  $1 = lua_newuserdata(L, $2);
+}
+%typemap(argout) (void *buf, size_t size) "lua_pushlstring(L, $1, $2); SWIG_arg++;"
+
+/* Texts are shorter than that, however deep the process; but for what a launcher says, which is cut off. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
-%typemap(argout) (char *buf, size_t size) "lua_pushlstring(L, $1, (size_t)result); SWIG_arg++;"
-%typemap(out) int atfork_lineage, int atfork_token ""
-%typemap(out) int atfork_spawned "native_push_fault(L, $1); SWIG_arg++;"
+%typemap(argout) (char *buf, size_t size) "if (result >= 0) { lua_pushstring(L, $1); SWIG_arg++; }"
+%typemap(out) int atfork_lineage, int atfork_token, int atfork_child_token, int atfork_launcher ""
+%typemap(out) int atfork_spawned, int atfork_adopt "native_push_fault(L, $1); SWIG_arg++;"
 
 %exception {
   native_enter(L);
@@ -46,12 +66,12 @@ static const char module_source[] =
 %enddef
 POLLS(atfork_poll)
 POLLS(atfork_spawned)
+POLLS(atfork_adopt)
 
 %include "../atfork.i"
 
-int atfork_token(char *buf, size_t size);
-int atfork_spawned(const char *token);
+bool place_is_to_be_warned_of(void);
 
 %init %{
-  native_open(L, module_source, sizeof module_source - 1);
+  native_open(L, luaopen_atfork_random, module_source, sizeof module_source - 1);
 %}

@@ -15,7 +15,7 @@ end
 
 local function expected(what, value) return what .. " expected, got " .. type(value) end
 
--- What a function in C returns.  Its error is where a script has called us.
+-- What a function in C returns.  Its error is where a script has called us: so nobody returns this as a tail call.
 local function called(call, ...)
   local ok, result = pcall(call, ...)
   if not ok then error(result, 3) end
@@ -125,7 +125,7 @@ function atfork.symbol(library, name, data)
   if fault then bad(2, "symbol", fault) end
   local pointer, no_pointer = pointer_of(data)
   if no_pointer then bad(3, "symbol", no_pointer) end
-  return called(native.symbol, library, name, pointer, data)
+  return (called(native.symbol, library, name, pointer, data))
 end
 
 Symbol.__metatable = "protected"
@@ -229,24 +229,96 @@ end
 
 -- ---- Places in the tree ----
 
-local seed, spawned = atfork.seed, atfork.spawned
+local seed, seed_bytes, spawned, adopt = atfork.seed, atfork.seed_bytes, atfork.spawned, atfork.adopt
+local child_token, run = atfork.child_token, atfork.run
+local launcher, is_to_be_warned = atfork.launcher, atfork.place_is_to_be_warned_of
+atfork.launcher, atfork.place_is_to_be_warned_of = nil, nil
+
+local GUESS = "atfork: the place of this process is a guess, and others may have the same seeds: load atfork before the "
+  .. "fork, or call atfork.adopt() or atfork.spawned()"
+
+local function warn_of_a_guess()
+  if not is_to_be_warned() then return end
+  if rawget(base, "warn") then
+    base.warn(GUESS)
+  else
+    native.complain(GUESS .. "\n")
+  end
+end
+
+function atfork.seed(number)
+  local fault = colon("seed", number)
+  if fault then bad(1, "seed", fault) end
+  warn_of_a_guess()
+  return (called(seed, number == nil and run() or number))
+end
+
+local SEED_BYTES_MAX = 8192
+
+local function integer_fault(value, least, most)
+  if type(value) ~= "number" then return expected("number", value) end
+  if value % 1 == 0 and value >= least and value <= most then return nil end
+  return format("an integer from %d to %.0f expected", least, most)
+end
+
+function atfork.seed_bytes(number, size)
+  local fault = colon("seed_bytes", number)
+  if fault then bad(1, "seed_bytes", fault) end
+  fault = integer_fault(size, 0, SEED_BYTES_MAX)
+  if fault then bad(2, "seed_bytes", fault) end
+  warn_of_a_guess()
+  return (called(seed_bytes, number == nil and run() or number, size))
+end
+
+function atfork.child_token(token, number)
+  local fault = colon("child_token", token) or type(token) ~= "string" and expected("string", token)
+  if fault then bad(1, "child_token", fault) end
+  fault = integer_fault(number, 1, 2 ^ 53)
+  if fault then bad(2, "child_token", fault) end
+  local child = called(child_token, token, number)
+  if not child then bad(1, "child_token", "no token of atfork.token(): '" .. token .. "'") end
+  return child
+end
+
+-- In spawned() and adopt(): the hooks of per_process ask.
 local takes_place = false
 
-function atfork.seed(...)
-  local fault = colon("seed", (...))
-  if fault then bad(1, "seed", fault) end
-  return called(seed, ...)
+local function take_place(take, ...)
+  takes_place = true
+  local why = take(...)
+  takes_place = false
+  return why
+end
+
+local function known_already(name)
+  error("cannot take a place by " .. name .. "(): this process has one already", 3)
 end
 
 function atfork.spawned(token)
   local fault = colon("spawned", token) or token ~= nil and type(token) ~= "string" and expected("string", token)
   if fault then bad(1, "spawned", fault) end
-  takes_place = true
-  local why = spawned(token)
-  takes_place = false
-  if why == "EALREADY" then error("cannot take a place by spawned(): this process has one already", 2) end
+  local why = take_place(spawned, token)
+  if why == "EALREADY" then known_already("spawned") end
   if why and token then bad(1, "spawned", "no token of atfork.token(): '" .. token .. "'") end
   if why then error("spawned() finds no token of atfork.token() in the environment, as ATFORK_TOKEN", 2) end
+end
+
+-- A rank as text: a number may be one.
+local function rank_of(rank)
+  if rank == nil or type(rank) == "string" then return rank end
+  local fault = integer_fault(rank, 0, 2 ^ 53)
+  return not fault and format("%.0f", rank), fault
+end
+
+function atfork.adopt(rank)
+  local text, fault = rank_of(rank)
+  fault = colon("adopt", rank) or fault
+  if fault then bad(1, "adopt", fault) end
+  local why = take_place(adopt, text)
+  if why == "EALREADY" then known_already("adopt") end
+  if why and text then bad(1, "adopt", "no number of a worker: '" .. text .. "'") end
+  if why == "ENOENT" then error("adopt() finds no launcher's number of this worker in the environment", 2) end
+  if why then error("adopt() finds numbers of this worker that differ in the environment: " .. launcher(), 2) end
 end
 
 -- ---- Values of a process ----
@@ -396,5 +468,7 @@ function atfork.per_process(make, options)
 end
 
 atfork.hooks, atfork.prepared = native.hooks, native.prepared
+
+if loaded.package then loaded.package.preload["atfork.random"] = native.open_random end
 
 return failure_of, report, register_after_fork

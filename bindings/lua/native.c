@@ -8,6 +8,7 @@
 #include "forks.h"
 #include "infos.h"
 #include "library.h"
+#include "number.h"
 #include "register.h"
 #include "state.h"
 
@@ -135,7 +136,7 @@ static void set_flag(lua_State *L, const char *name, bool flag) {
 
 static void push_info(lua_State *L, const struct atfork_info *info) {
   lua_createtable(L, 0, 7);
-  number_push_id(L, info->id);
+  number_push_exactly(L, info->id);
   lua_setfield(L, -2, "id");
   lua_pushstring(L, info->hook.name);
   lua_setfield(L, -2, "name");
@@ -226,22 +227,25 @@ static struct state *push_upvalues(lua_State *L) {
 
 /* Calls module.lua with (the module's table, our functions, what is loaded, two metatables): it returns an error
  * handler, what is called with an error, and what register_after_fork() calls with what is no Lua function. */
-static void call_source(lua_State *L, int module, int upvalues, const char *source, size_t size) {
+static void call_source(lua_State *L, int module, int upvalues, lua_CFunction open_random, const char *source,
+                        size_t size) {
   if (luaL_loadbuffer(L, source, size, "=atfork") != 0) lua_error(L);
   lua_pushvalue(L, module);
   lua_newtable(L);
   push_copies(L, upvalues, UPVALUES);
   luaL_setfuncs(L, functions, UPVALUES);
+  lua_pushcfunction(L, open_random);
+  lua_setfield(L, -2, "open_random");
   lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
   push_copies(L, upvalues + HOOK_TYPE - 1, 2);
   lua_call(L, 5, 3);
 }
 
-static void make_module(lua_State *L, int module, const char *source, size_t size) {
+static void make_module(lua_State *L, int module, lua_CFunction open_random, const char *source, size_t size) {
   int upvalues = module + 1;
   if (!forks_watch()) luaL_error(L, "not enough memory");
   struct state *state = push_upvalues(L);
-  call_source(L, module, upvalues, source, size);
+  call_source(L, module, upvalues, open_random, source, size);
   int results = upvalues + UPVALUES;
   push_copies(L, upvalues, UPVALUES);
   lua_pushvalue(L, results + 2);
@@ -252,14 +256,14 @@ static void make_module(lua_State *L, int module, const char *source, size_t siz
   run_open(L, state);
 }
 
-void native_open(lua_State *L, const char *source, size_t size) {
+void native_open(lua_State *L, lua_CFunction open_random, const char *source, size_t size) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key);
   if (lua_istable(L, -1)) return;
   lua_pop(L, 1);
   int module = lua_gettop(L);
   lua_pushnil(L); /* SWIG's metatable refuses on_error */
   lua_setmetatable(L, module);
-  make_module(L, module, source, size);
+  make_module(L, module, open_random, source, size);
   lua_settop(L, module);
   lua_pushvalue(L, module);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);

@@ -9,11 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "number.h"
-
-/* Makes of SWIG's table, on top of the stack, the module's, by the source of module.lua.  The same table again where
- * the state has one. */
-void native_open(lua_State *L, const char *source, size_t size);
+/* Makes of SWIG's table, on top of the stack, the module's, by the source of module.lua; which may have a function that
+ * opens atfork.random.  The same table again where the state has one. */
+void native_open(lua_State *L, lua_CFunction open_random, const char *source, size_t size);
 
 /* At the start of each call that SWIG wraps. */
 void native_enter(lua_State *L);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Integers of 64 bits where Lua has them.  Elsewhere a seed keeps its upper 53 bits, and an id is its digits.
+ * Integers of 64 bits where Lua has them.  Elsewhere a seed keeps its upper 53 bits; an id, and the number of a run, is
+ * a string of digits.
  */
 #ifndef ATFORK_LUA_NUMBER_H
 #define ATFORK_LUA_NUMBER_H
 
-#include <atfork.h>
 #include <lua.h>
 #include <stdint.h>
 
 /* Of the argument of `function`, which an error names. */
 uint64_t number_to_uint64(lua_State *L, int arg, const char *function);
+
 void number_push_uint64(lua_State *L, uint64_t number);
-void number_push_id(lua_State *L, atfork_id id);
+void number_push_exactly(lua_State *L, uint64_t number);
 
 #endif

@@ -51,7 +51,7 @@ int register_id(lua_State *L) {
   char digits[24];
   atfork_id id = check_handle(L)->id;
   if (!lua_toboolean(L, 2)) {
-    number_push_id(L, id);
+    number_push_exactly(L, id);
     return 1;
   }
   lua_pushlstring(L, digits, (size_t)snprintf(digits, sizeof digits, "%llx", (unsigned long long)id));

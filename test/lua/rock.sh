@@ -37,6 +37,7 @@ local hook = atfork.register_after_fork(function() ran = ran + 1 end)
 assert(#atfork.hooks() == 1 and atfork.hooks()[1].id == hook.id)
 assert(atfork.version() == arg[1], atfork.version())
 assert(hook:unregister())
+assert(require "atfork.random"(6) <= 6)
 EOF
   "lua$1" "$work/run.lua" "$version" "$2"
 }

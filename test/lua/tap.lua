@@ -47,6 +47,15 @@ function tap.in_child(way, body, ...)
   tap.passed(pid)
 end
 
+-- What a new process of this interpreter writes, with variables like "A='x' B=1" in its environment.
+function tap.says(environment, script)
+  local command = ("%s '%s' -e '%s' 2>&1"):format(environment, arg[-1], script)
+  local process = assert(io.popen(command))
+  local said = process:read "*a"
+  process:close()
+  return (said:gsub("%s+$", ""))
+end
+
 -- Runs body with stderr going to a file; what it wrote.
 function tap.stderr_of(body)
   local path = os.tmpname()

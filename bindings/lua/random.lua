@@ -1,0 +1,56 @@
+-- SPDX-License-Identifier: MIT
+-- Random numbers of this process's own: each process that a fork makes begins a sequence of its own.
+local seeded, draw = ...
+local atfork = require "atfork"
+local error, pcall, select, type = error, pcall, select, type
+local math = math
+
+local SEED_BYTES = 32
+local takes_128_bits = math.type ~= nil and _VERSION ~= "Lua 5.3"
+local random = {}
+
+local function integer(argument, value)
+  if type(value) == "number" and value % 1 == 0 then return value end
+  local what = type(value) == "number" and "number has no integer representation" or "number expected, got " .. type(value)
+  error(("bad argument #%d to 'random' (%s)"):format(argument, what), 0)
+end
+
+-- What math.random() takes: nothing; or the highest; or the lowest and the highest.  In Lua 5.4, 0 is for all integers.
+local function bounds(...)
+  local count = select("#", ...)
+  if count == 0 then return end
+  if count > 2 then error("wrong number of arguments to 'random'", 0) end
+  local low, high = 1, integer(count, (select(count, ...)))
+  if count == 2 then low = integer(1, (...)) end
+  if high == 0 and count == 1 and takes_128_bits then return math.mininteger, math.maxinteger end
+  if low > high then error(("bad argument #%d to 'random' (interval is empty)"):format(count), 0) end
+  return low, high
+end
+
+local function number_of(state, ...)
+  return draw(state, bounds(...))
+end
+
+-- A function as math.random, whose sequence in a process follows from the base: the same from run to run.
+function random.new(base)
+  local state, made_in
+  return function(...)
+    local now = atfork.generation()
+    if made_in ~= now then state, made_in = seeded(atfork.seed_bytes(base, SEED_BYTES)), now end
+    local ok, number = pcall(number_of, state, ...)
+    if not ok then error(number, 2) end
+    return number
+  end
+end
+
+-- Seeds math.random in this process.
+function random.reseed(base)
+  if takes_128_bits then
+    math.randomseed(("<i8i8"):unpack(atfork.seed_bytes(base, 16)))
+  else
+    math.randomseed(atfork.seed(base))
+  end
+end
+
+local of_this_run = random.new()
+return setmetatable(random, { __call = function(_, ...) return of_this_run(...) end })
