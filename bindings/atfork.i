@@ -22,7 +22,6 @@ const char *atfork_version(void);
 /* The language's typemap gives (buf, size), and returns what is in it. */
 int atfork_lineage(char *buf, size_t size);
 
-#if defined(SWIGRUBY) || defined(SWIGLUA)
 uint64_t atfork_run(void);
 enum atfork_place atfork_place(void); /* as a word */
 void atfork_seed_bytes(uint64_t base, void *buf, size_t size); /* takes a size, returns the bytes */
@@ -34,4 +33,3 @@ int atfork_launcher(char *buf, size_t size);
 /* A text, or nothing; an errno is raised. */
 int atfork_spawned(const char *token);
 int atfork_adopt(const char *rank);
-#endif

@@ -6,7 +6,6 @@
 
 #include "made.h"
 #include "registry.h"
-#include "slot.h"
 
 /* Stays when the box goes, if the value is a parent's. */
 struct node {
@@ -116,8 +115,8 @@ PyObject *kept_make_type(void) {
 }
 
 PyObject *native_keep(PyObject *value) {
-  const struct registry *registry = registry_of_interpreter();
-  if (registry == NULL) return PyErr_Format(PyExc_RuntimeError, "the interpreter is ending");
+  const struct registry *registry = registry_open();
+  if (registry == NULL) return NULL;
   struct node *node = PyMem_RawMalloc(sizeof *node);
   if (node == NULL) return PyErr_NoMemory();
   struct kept *kept = PyObject_GC_New(struct kept, registry->kept_type);

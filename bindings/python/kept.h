@@ -6,11 +6,12 @@
 #ifndef ATFORK_PYTHON_KEPT_H
 #define ATFORK_PYTHON_KEPT_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "python.h"
 
+#ifndef SWIG
 /* The type of boxes; NULL with an exception. */
 PyObject *kept_make_type(void);
+#endif
 
 /* A box: .value, .generation (that the value was made in), .inherited (from a parent), .release(). */
 PyObject *native_keep(PyObject *value);

@@ -26,10 +26,16 @@ static PyObject *type_with_module(PyType_Spec *spec) {
 %}
 
 %{
+#include <errno.h>
+
+#include "fork.h"
+#include "hook.h"
+#include "interpreter.h"
 #include "kept.h"
-#include "registry.h"
-#include "running.h"
-#include "symbol.h"
+#include "library.h"
+#include "place.h"
+#include "register.h"
+#include "callbacks.h"
 
 #define REGISTER_DOC                                                                                                   \
   "register($module, /, *, name='', priority=0, prepare=None, parent=None, child=None, key=None, owner=None)\n--\n\n"   \
@@ -47,38 +53,59 @@ static PyMethodDef register_method[] = {
 
 /* An exception that is left here makes the import fail. */
 %init %{
-  PyObject *hook = hook_make_type();
-  if (PyModule_AddFunctions(m, register_method) != 0 || hook == NULL || PyModule_AddObject(m, "Hook", hook) != 0)
-    Py_XDECREF(hook);
+  PyModule_AddFunctions(m, register_method);
 %}
 
-/* A lineage, and a token, are shorter than that, however deep the process. */
+/* A text: lineages, tokens and what a launcher says are shorter than that. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
-%typemap(argout) (char *buf, size_t size) "$result = PyUnicode_FromStringAndSize($1, result);"
-%typemap(out) int atfork_lineage, int atfork_token "$result = NULL;"
+%typemap(argout) (char *buf, size_t size) %{
+  $result = result < 0 ? PyErr_SetFromErrno(PyExc_OSError)
+                       : PyUnicode_FromStringAndSize($1, result < (int)$2 ? result : (int)$2 - 1);
+%}
+%typemap(out) int atfork_lineage, int atfork_token, int atfork_child_token, int atfork_launcher "$result = NULL;"
+
+/* As many bytes as are asked for. */
+%typemap(in) (void *buf, size_t size) (PyObject *bytes) %{
+  bytes = PyBytes_FromStringAndSize(NULL, PyLong_AsSsize_t($input));
+  if (bytes == NULL || PyErr_Occurred()) SWIG_fail;
+  $1 = PyBytes_AS_STRING(bytes);
+  $2 = (size_t)PyBytes_GET_SIZE(bytes);
+%}
+%typemap(argout) (void *buf, size_t size) "$result = bytes$argnum;"
+%typemap(out) void atfork_seed_bytes "$result = NULL;"
+
+/* The errno, or 0. */
+%typemap(out) int atfork_spawned, int atfork_adopt "$result = PyLong_FromLong($1 == 0 ? 0 : errno);"
+
+%typemap(in, numinputs=0) struct library_fault *fault (struct library_fault fault) "$1 = &fault;"
+%typemap(out) void *library_find "$result = $1 == NULL ? NULL : PyLong_FromVoidPtr($1);"
+%typemap(argout) struct library_fault *fault %{
+  if ($result == NULL) PyErr_SetString(PyExc_ValueError, $1->text);
+%}
+
+%typemap(out) enum atfork_place "$result = PyUnicode_FromString(place_words[$1]);"
+%typemap(out) bool "$result = PyBool_FromLong($1);"
 
 %ignore atfork_poll; /* native_poll() also runs what is Python's */
 
 %include "../atfork.i"
 
-int atfork_token(char *buf, size_t size);
+%rename(symbol) library_find;
+void *library_find(const char *library, const char *name, struct library_fault *fault);
+
+%rename(keep_library) library_keep;
+%typemap(in) void *function "$1 = PyLong_AsVoidPtr($input); if (PyErr_Occurred()) SWIG_fail;"
+bool library_keep(void *function);
+
+bool place_is_to_be_warned_of(void);
 
 %rename("%(strip:[native_])s") "";
+%ignore native_register;
 
-PyObject *native_open(PyObject *hook_type, PyObject *check);
-PyObject *native_close(void);
-PyObject *native_step_in(PyObject *register_at_fork);
-PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase);
-PyObject *native_prepared(void);
-PyObject *native_ticket(void);
-PyObject *native_poll(void);
-PyObject *native_start(void);
-PyObject *native_spawned(PyObject *token);
+PyObject *native_make_hook_type(void);
 
-PyObject *native_attach(PyObject *hook, PyObject *child);
-PyObject *native_hooks(void);
-PyObject *native_symbol(PyObject *library, PyObject *name);
-PyObject *native_keep_library(PyObject *address);
-
-PyObject *native_keep(PyObject *value);
-PyObject *native_inherited(void);
+%include "fork.h"
+%include "interpreter.h"
+%include "kept.h"
+%include "register.h"
+%include "callbacks.h"

@@ -31,6 +31,7 @@ def create(): return interpreters.create(**kind) if isinstance(kind, dict) else 
 CODE = '''
 import atfork, ctypes, functools, os
 ran = []
+assert atfork.register(key="k", child=print).unregister()
 hook = atfork.register(name="sub", key="k", child=lambda: ran.append(1))
 @atfork.per_process
 def lineage(): return atfork.lineage()
@@ -51,6 +52,7 @@ for round in range(3):
     interpreters.destroy(sub)
 import atfork
 ran = []
+with atfork.register(key="k", child=print): pass
 atfork.register_after_fork(lambda: ran.append(1))
 pid = os.fork()
 if pid == 0: os._exit(len(ran))

@@ -8,7 +8,7 @@ from . import _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, SupportsIndex
+    from typing import Any, Callable, SupportsIndex
 
     from ._native import Hook
 
@@ -18,24 +18,51 @@ PATIENCE = 0.1  # s
 _held: set[tuple[int, int]] = set()
 
 
+class NotNow:
+    """What a prepare returns whose lock another thread has, perhaps one that waits for a lock prepared already.
+
+    All that was prepared is then undone, wait() is called until it returns True, as it has taken the lock, and the
+    others are prepared after that.
+    """
+
+    __slots__ = ("wait",)
+
+    def __init__(self, wait: Callable[[], bool]) -> None:
+        self.wait = wait
+
+
 def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
     """Holds the lock across forks: takes it before, lets go of it afterwards in both processes.
 
-    Of what it did not take it does not let go.  Where no prepare ran, as C code has forked, the child makes an RLock free
-    whose thread is gone; a Lock does not know whose it is, and stays as it was.
+    A lock that another thread has is waited for with no other one held that this took: so threads may take such locks
+    in any order.  Of what it did not take it does not let go.  Where no prepare ran, as C code has forked, the child
+    makes an RLock free whose thread is gone; a Lock does not know whose it is, and stays as it was.
 
-    lock: anything with acquire() and release(): Lock, RLock, Condition, Semaphore, and those of gevent
+    lock: Lock, RLock, Condition, Semaphore, those of gevent, and what else has their acquire(blocking, timeout) and
+    release()
     """
     for name in ("acquire", "release"):
         if not callable(getattr(lock, name, None)):
             raise TypeError(f"lock must have acquire() and release(), and {type(lock).__name__} has not")
     taken: set[int] = set()  # by which forks
 
-    def prepare() -> None:
+    def note() -> None:
         ticket = _native.ticket()
-        if (ticket, id(lock)) not in _held and _take(lock):
-            taken.add(ticket)
-            _held.add((ticket, id(lock)))
+        taken.add(ticket)
+        _held.add((ticket, id(lock)))
+
+    def prepare() -> object:
+        if (_native.ticket(), id(lock)) not in _held:
+            if not lock.acquire(False):
+                return NotNow(wait)
+            note()
+        return None
+
+    def wait() -> bool:
+        if not lock.acquire(True, PATIENCE):
+            return _is_own(lock)
+        note()
+        return True
 
     def let_go() -> bool:
         ticket = _native.ticket()
@@ -53,17 +80,11 @@ def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
     return _native.register(name="lock", priority=priority, prepare=prepare, parent=let_go, child=child)
 
 
-def _take(lock: Any) -> bool:
-    """False if this thread has a Lock itself, which it would wait for in vain."""
+def _is_own(lock: Any) -> bool:
+    """A Lock does not know whose it is; when there is no other thread, it is this one's, and waited for in vain."""
     # By its name, as gevent puts its own in the place of the type.
     kind = type(lock)
-    if (kind.__module__, kind.__name__) != ("_thread", "lock"):
-        return lock.acquire() is not False
-    while not lock.acquire(timeout=PATIENCE):
-        # A Lock does not know whose it is; when there is no other thread, it is this one's.
-        if len(sys._current_frames()) == 1:
-            return False
-    return True
+    return (kind.__module__, kind.__name__) == ("_thread", "lock") and len(sys._current_frames()) == 1
 
 
 def _make_usable(lock: Any) -> None:

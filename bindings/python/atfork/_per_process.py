@@ -9,24 +9,13 @@ import sys
 import types
 
 from . import _native
+from ._generic import Of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Generic, Optional, TypeVar
+    from typing import Any, Callable, Optional, TypeVar
 
     T = TypeVar("T")
-
-    class Of(Generic[T]):
-        pass
-
-else:
-
-    class Of:
-        """Generic, without the cost of importing typing."""
-
-        __slots__ = ()
-        __class_getitem__ = classmethod(types.GenericAlias)
-
 
 # Without the cost of importing threading; and types know it of that alone.
 RLock = getattr(_thread, "RLock")

@@ -93,13 +93,13 @@ def _function_of_ctypes(value: object) -> Optional[int]:
     return int(address)
 
 
-def check_callback(what: str, value: Any) -> Any:
-    """A callable itself; a C function as its address, and its data's."""
+def c_function(what: str, value: Any) -> Any:
+    """A callable itself; a C function as (address, data's address, what keeps them)."""
     if isinstance(value, Symbol):
-        return value.address, value._pointer
+        return value.address, value._pointer, value
     address = _function_of_ctypes(value)
     if address is not None:
-        return address, 0
+        return address, 0, value
     if not callable(value):
         raise TypeError(f"{what} must be callable, or an atfork.Symbol, not {type(value).__name__}")
     return value

@@ -60,8 +60,15 @@ def unpack(process: BaseProcess, token: str) -> BaseProcess:
 def arrive(token: str) -> None:
     """In the worker, as it starts."""
     # If not, it was forked by a server that has a place: then only what it has imported since is to be run.
-    if _native.spawned(token) != 0:
+    if not take_place(token):
         _native.start()
+
+
+def take_place(token: str) -> bool:
+    is_taken = _native.spawned(token) == 0
+    if is_taken:
+        _native.arrived()
+    return is_taken
 
 
 def launch_packed(launch: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
@@ -139,7 +146,7 @@ LAUNCHERS = (
 def install() -> None:
     client, _, token = os.environ.pop(SERVER_TOKEN, "").partition(" ")
     if client and is_server_of(client):
-        _native.spawned(token)
+        take_place(token)
     for name in LAUNCHERS:
         when_imported(name, pack_launches)
     when_imported("multiprocessing.forkserver", place_servers)

@@ -20,7 +20,7 @@ from distributed.diagnostics.plugin import WorkerPlugin as Plugin
 from distributed.protocol import pickle
 
 import atfork
-from atfork._token import child_of
+from atfork._places import check_base
 
 __all__ = ["WorkerPlugin"]
 
@@ -53,7 +53,7 @@ class WorkerPlugin(Plugin):
     name = "atfork"
 
     def __init__(self, base_seed: SupportsIndex) -> None:
-        self.base_seed = atfork._check_base("base_seed", base_seed)
+        self.base_seed = check_base(base_seed, "base_seed")
         self._token = atfork.token()
 
     async def setup(self, worker: Any) -> None:
@@ -69,7 +69,7 @@ class WorkerPlugin(Plugin):
 
     def _take_place(self, number: int) -> None:
         try:
-            atfork.spawned(child_of(self._token, number))
+            atfork.spawned(atfork.child_token(self._token, number))
         except RuntimeError:
             log.warning("this worker has a place in the tree of processes already: %s", atfork.lineage())
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "fork.h"
+
+#include "callbacks.h"
+#include "due.h"
+#include "made.h"
+#include "watch.h"
+
+/* True once in each process.  What the parent had not come to is not ours. */
+static bool is_new(struct registry *registry, uint64_t mark) {
+  uint64_t serial;
+  if (registry->done == mark) return false;
+  registry->done = mark;
+  if (registry->is_main) watch_take_parents(&serial);
+  frame_keep_own(registry);
+  return true;
+}
+
+/* A parent is due only where fork(2) told the core. */
+static int run_missed(struct registry *registry, const struct filter *filter, enum phase phase) {
+  struct frame *frame = frame_begin(registry, plan_new(registry, filter));
+  if (frame == NULL) return 0;
+  frame->prepared_in_c = phase == PARENT || watch_saw_prepare(due_mark());
+  int count = run_after(registry, frame, phase);
+  frame_end(registry, frame);
+  return count;
+}
+
+/* Runs what a fork that Python was not told of has left undone. */
+static int catch_up(struct registry *registry) {
+  uint64_t mark = due_mark(), serial;
+  if (is_new(registry, mark))
+    return run_missed(registry, &(struct filter){.generation = mark - 1, .serial = UINT64_MAX}, CHILD);
+  if (!registry->is_main) return 0;
+  for (int due = watch_take_parents(&serial); due > 0; due--)
+    run_missed(registry, &(struct filter){.generation = UINT64_MAX, .serial = serial, .unprepared = true}, PARENT);
+  return 0;
+}
+
+/*
+ * PyOS_AfterFork_Child() begins by noting the thread's new number, and then runs code: that of threading, random and
+ * logging, which puts these right, and this pending call before it.  Our turn in it is to come.
+ */
+static bool is_being_told(const struct registry *registry) {
+#if PY_VERSION_HEX >= 0x030b0000 && defined(PY_HAVE_THREAD_NATIVE_ID)
+  bool is_told = PyThreadState_Get()->native_thread_id == PyThread_get_thread_native_id();
+#else
+  bool is_told = false;
+#endif
+  return registry->done != due_mark() && (is_told || frames_armed != 0);
+}
+
+int fork_pending(void *unused) {
+  (void)unused;
+  struct registry *registry = registry_of_interpreter();
+  if (registry != NULL && !is_being_told(registry)) catch_up(registry);
+  return 0;
+}
+
+/* ---- In step with os.register_at_fork() ---- */
+
+/* The registry, if functions of this number are the latest. */
+static struct registry *latest(PyObject *number) {
+  struct registry *registry = registry_of_interpreter();
+  return registry != NULL && PyLong_AsUnsignedLongLong(number) == registry->steps_in ? registry : NULL;
+}
+
+PyObject *native_step_in(void) {
+  struct registry *registry = registry_open();
+  return registry == NULL ? NULL : PyLong_FromUnsignedLongLong(++registry->steps_in);
+}
+
+PyObject *native_before(PyObject *number) {
+  struct registry *registry = latest(number);
+  struct frame *frame = NULL;
+  if (registry == NULL) Py_RETURN_NONE;
+  catch_up(registry);
+  do {
+    if (frame != NULL) frame_end(registry, frame);
+    registry_sweep(registry);
+    frame = frame_begin(registry, plan_current(registry));
+  } while (frame != NULL && !run_prepare(registry, frame));
+  if (frame != NULL) frame_arm(frame);
+  Py_RETURN_NONE;
+}
+
+/* When something has forked between before and the fork, its child comes here too. */
+PyObject *native_after_in_parent(PyObject *number) {
+  struct registry *registry = latest(number);
+  struct frame *frame = registry == NULL ? NULL : frame_disarm(registry);
+  if (frame == NULL) Py_RETURN_NONE;
+  if (is_new(registry, due_mark())) run_after(registry, frame, CHILD);
+  run_after(registry, frame, PARENT);
+  frame_end(registry, frame);
+  Py_RETURN_NONE;
+}
+
+/* Also where C code forks, and then tells Python: PyOS_AfterFork_Child(). */
+PyObject *native_after_in_child(PyObject *number) {
+  struct registry *registry = latest(number);
+  struct frame *frame = registry == NULL ? NULL : frame_disarm(registry);
+  if (frame != NULL) {
+    if (is_new(registry, due_mark())) run_after(registry, frame, CHILD);
+    frame_end(registry, frame);
+  } else if (registry != NULL) {
+    catch_up(registry);
+  }
+  Py_RETURN_NONE;
+}
+
+/* ---- For the package ---- */
+
+/* The core counts Python's callbacks too, which do nothing there, and the hook that watches. */
+PyObject *native_poll(void) {
+  struct registry *registry = registry_of_interpreter();
+  int all = atfork_poll();
+  int ours = registry == NULL ? 0 : catch_up(registry);
+  return PyLong_FromLong(all > ours ? all - 1 : ours);
+}
+
+PyObject *native_start(void) {
+  struct registry *registry = registry_of_interpreter();
+  struct filter filter = {.generation = UINT64_MAX, .since = atfork_generation(), .serial = UINT64_MAX};
+  if (registry == NULL) return PyLong_FromLong(0);
+  catch_up(registry);
+  return PyLong_FromLong(run_missed(registry, &filter, CHILD));
+}
+
+PyObject *native_arrived(void) {
+  struct registry *registry = registry_of_interpreter();
+  made_place_taken();
+  if (registry != NULL) catch_up(registry);
+  Py_RETURN_NONE;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What a fork runs: fixed as it begins, whatever is registered and unregistered meanwhile. */
+#ifndef ATFORK_PYTHON_PLAN_H
+#define ATFORK_PYTHON_PLAN_H
+
+#include "registry.h"
+
+/* What is to be known of a callback besides. */
+struct step {
+  struct hook *hook;
+  Py_ssize_t prepare; /* the index of the same hook's among those of that phase, or -1 */
+};
+
+/* In run order.  Never changed, and shared by forks.  A child reads nothing but the callbacks. */
+struct plan {
+  size_t users;
+  PyObject *alive; /* the hooks' owners, in a list, so that none goes meanwhile; NULL: they have none */
+  Py_ssize_t counts[PHASES];
+  PyObject **callbacks[PHASES];
+  struct step *steps[PHASES];
+};
+
+/* Of these hooks. */
+struct filter {
+  uint64_t generation; /* only those registered in earlier ones, */
+  uint64_t since;      /* or in this one and later ones, */
+  uint64_t serial;     /* up to this registration, */
+  bool unprepared;     /* without a prepare of Python's */
+};
+
+/* NULL with an exception. */
+struct plan *plan_new(struct registry *registry, const struct filter *filter);
+
+/* Of all hooks: most often the registry's, which is the same until the table changes. */
+struct plan *plan_current(struct registry *registry);
+
+/* Takes the registry's away, as the table changes; to be released when it has changed, as that may run Python code. */
+struct plan *plan_take(struct registry *registry);
+
+void plan_release(struct plan *plan);
+
+/* For the collector. */
+int plan_visit(struct plan *plan, visitproc visit, void *arg);
+
+#endif
