@@ -13,6 +13,42 @@ import atfork
 from tap import ForkTest, Scenario, run_python, run_tests, scenario
 
 
+# A thread has `first`, and then wants what the fork has taken or is about to: a lock, or a hook's end.
+OTHER_ORDER = """
+import faulthandler, os, sys, threading
+import atfork
+faulthandler.dump_traceback_later(20, exit=True)
+first, second = threading.Lock(), threading.RLock()
+inside, go, log = threading.Event(), threading.Event(), []
+def fail():
+    log.append("fail")
+    raise ValueError
+def prepare():
+    log.append("prepare")
+    go.set()
+atfork.on_error = lambda *error: None
+atfork.register_lock(first)
+atfork.register(prepare=prepare, parent=lambda: log.append(atfork.prepared()), child=lambda: log.append("child"))
+atfork.register(prepare=fail, parent=lambda: log.append(atfork.prepared()))
+hook = atfork.register_lock(second)
+def work():
+    with first:
+        inside.set()
+        go.wait()
+        if sys.argv[1] == "unregister": hook.unregister()
+        else:
+            with second: log.append("both")
+thread = threading.Thread(target=work)
+thread.start()
+inside.wait()
+pid = os.fork()
+free = first.acquire(False) and second.acquire(False)
+if pid == 0: os._exit(42 if free and log[-1] == "child" else 1)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), free, log)
+"""
+
+
 class Prepared(ForkTest):
     def seen_in(self, way: str, **callbacks: Any) -> List[Any]:
         """What prepared() gives in the parent, and what it must give in the child."""
@@ -252,6 +288,20 @@ class RegisterLock(ForkTest):
                 let_go = self.held_by_a_thread(lock)
                 self.in_child(lambda: (atfork.poll(), self.assertTrue(is_free(lock)))[1], way)
                 let_go()
+
+    def test_a_thread_takes_them_in_another_order(self) -> None:
+        """What the fork has prepared is undone by its parent callback, and what raised is not run again."""
+        run = run_python(OTHER_ORDER, "lock")
+        log = ["fail", "prepare", True, "both", "prepare", True, False]
+        self.assertEqual((f"42 True {log}\n", ""), (run.stdout, run.stderr))
+
+    def test_a_thread_that_has_one_takes_a_hook_back(self) -> None:
+        """It waits for the fork, which waits for its lock: the fork begins anew, without that hook."""
+        run = run_python(OTHER_ORDER, "unregister")
+        self.assertEqual("", run.stderr)
+        # It may still have the lock as the fork has begun anew.
+        once = r"'prepare', True, "
+        self.assertRegex(run.stdout, rf"\A42 True \['fail', {once}'fail', {once}({once})*False\]\n\Z")
 
     @scenario("lock-nested-forks")
     def test_nested_forks(self) -> None:
