@@ -60,7 +60,7 @@ static PyMethodDef register_method[] = {
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
 %typemap(argout) (char *buf, size_t size) %{
   $result = result < 0 ? PyErr_SetFromErrno(PyExc_OSError)
-                       : PyUnicode_FromStringAndSize($1, result < (int)$2 ? result : (int)$2 - 1);
+                       : PyUnicode_DecodeFSDefaultAndSize($1, result < (int)$2 ? result : (int)$2 - 1);
 %}
 %typemap(out) int atfork_lineage, int atfork_token, int atfork_child_token, int atfork_launcher "$result = NULL;"
 
