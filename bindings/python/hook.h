@@ -3,11 +3,12 @@
 #ifndef ATFORK_PYTHON_HOOK_H
 #define ATFORK_PYTHON_HOOK_H
 
+#include "python.h" /* first, as Python.h wants it */
+
 #include <atfork.h>
 #include <stdbool.h>
 
 #include "phase.h"
-#include "python.h"
 
 /*
  * No object of the garbage collector's: as long as it is registered, the registry owns it, and visits what it refers

@@ -7,9 +7,9 @@
 #ifndef ATFORK_PYTHON_REGISTRY_H
 #define ATFORK_PYTHON_REGISTRY_H
 
-#include <stdatomic.h>
-
 #include "hook.h"
+
+#include <stdatomic.h>
 
 /* Of those options of register() that C understands, the names. */
 enum { NAME = PHASES, PRIORITY, OPTIONS };

@@ -7,6 +7,7 @@ import gc
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import unittest
@@ -113,6 +114,47 @@ class SubInterpreters(ForkTest):
             run = run_python(SUB, *arguments)
             self.assertEqual(("1 ['']\n", ""), (run.stdout, run.stderr), arguments)
             self.assertEqual(0, run.returncode)
+
+
+ISOLATED = """
+try:
+    import _interpreters as interpreters # since 3.13
+except ImportError:
+    import _xxsubinterpreters as interpreters
+CODE = """ + repr(
+    """
+try:
+    import atfork
+except ImportError as error:
+    print(error, flush=True)
+    print(type(error.__cause__).__name__, flush=True)
+"""
+) + """
+interpreters.run_string(interpreters.create(), CODE)
+import atfork
+"""
+
+
+class WhereItCannotBeImported(ForkTest):
+    """The error says why, and what to do."""
+
+    @unittest.skipUnless(sys.version_info >= (3, 12), "no interpreter has a GIL of its own before Python 3.12")
+    def test_an_isolated_interpreter(self) -> None:
+        run = run_python(ISOLATED)
+        self.assertEqual(("", 0), (run.stderr, run.returncode))
+        self.assertRegex(run.stdout, r"\Aatfork cannot be imported in an isolated .*'legacy'.*\nImportError\n\Z")
+
+    def test_without_the_gil(self) -> None:
+        """The free-threaded build turns it on, but for PYTHON_GIL=0; elsewhere the test pretends that."""
+        pretended = "" if sysconfig.get_config_var("Py_GIL_DISABLED") else "sys._is_gil_enabled = lambda: False\n"
+        code = f"import sys\n{pretended}try: import atfork\nexcept ImportError as error: print(error)\n"
+        run = run_python(code, env=os.environ if pretended else {**os.environ, "PYTHON_GIL": "0"})
+        self.assertEqual("atfork needs the GIL: run Python without PYTHON_GIL=0, and without -X gil=0\n", run.stdout)
+
+    @unittest.skipUnless(sysconfig.get_config_var("Py_GIL_DISABLED"), "this build has a GIL")
+    def test_the_import_turns_the_gil_on(self) -> None:
+        code = "import sys; before = sys._is_gil_enabled(); import atfork; print(before, sys._is_gil_enabled())"
+        self.assertEqual("False True\n", run_python(code).stdout)
 
 
 class Imports(ForkTest):
