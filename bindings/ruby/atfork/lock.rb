@@ -9,7 +9,8 @@ module AtFork
     # What each kind calls it: is it this thread's, take it if it is free, take it, let go.
     MUTEX = %i[owned? try_lock lock unlock].freeze
     MONITOR = %i[mon_owned? mon_try_enter mon_enter mon_exit].freeze
-    private_constant :MUTEX, :MONITOR
+    PASSES = 10
+    private_constant :MUTEX, :MONITOR, :PASSES
 
     def initialize(lock)
       @calls = [MONITOR, MUTEX].find { |calls| calls.all? { |name| lock.respond_to?(name) } }
@@ -20,13 +21,16 @@ module AtFork
 
     # A thread that forks inside its own section, in a +trap+ perhaps, goes on there in both processes.
     #
-    # It does not wait here: another thread may have the lock, and wait for one that this fork holds already.
+    # It does not wait here: another thread may have the lock, and wait for one that this fork holds already.  But a thread
+    # that needs no more than the processor to come to the end of its section gets it.
     def prepare
       owned, try, = @calls
       run = Run.current
       return if @lock.public_send(owned) || run.walk.given_up.include?(self)
 
-      taken = uninterrupted { @lock.public_send(try) && run.walk.lock(self) }
+      taken = PASSES.times.any? do
+        uninterrupted { @lock.public_send(try) && run.walk.lock(self) } || Thread.pass
+      end
       run.refuse(self) unless taken
     end
 
