@@ -3,7 +3,7 @@
 local atfork = require "atfork"
 local forktest = require "forktest"
 local tap = require "tap"
-local case, equal, in_child, says = tap.case, tap.equal, tap.in_child, tap.says
+local case, scenario, equal, in_child, says = tap.case, tap.scenario, tap.equal, tap.in_child, tap.says
 
 local function hexadecimal(bytes)
   return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
@@ -22,6 +22,7 @@ end
 -- ---- Seeds ----
 
 -- From an independent implementation in Python, of hashlib.
+scenario "seed-bytes-vector"
 case("seed_bytes/published vectors", function()
   equal(hexadecimal(atfork.seed_bytes(42, 32)), "1ae109f3259e4c9d3ea74a9e64212d238f85245bc7289f05c56ebc865f02786b")
   equal(atfork.seed_bytes(42, 0), "", "of no length")
@@ -47,6 +48,7 @@ case("seed_bytes/its first bytes are those of fewer", function()
   equal(atfork.seed_bytes(7, 100):sub(1, 33), atfork.seed_bytes(7, 33))
 end)
 
+scenario "seed-of-run"
 case("seed_bytes/without a base: of this run", function()
   equal(atfork.seed_bytes(nil, 16), atfork.seed_bytes(atfork.run(), 16))
   equal(atfork.seed(), atfork.seed(atfork.run()))
@@ -69,6 +71,7 @@ end)
 
 local PRINT_RUN = [[local atfork = require "atfork" print(("%s"):format(atfork.run()))]]
 
+scenario "run-in-all"
 case("run/is the same in all processes of a tree, and another each time", function()
   local run = atfork.run()
   in_child("fork", function()
@@ -82,6 +85,7 @@ case("run/is the same in all processes of a tree, and another each time", functi
   assert(says("", PRINT_RUN) ~= says("", PRINT_RUN), "two runs")
 end)
 
+scenario "run-repeated"
 case("run/is repeated by ATFORK_RUN", function()
   equal(says("ATFORK_RUN=1234567", PRINT_RUN), "1234567")
   equal(says("ATFORK_RUN=0x10", PRINT_RUN), "16")
@@ -97,6 +101,7 @@ end)
 
 -- ---- Places ----
 
+scenario "place-words"
 case("place/in words", function()
   equal(atfork.place(), "root")
   in_child("fork", function() equal(atfork.place(), "forked") end)
@@ -114,6 +119,7 @@ local GUESS = [[
   io.stderr:write(atfork.place(), " ")
 ]]
 
+scenario "place-guess"
 case("place/a guess is told once", function()
   local said = says("", GUESS .. [[
     atfork.seed(1) atfork.seed(2) atfork.seed_bytes(1, 8)
@@ -146,6 +152,7 @@ end)
 
 -- ---- Launchers ----
 
+scenario ("adopt-place", "adopt-launcher")
 case("adopt/the number that a launcher gave", function()
   local script = [[
     local atfork = require "atfork"
@@ -167,6 +174,7 @@ case("adopt/the number that a launcher gave", function()
   assert(adopted "18014398509481984" ~= third)
 end)
 
+scenario "adopt-refused"
 case("adopt/errors", function()
   local said = says("SLURM_PROCID=0 SLURM_STEP_ID=0 SLURM_JOB_ID=1 RANK=3 WORLD_SIZE=4", [[
     local atfork = require "atfork"
@@ -201,6 +209,7 @@ end)
 
 -- ---- Tokens of children ----
 
+scenario "child-token"
 case("child_token/names workers of workers", function()
   local token = atfork.token()
   local script = [[require "atfork".spawned() print(require "atfork".lineage())]]

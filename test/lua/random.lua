@@ -4,7 +4,7 @@ local random = require "atfork.random"
 local atfork = require "atfork"
 local forktest = require "forktest"
 local tap = require "tap"
-local case, equal, in_child, says = tap.case, tap.equal, tap.in_child, tap.says
+local case, scenario, equal, in_child, says = tap.case, tap.scenario, tap.equal, tap.in_child, tap.says
 
 -- What a generator gives, as text that tells numbers apart.
 local function draws(draw, count, ...)
@@ -31,6 +31,7 @@ case("random/is xoshiro256**, seeded by seed_bytes", function()
   equal(draws(random.new(42), 20, 6), draws(random.new(42), 20, 1, 6))
 end)
 
+scenario "random-own"
 case("random/each process begins a sequence of its own", function()
   local fixed = random.new(42)
   local mine = draws(fixed)
@@ -46,6 +47,7 @@ case("random/each process begins a sequence of its own", function()
   end)()), "the parent's goes on")
 end)
 
+scenario "random-repeated"
 case("random/differs from run to run, but not where that is repeated", function()
   local script = [[print(require "atfork.random"(1000000000))]]
   assert(says("", script) ~= says("", script), "two runs")
@@ -92,6 +94,7 @@ case("random/bad arguments", function()
   fails("wrong number of arguments", 1, 2, 3)
 end)
 
+scenario "random-reseed"
 case("random/reseed is for math.random", function()
   local hook = atfork.register_after_fork(random.reseed)
   assert(in_a_child("fork", math.random) ~= in_a_child("fork", math.random), "two children")

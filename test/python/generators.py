@@ -13,7 +13,7 @@ import unittest
 from typing import Any, Callable, List
 
 import atfork.random
-from tap import ForkTest, run_python, run_tests
+from tap import ForkTest, run_python, run_tests, scenario
 
 HAS_NUMPY = importlib.util.find_spec("numpy") is not None
 
@@ -37,6 +37,7 @@ if __name__ == "__main__":
 
 
 class Shared(ForkTest):
+    @scenario("random-own", "random-reseed")
     def test_random_is_another_in_each_process(self) -> None:
         for base in (None, 42):
             atfork.random.reseed(base)
@@ -66,6 +67,7 @@ class Shared(ForkTest):
         self.assertEqual("", run.stderr)
         return run.stdout.split()
 
+    @scenario("random-repeated")
     def test_from_run_to_run(self) -> None:
         """The same with a base, or with ATFORK_RUN; others without."""
         for method in ("fork", "spawn"):

@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict
 
 import atfork
-from tap import ForkTest, run_python, run_tests
+from tap import ForkTest, run_python, run_tests, scenario
 
 # A program that forks before it imports atfork.
 LATE = """
@@ -64,15 +64,18 @@ class Places(ForkTest):
         for way in ("python", "fork", "_Fork"):
             self.in_child(lambda: self.assertEqual("forked", atfork.place()), way)
 
+    @scenario("place-words", "run-in-all")
     def test_by_a_token(self) -> None:
         code = "import atfork, sys; atfork.spawned(sys.argv[1]); print(atfork.place(), atfork.run())"
         self.assertEqual(f"spawned {atfork.run()}\n", run_python(code, atfork.token()).stdout)
 
+    @scenario("adopt-place")
     def test_by_a_number(self) -> None:
         placed = "adopted 0.r3 1 ['0.r3']"
         for rank in ("3", "'3'", "True + 2"):
             self.assertEqual(placed, self.adopt(rank), rank)
 
+    @scenario("adopt-launcher", "adopt-refused")
     def test_by_a_launcher(self) -> None:
         self.assertEqual("adopted 0.r5 1", self.adopt("None", "None", RANK="5", WORLD_SIZE="8")[:14])
         self.assertEqual("adopted 0.r5 1", self.adopt("None", RANK="5", WORLD_SIZE="8")[:14])
@@ -82,6 +85,13 @@ class Places(ForkTest):
         self.assertRegex(both, r"\AValueError the launchers disagree: .*=[56] .*=[56]\Z")
         self.assertTrue("RANK=5" in both and "OMPI_COMM_WORLD_RANK=6" in both, both)
 
+    @scenario("child-token")
+    def test_by_the_token_of_a_child(self) -> None:
+        code = "import atfork, sys; atfork.spawned(sys.argv[1]); print(atfork.lineage())"
+        token = atfork.token()
+        place = run_python(code, token).stdout.strip()
+        self.assertEqual(f"{place}.7\n", run_python(code, atfork.child_token(token, 7)).stdout)
+
     def test_of_one_that_has_one(self) -> None:
         def body() -> None:
             for rank in (3, None):
@@ -90,6 +100,7 @@ class Places(ForkTest):
 
         self.in_child(body)
 
+    @scenario("place-guess")
     def test_that_is_a_guess(self) -> None:
         """One warning in each process, at the line that asked, until the place is known."""
         line = LATE.split("\n").index("def seed(): return atfork.seed(1)") + 1
@@ -104,6 +115,7 @@ class Seeds(ForkTest):
         blocks = (hashlib.sha256(text + i.to_bytes(4, "big")).digest() for i in range(size // 32 + 1))
         return b"".join(blocks)[:size]
 
+    @scenario("seed-bytes-vector")
     def test_bytes_are_as_published(self) -> None:
         for base, size in ((42, 0), (0, 1), (42, 32), (2**64 - 1, 100)):
             self.assertEqual(self.mgf1(base, size), atfork.seed_bytes(base, size))
@@ -116,6 +128,7 @@ class Seeds(ForkTest):
         self.in_child(body)
         self.in_child(body, "_Fork")
 
+    @scenario("seed-of-run", "run-repeated")
     def test_of_this_run(self) -> None:
         run = atfork.run()
         self.assertIn(run, range(2**64))

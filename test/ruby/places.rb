@@ -116,11 +116,13 @@ class TestAdopt < ForkTest
     ruby("begin; #{call}; rescue => e; print e.class, ': ', e.message; end", env)
   end
 
+  scenario "adopt-place"
   def test_by_a_number
     [3, "3"].each { |rank| assert_equal '["0.r3", 1, :adopted]', ruby("AtFork.adopt(#{rank.inspect}); #{STATE}") }
     assert_equal '["0.r18446744073709551615", 1, :adopted]', ruby("AtFork.adopt(2**64 - 1); #{STATE}")
   end
 
+  scenario "adopt-launcher"
   def test_by_the_launcher
     env = { "OMPI_COMM_WORLD_RANK" => "5", "OMPI_COMM_WORLD_SIZE" => "8" }
     assert_equal '["0.r5", 1, :adopted]', ruby("AtFork.adopt; #{STATE}", env)
@@ -153,6 +155,7 @@ class TestAdopt < ForkTest
     assert_equal "0.r3 gone gone ", ruby(code)
   end
 
+  scenario "adopt-refused"
   def test_what_is_no_rank
     ["", "x", "-1", "07", "1 ", 2**64, -1].each do |rank|
       assert_equal "ArgumentError: rank must be decimal digits, not #{rank}", error_of("AtFork.adopt(#{rank.inspect})")
@@ -161,6 +164,7 @@ class TestAdopt < ForkTest
     assert_equal "ArgumentError: no launcher has numbered this process: give its rank", error_of("AtFork.adopt")
   end
 
+  scenario "adopt-refused"
   def test_launchers_that_disagree
     env = { "OMPI_COMM_WORLD_RANK" => "5", "OMPI_COMM_WORLD_SIZE" => "8", "RANK" => "4", "WORLD_SIZE" => "8" }
     assert_equal "ArgumentError: launchers disagree: OMPI_COMM_WORLD_RANK=5 RANK=4", error_of("AtFork.adopt", env)
@@ -185,6 +189,7 @@ class TestPlace < ForkTest
     text
   end
 
+  scenario "place-words"
   def test_by_each_way
     assert_equal :root, AtFork.place
     in_child { assert_equal :forked, AtFork.place }
@@ -195,6 +200,7 @@ class TestPlace < ForkTest
     assert_equal "unknown", loaded_late("print AtFork.place")
   end
 
+  scenario "place-guess"
   def test_a_guess_is_told_once_in_each_process
     text = loaded_late("AtFork.seed; AtFork.seed_bytes(1); Process.wait(fork { AtFork.seed(1); AtFork.seed(2) })")
     assert_equal ["-e:1: warning: #{GUESS}"] * 2, text.lines(chomp: true).map { |line| line.sub(/:in .*: warning/, ": warning") }
@@ -213,6 +219,7 @@ end
 
 # AtFork.run.
 class TestRun < ForkTest
+  scenario "run-in-all"
   def test_the_same_in_all_of_a_tree
     run = AtFork.run
     assert_includes 0...(2**64), run
@@ -224,6 +231,7 @@ class TestRun < ForkTest
     assert_equal 3, [AtFork.run, *Array.new(2) { Integer(in_ruby("print AtFork.run")) }].uniq.size
   end
 
+  scenario "run-repeated"
   def test_by_the_environment
     code = "print AtFork.run, ' ', AtFork.seed == AtFork.seed(12)"
     ["12", "0xc"].each do |run|
@@ -235,6 +243,7 @@ end
 
 # AtFork.child_token.
 class TestChildToken < ForkTest
+  scenario "child-token"
   def test_the_place_of_a_worker_s_worker
     token = AtFork.token
     own = in_ruby("AtFork.spawned('#{token}'); print AtFork.lineage")
@@ -259,7 +268,7 @@ class TestSeeds < ForkTest
     (0..(size / 32)).map { |i| Digest::SHA256.digest(from + [i].pack("N")) }.join[0, size]
   end
 
-  scenario "seed-vector"
+  scenario "seed-vector", "seed-bytes-vector"
   def test_seed_bytes
     [0, 42, -1, 2**63, (2**64) - 1].product([0, 1, 31, 32, 33, 100, 8192]) do |base, size|
       assert_equal bytes_of(base, "0", size), AtFork.seed_bytes(base, size)
@@ -268,6 +277,7 @@ class TestSeeds < ForkTest
     assert_equal Encoding::BINARY, AtFork.seed_bytes(42, 8).encoding
   end
 
+  scenario "seed-of-run"
   def test_of_this_run
     assert_equal AtFork.seed_bytes(AtFork.run, 40), AtFork.seed_bytes(40)
     assert_equal AtFork.seed_bytes(AtFork.run, 40), AtFork.seed_bytes(nil, 40)

@@ -32,6 +32,7 @@ class TestRandom < ForkTest
   RANDOM = AtFork::Random.new(42)
 
   DRAWS.each do |name, draw|
+    scenario "random-own"
     define_method("test_#{name}_is_another_in_each_process") { assert_equal 3, everywhere(&draw).uniq.size }
   end
 
@@ -52,11 +53,23 @@ class TestRandom < ForkTest
     end
   end
 
+  scenario "random-repeated"
+  def test_from_run_to_run
+    draw = lambda do |random, run = nil|
+      code = "require 'atfork/random'; print #{random}.rand(2**64)"
+      Open3.capture2e({ "ATFORK_RUN" => run }, RbConfig.ruby, "-e", code).first
+    end
+    same, other, fixed = ["AtFork::Random", "AtFork::Random", "AtFork::Random.new(42)"].zip(["7", "8"])
+    assert_equal [draw[*same], draw[*fixed]], [draw[*same], draw[*fixed]]
+    assert_equal 4, [draw[*same], draw[*other], draw[*fixed], draw["AtFork::Random"]].uniq.size
+  end
+
   def test_of_this_run
     assert_equal AtFork.seed(AtFork.run, bits: 256), AtFork::Random.seed
     in_child { assert_equal AtFork.seed(bits: 256), AtFork::Random.seed }
   end
 
+  scenario "random-reseed"
   def test_kernels_generator
     before = Random.seed
     assert_equal AtFork.seed(42, bits: 256), AtFork::Random.reseed(42)
