@@ -464,6 +464,17 @@ module LockTests
     assert_equal %i[first first second first], ran
   end
 
+  # That goes on, and waits for no lock; who was not prepared yet is not told.
+  def test_an_exit_in_a_prepare_before_one_that_is_taken
+    ran = []
+    AtFork.register_lock(lock)
+    AtFork.register(priority: 1, prepare: -> { (ran << :prepare) && exit }, parent: -> { ran << AtFork.prepared })
+    AtFork.register(priority: -1, prepare: -> { flunk }, parent: -> { flunk })
+    while_another_holds_it { assert_raises(SystemExit) { fork { Scenario.exit(1) } } }
+    assert_equal [:prepare, false], ran
+    assert free?(lock)
+  end
+
   # Nothing is held, and nobody is prepared, when it is killed.
   def test_a_fork_that_is_killed_while_it_waits
     other = make
