@@ -157,6 +157,36 @@ class Workers(unittest.TestCase):
             until(lambda: set(self.server.pids(since)) - known)
 
 
+class LazyWorkers(unittest.TestCase):
+    """They import the application, each by itself, when they have been forked."""
+
+    def answers_of(self, *options: str) -> List[Dict[str, Any]]:
+        with tempfile.TemporaryDirectory() as directory:
+            server = Server(directory, "--lazy-apps", *options)
+            server.end()
+            self.assertEqual([], server.failures)
+            with open(os.path.join(directory, "log")) as log:
+                self.log = log.read()
+        by_pid = {answer["pid"]: answer for answer in server.answers}
+        self.assertEqual(WORKERS, len(by_pid))
+        return list(by_pid.values())
+
+    def test_each_takes_itself_for_the_root(self) -> None:
+        """And is warned as it asks for a seed."""
+        found = self.answers_of()
+        self.assertEqual({("0", "unknown")}, {(each["lineage"], each["place"]) for each in found})
+        self.assertEqual(1, len({each["seed"] for each in found}))
+        self.assertEqual(WORKERS, self.log.count("RuntimeWarning: this process does not know its place"))
+
+    def test_each_has_the_place_of_its_number(self) -> None:
+        found = self.answers_of("--env", "ADOPT=yes")
+        self.assertEqual(["0.r1", "0.r2", "0.r3"], sorted(each["lineage"] for each in found))
+        self.assertEqual(WORKERS, len({each["seed"] for each in found}))
+        for each in found:
+            self.assertEqual((1, "adopted", [each["pid"]]), (each["generation"], each["place"], each["ran"]))
+        self.assertNotIn("RuntimeWarning", self.log)
+
+
 class WorkersWithThreads(Workers):
     options = ["--enable-threads", "--threads", str(THREADS)]
 

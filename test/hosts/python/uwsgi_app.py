@@ -20,6 +20,12 @@ def note() -> None:
     ran.append(os.getpid())
 
 
+if "ADOPT" in os.environ:
+    import uwsgi
+
+    atfork.adopt(uwsgi.worker_id())
+
+
 def meet(port: int) -> None:
     """Over when the other side ends it, or is gone already."""
     with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as meeting:
@@ -32,6 +38,7 @@ def application(environ: Any, start_response: Callable[..., Any]) -> Iterable[by
         "pid": os.getpid(),
         "ran": ran,
         "lineage": atfork.lineage(),
+        "place": atfork.place(),
         "generation": atfork.generation(),
         "seed": atfork.seed(42),
         "connection": connection(),
