@@ -80,7 +80,20 @@ static void on_destroy(void *data) {
   state_disown(state);
 }
 
+/* Whether the core may call the C functions themselves: there is nothing else, and nothing that somebody has to keep.
+ */
+static bool may_be_direct(const struct hook *hook) {
+  for (enum phase phase = PREPARE; phase < PHASES; phase++)
+    if (hook->is_in[phase] && (!hook_is_in_c(hook, phase) || hook->functions[phase].data != NULL)) return false;
+  return true;
+}
+
 struct atfork_hook dispatch_hook(struct hook *hook) {
+  const struct c_function *functions = hook->functions;
+  hook->is_direct = may_be_direct(hook);
+  if (hook->is_direct)
+    return (struct atfork_hook){
+        .prepare = functions[PREPARE].call, .parent = functions[PARENT].call, .child = functions[CHILD].call};
   struct atfork_hook core = {.data = hook, .destroy = on_destroy};
   if (hook->is_in[PREPARE]) core.prepare = hook_is_in_c(hook, PREPARE) ? on_prepare_in_c : on_prepare;
   if (hook->is_in[PARENT])

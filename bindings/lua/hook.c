@@ -5,9 +5,13 @@
 #include <string.h>
 
 static bool reserve_pending(struct hooks *hooks, int slots) {
-  struct pending *pending = realloc(hooks->pending, (size_t)slots * sizeof *pending);
-  if (pending != NULL) hooks->pending = pending;
-  return pending != NULL;
+  if (slots <= hooks->room) return true;
+  int room = 2 * slots;
+  struct pending *pending = realloc(hooks->pending, (size_t)room * sizeof *pending);
+  if (pending == NULL) return false;
+  hooks->pending = pending;
+  hooks->room = room;
+  return true;
 }
 
 static bool add_block(struct hooks *hooks, struct state *state) {
@@ -52,7 +56,6 @@ void hook_ended(struct hooks *hooks, struct hook *hook) {
 }
 
 struct hook *hook_take_ended(struct hooks *hooks) {
-  if (atomic_load_explicit(&hooks->ended, memory_order_relaxed) == NULL) return NULL;
   return atomic_exchange(&hooks->ended, NULL);
 }
 

@@ -32,6 +32,7 @@ struct hook {
   struct c_function *functions; /* one for each phase; NULL if all are Lua's */
   struct hook *next;            /* in the list of free ones, or of those that the core has let go of */
   bool is_in[PHASES];           /* which tables have something for it */
+  bool is_direct;               /* dispatch.h: the core knows nothing of it, and so lets go of it at once */
 };
 
 struct block {
@@ -56,6 +57,7 @@ struct hooks {
   struct hook *free;          /* to be used again */
   struct hook *_Atomic ended; /* the core has let go of them, Lua has not */
   struct pending *pending;    /* room for one of each slot, so that running them needs no memory */
+  int room;                   /* for how many */
   int slots;                  /* in all blocks */
 };
 
@@ -84,6 +86,9 @@ bool hook_set_c_function(struct hook *hook, enum phase phase, struct c_function 
 /* The core has let go of it, in any thread and perhaps inside fork(): Lua's part waits until the list is taken. */
 void hook_ended(struct hooks *hooks, struct hook *hook);
 struct hook *hook_take_ended(struct hooks *hooks);
+static inline bool hook_any_ended(const struct hooks *hooks) {
+  return atomic_load_explicit(&hooks->ended, memory_order_relaxed) != NULL;
+}
 
 /* When the state is closed; and when the core has let go of all. */
 void hook_unregister_all(const struct hooks *hooks);

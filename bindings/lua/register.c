@@ -20,8 +20,7 @@ struct handle {
 };
 
 /* The definition, which is a table, is its user value, as that of Lua 5.1 must be one. */
-static struct handle *push_handle(lua_State *L, int definition) {
-  bool has_definition = !lua_isnil(L, definition);
+static struct handle *push_handle(lua_State *L, int definition, bool has_definition) {
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, has_definition);
   *handle = (struct handle){.has_definition = has_definition};
   lua_pushvalue(L, lua_upvalueindex(HOOK_TYPE));
@@ -88,12 +87,18 @@ static void clear(lua_State *L, struct state *state, struct hook *hook) {
 
 /* But for those that are among what is due now. */
 static void clear_ended(lua_State *L, struct state *state) {
-  struct hook *hook = waiting_is_running(state) ? NULL : hook_take_ended(&state->hooks);
+  if (!hook_any_ended(&state->hooks) || waiting_is_running(state)) return;
+  struct hook *hook = hook_take_ended(&state->hooks);
   while (hook != NULL) {
     struct hook *next = hook->next;
     clear(L, state, hook);
     hook = next;
   }
+}
+
+/* Of other hooks the core tells when it has let go. */
+static void end_if_direct(struct state *state, struct hook *hook) {
+  if (hook->is_direct) hook_ended(&state->hooks, hook);
 }
 
 int register_unregister(lua_State *L) {
@@ -108,6 +113,7 @@ int register_unregister(lua_State *L) {
   int result = atfork_unregister(handle->id);
   if (result == 0 && state != NULL) {
     waiting_forget(state, handle->id);
+    if (handle->hook->id == handle->id) end_if_direct(state, handle->hook);
     clear_ended(L, state);
   }
   lua_pushboolean(L, result == 0);
@@ -116,14 +122,14 @@ int register_unregister(lua_State *L) {
 
 /* ---- Making them ---- */
 
-/* Their places among the arguments. */
+/* Their places among the arguments, of which the last ones may be left out. */
 enum { CHILD_AT = 1, PARENT_AT, PREPARE_AT, NAME_AT, PRIORITY_AT, DEFINITION_AT, HANDLE_AT };
 
-static bool fill(lua_State *L, struct hook *hook) {
+static bool fill(lua_State *L, struct hook *hook, int given) {
   int slot = hook_slot(hook);
-  for (enum phase phase = PREPARE; phase < PHASES; phase++) {
-    int at = CHILD_AT + CHILD - (int)phase;
+  for (int at = CHILD_AT; at <= PREPARE_AT && at <= given; at++) {
     if (lua_isnil(L, at)) continue;
+    enum phase phase = (enum phase)(CHILD - (at - CHILD_AT));
     const struct c_function *symbol = lua_touserdata(L, at);
     if (symbol != NULL && !hook_set_c_function(hook, phase, *symbol)) return false;
     lua_pushvalue(L, at);
@@ -136,16 +142,17 @@ static bool fill(lua_State *L, struct hook *hook) {
 }
 
 /* Its id, or 0 and errno. */
-static atfork_id enrol(lua_State *L, struct state *state, struct hook *hook) {
+static atfork_id enrol(lua_State *L, struct state *state, struct hook *hook, int given) {
   struct atfork_hook core = dispatch_hook(hook);
-  core.name = lua_tostring(L, NAME_AT);
-  core.priority = (int)lua_tointeger(L, PRIORITY_AT);
-  atomic_fetch_add(&state->owners, 1);
+  if (given >= NAME_AT) core.name = lua_tostring(L, NAME_AT);
+  if (given >= PRIORITY_AT) core.priority = (int)lua_tointeger(L, PRIORITY_AT);
+  if (core.destroy != NULL) atomic_fetch_add(&state->owners, 1);
   hook->id = atfork_register(&core);
   if (hook->id == 0) {
-    state_disown(state);
+    if (core.destroy != NULL) state_disown(state);
   } else if (core.priority == ATFORK_PRIORITY_MAX && !forks_watch_before(hook->id)) {
     atfork_unregister(hook->id);
+    end_if_direct(state, hook);
     errno = ENOMEM;
     return 0;
   }
@@ -156,12 +163,13 @@ int register_add(lua_State *L) {
   struct state *state = state_enter_quickly(L);
   if (state == NULL) return luaL_error(L, "this Lua state is being closed");
   clear_ended(L, state);
+  int given = lua_gettop(L);
   lua_settop(L, DEFINITION_AT);
-  struct handle *handle = push_handle(L, DEFINITION_AT);
+  struct handle *handle = push_handle(L, DEFINITION_AT, given >= DEFINITION_AT && !lua_isnil(L, DEFINITION_AT));
   struct hook *hook = hook_new(&state->hooks, state);
   if (hook == NULL) return luaL_error(L, "not enough memory");
   errno = ENOMEM;
-  if (!fill(L, hook) || enrol(L, state, hook) == 0) {
+  if (!fill(L, hook, given) || enrol(L, state, hook, given) == 0) {
     int error = errno;
     if (hook->id == 0) clear(L, state, hook);
     return luaL_error(L, "cannot register: %s", strerror(error));
