@@ -57,8 +57,9 @@ static bool call_top(struct state *state, const struct hook *hook, enum phase ph
   return false;
 }
 
-/* Inside another callback what is at hand on the stack is that one's. */
-static bool call_nested(struct state *state, const struct hook *hook, enum phase phase, enum answer answer) {
+/* Inside another callback what is at hand on the stack is that one's.  Not inlined, as the usual way is to be short. */
+__attribute__((noinline)) static bool call_nested(struct state *state, const struct hook *hook, enum phase phase,
+                                                  enum answer answer) {
   lua_State *runner = state->runner;
   int base = lua_gettop(runner);
   struct call outer = state->run.call;
