@@ -107,6 +107,13 @@ case("random/reseed is for math.random", function()
   assert(draws(math.random) ~= first, "another base")
 end)
 
+-- What the annotations for editors declare is what there is.
+case("random/annotations", function()
+  local declared = dofile((os.getenv("ANNOTATIONS"):gsub("atfork.d.lua$", "atfork.random.d.lua")))
+  for name in pairs(random) do assert(declared[name], name .. " is not declared") end
+  for name in pairs(declared) do assert(random[name], name .. " is declared") end
+end)
+
 case("random/is loaded before atfork, too", function()
   equal(says("", [[print(type(require "atfork.random"), require "atfork".lineage())]]), "table\t0")
   equal(says("", [[require "atfork" print(type(require "atfork.random"()))]]), "number")
