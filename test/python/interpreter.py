@@ -130,7 +130,9 @@ except ImportError as error:
     print(type(error.__cause__).__name__, flush=True)
 """
 ) + """
-interpreters.run_string(interpreters.create(), CODE)
+isolated = interpreters.create()
+interpreters.run_string(isolated, CODE)
+interpreters.destroy(isolated)
 import atfork
 """
 
