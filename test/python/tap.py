@@ -16,6 +16,10 @@ import atfork
 
 Case = TypeVar("Case", bound=Callable[..., object])
 
+# A free-threaded Python says so, in each program.
+GIL_TURNED_ON = "ignore:The global interpreter lock:RuntimeWarning"
+os.environ.setdefault("PYTHONWARNINGS", GIL_TURNED_ON)
+
 PASSED = 42
 PATIENCE = 60  # s
 # Python's own fork; and those of scenario.h, of which the first runs handlers, but tells Python nothing.
@@ -156,5 +160,6 @@ class ForkTest(unittest.TestCase):
 def run_python(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """A program of its own, in the interpreter that runs the tests."""
     # Since 3.12 Python warns of each fork of a process that has threads.
-    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", code, *arguments]
+    unwarned = ["-W", "ignore:This process:DeprecationWarning", "-W", GIL_TURNED_ON]
+    command = [sys.executable, *unwarned, "-c", code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)

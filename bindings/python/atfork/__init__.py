@@ -23,8 +23,8 @@ except ImportError as error:
     if "subinterpreters" not in str(error):
         raise
     raise ImportError(
-        "atfork cannot be imported in an isolated sub-interpreter, which has a GIL of its own and may not fork: import it "
-        "in the main interpreter, or create this one with the main interpreter's GIL, as the configuration 'legacy' does"
+        "atfork cannot be imported in an isolated sub-interpreter, which may not fork: import it in the main interpreter, "
+        "or create this one with the main interpreter's GIL, by the configuration 'legacy' (not in a free-threaded Python)"
     ) from error
 
 from . import _workers
