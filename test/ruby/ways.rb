@@ -279,6 +279,21 @@ class TestWaysOfC < ForkTest
     assert_equal %i[parent parent], trace
   end
 
+  # Those that are made while a job runs wait for the next one together.
+  def test_each_fork_that_waits_is_told_of
+    fork_in_c = lambda do
+      pid = Scenario.fork_with_gvl("fork")
+      Scenario.exit(PASSED) if pid.zero?
+      passed(pid)
+    end
+    trace = []
+    AtFork.register(parent: -> { trace << :a && trace.size == 1 && 3.times { fork_in_c.call } })
+    AtFork.register(parent: -> { trace << :b })
+    fork_in_c.call
+    AtFork.poll
+    assert_equal({ a: 4, b: 4 }, trace.tally)
+  end
+
   # A child of it is no parent of its own siblings.
   scenario "parent-not-childs"
   def test_what_a_parent_is_due_is_not_its_childs

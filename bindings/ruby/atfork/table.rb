@@ -14,12 +14,13 @@ module AtFork
       [SystemExit, SignalException, NoMemoryError, *timeout]
     end
 
+    # hooks:: one may stand there several times
     # A block gives the callable of a hook, or nil.
     def initialize(name, hooks)
       @name = name
-      callables = hooks.to_h { |hook| [hook, yield(hook)] }.compact
-      @hooks = callables.keys.freeze
-      @callables = callables.map { |_, callable| dense(callable) }.freeze
+      called = hooks.map { |hook| [hook, yield(hook)] }.select(&:last)
+      @hooks = called.map(&:first).freeze
+      @callables = called.map { |_, callable| dense(callable) }.freeze
       freeze
     end
 
