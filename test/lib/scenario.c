@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,16 @@ void scenario_note_number(void *data) {
 
 void scenario_note_data(void *data) {
   noted = data == NULL ? 0 : 1;
+}
+
+void scenario_fork_inside(void *way) {
+  static bool is_inside;
+  if (is_inside) return;
+  is_inside = true;
+  int pid = scenario_fork(way);
+  if (pid == 0) return;
+  noted = scenario_wait(pid);
+  is_inside = false;
 }
 
 int scenario_noted(void) {

@@ -44,6 +44,10 @@ int scenario_noted(void);
 /* The same, but notes the int that data points to. */
 void scenario_note_number(void *data);
 
+/* A callback that forks by this way, once, and waits for that child; scenario_noted() is how it ended.  The child goes
+ * on with what the callback is in the middle of. */
+void scenario_fork_inside(void *way);
+
 /* Not a function. */
 extern int scenario_data;
 

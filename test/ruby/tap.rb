@@ -56,6 +56,7 @@ module Scenario
   function :spawn, []
   function :forbid_forks, [INT]
   function :counted, []
+  function :noted, []
   function :counted_by_fork, [], need_gvl: true
 end
 

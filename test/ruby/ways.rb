@@ -294,6 +294,25 @@ class TestWaysOfC < ForkTest
     assert_equal({ a: 4, b: 4 }, trace.tally)
   end
 
+  # Its child goes on with the fork around it, and may be a parent as well.
+  %i[prepare parent].product(%w[fork _Fork syscall clone]) do |phase, way|
+    define_method("test_a_#{phase}_in_c_that_forks_by_#{way}") do
+      ran = 0
+      AtFork.register_after_fork { ran += 1 }
+      AtFork.register(phase => AtFork.symbol(Scenario::LIBRARY, "scenario_fork_inside", Fiddle::Pointer[way]))
+      pid = fork
+      if pid.nil? || AtFork.generation.positive?
+        finish do
+          AtFork.poll
+          assert_equal [1, 1], [ran, Thread.list.size]
+          passed(pid) if pid && phase == :prepare
+        end
+      end
+      passed(pid)
+      assert_equal [0, PASSED], [ran, Scenario.noted]
+    end
+  end
+
   # A child of it is no parent of its own siblings.
   scenario "parent-not-childs"
   def test_what_a_parent_is_due_is_not_its_childs

@@ -208,18 +208,27 @@ module AtFork
 
     # fork(2) fails by raising, and then this is the parent.
     def around(walk, table)
-      pid = nil
-      prepared = false
+      pid = generation = nil
       Run.new(table.prepare, walk).run(self)
-      prepared = !walk.refusal
-      pid = Native.fork if prepared
+      unless walk.refusal
+        generation = Native.generation
+        pid = Native.fork
+      end
     ensure
       if pid == 0 # rubocop:disable Style/NumericPredicate
         become_child(walk)
         run_children(table.child, walk)
       else
-        Run.new(prepared ? table.parent : walk.not_forked, walk).run(self)
+        made_in_the_middle(walk, table) if generation && generation != Native.generation
+        Run.new(generation ? table.parent : walk.not_forked, walk).run(self)
       end
+    end
+
+    # A callback in C has forked inside fork(2), and this is its child, which goes on with the fork around it.
+    def made_in_the_middle(walk, table)
+      tell_ruby
+      become_child(walk)
+      run_children(table.child, walk)
     end
 
     # Less what was unregistered since; what was registered takes part in the next fork.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "job.h"
 
+#include <atfork.h>
 #include <ruby.h>
 #include <ruby/debug.h>
 #include <ruby/version.h>
@@ -71,8 +72,10 @@ static VALUE fork_of_ruby(VALUE unused) {
   return rb_funcall(rb_mProcess, rb_intern("_fork_of_ruby"), 0);
 }
 
+/* What a callback in C has made by a bypassing fork has its child callbacks run by the caller, too. */
 static VALUE wanted_again(VALUE unused) {
   (void)unused;
+  (void)atfork_poll();
   is_not_wanted = false;
   return Qnil;
 }
