@@ -280,11 +280,11 @@ function atfork.child_token(token, number)
   return child
 end
 
--- In spawned() and adopt(): the hooks of per_process ask.
-local takes_place = false
+-- Whether the next child callback of per_process is for a place that is being taken, and not for a fork.
+local takes_place, watches_children = false, false
 
 local function take_place(take, ...)
-  takes_place = true
+  takes_place = watches_children
   local why = take(...)
   takes_place = false
   return why
@@ -414,9 +414,11 @@ local function own(made_in, value)
   return cell
 end
 
--- Also in spawned(), where no fork has made this process: it has made itself what was made before.
+-- Also in spawned() and adopt(), where no fork has made this process: it has made itself what was made before.  A
+-- callback there may fork: what comes here in that child is a fork again.
 local function on_child()
   if takes_place then
+    takes_place = false
     for cell in next, watched do cell[GENERATION] = nil end
     return
   end
@@ -434,8 +436,6 @@ local function leave(cell, discard)
   local ok, failure = base.xpcall(function() discard(cell[VALUE]) end, failure_of)
   if not ok then report(nil, "discard", failure) end
 end
-
-local watches_children = false
 
 local function discard_fault(options)
   if type(options) ~= "table" then return expected("table", options) end

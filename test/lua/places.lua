@@ -174,6 +174,33 @@ case("adopt/the number that a launcher gave", function()
   assert(adopted "18014398509481984" ~= third)
 end)
 
+case("adopt/what is made in a callback there is the parent's in a child of that", function()
+  local said = says("", [[
+    local atfork, forktest = require "atfork", require "forktest"
+    local function finalise() io.stderr:write("finalised in ", atfork.lineage(), " ") end
+    local value = atfork.per_process(function()
+      if not newproxy then return setmetatable({}, { __gc = finalise }) end
+      local made = newproxy(true)
+      getmetatable(made).__gc = finalise
+      return made
+    end)
+    value()
+    atfork.register_after_fork(function()
+      if atfork.lineage() ~= "0.r3" then return end
+      value()
+      local pid = forktest.fork "fork"
+      if pid > 0 then return forktest.wait(pid) end
+      value = nil
+      collectgarbage()
+      collectgarbage()
+      forktest.exit(42)
+    end)
+    atfork.adopt(3)
+  ]])
+  assert(not said:find("0.r3.1", 1, true), said)
+  assert(said:find("finalised in 0.r3", 1, true), said)
+end)
+
 scenario "adopt-refused"
 case("adopt/errors", function()
   local said = says("SLURM_PROCID=0 SLURM_STEP_ID=0 SLURM_JOB_ID=1 RANK=3 WORLD_SIZE=4", [[
