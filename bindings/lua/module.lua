@@ -5,6 +5,7 @@ local atfork, native, loaded, Hook, Symbol = ...
 local base = loaded._G
 local error, getmetatable, next, pcall, rawget = base.error, base.getmetatable, base.next, base.pcall, base.rawget
 local rawset, setmetatable, tostring, type = base.rawset, base.setmetatable, base.tostring, base.type
+local xpcall = base.xpcall
 local find, format = loaded.string.find, loaded.string.format
 local debug = loaded.debug or {}
 
@@ -35,9 +36,10 @@ end
 
 -- ---- Errors in callbacks ----
 
+-- Not every Lua sees to it that __tostring gives a string.
 local function describe(err)
   local ok, text = pcall(tostring, err)
-  return ok and text or "(an error that cannot be shown)"
+  return ok and type(text) == "string" and text or "(an error that cannot be shown)"
 end
 
 local function complain(err, where, hook, traceback)
@@ -45,8 +47,10 @@ local function complain(err, where, hook, traceback)
   native.complain("atfork: error in " .. where .. of .. ": " .. describe(err) .. traceback .. "\n")
 end
 
+local traceback_of = debug.traceback
+
 -- The error handler of callbacks.
-local function failure_of(err) return { err, debug.traceback and debug.traceback("", 2) or "" } end
+local function failure_of(err) return { err, traceback_of and traceback_of("", 2) or "" } end
 
 local PHASES = { "prepare", "parent", "child", discard = "discard" }
 
@@ -216,6 +220,7 @@ function atfork.register(definition)
   if key ~= nil then hooks_of_keys[key] = hook end
   return hook
 end
+local register = atfork.register
 
 -- What native.register_after_fork() asks when its argument is no Lua function.
 local function register_after_fork(value)
@@ -433,7 +438,7 @@ local function leave(cell, discard)
     return
   end
   kept[cell], watched[cell] = nil, nil
-  local ok, failure = base.xpcall(function() discard(cell[VALUE]) end, failure_of)
+  local ok, failure = xpcall(function() discard(cell[VALUE]) end, failure_of)
   if not ok then report(nil, "discard", failure) end
 end
 
@@ -450,7 +455,7 @@ function atfork.per_process(make, options)
   fault = options ~= nil and discard_fault(options)
   if fault then bad(2, "per_process", fault) end
   if not watches_children then
-    atfork.register { name = "per_process", priority = PRIORITY_MIN, child = on_child }
+    register { name = "per_process", priority = PRIORITY_MIN, child = on_child }
     watches_children = true
   end
   local discard = options and options.discard

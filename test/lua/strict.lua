@@ -58,6 +58,37 @@ case("strict/errors are reported", function()
   end
 end)
 
+case("strict/errors are reported whatever a script puts in a function's place", function()
+  local text = tap.stderr_of(function()
+    debug.traceback = function() return {} end
+    atfork.register { name = "dumb", child = function()
+      error(setmetatable({}, { __tostring = function() return {} end }))
+    end }
+    atfork.register { name = "shouts", child = shout }
+    local pid = forktest.fork "fork"
+    if pid == 0 then forktest.exit(42) end
+    passed(pid)
+  end)
+  assert(text:find("hook 'dumb': (an error that cannot be shown)", 1, true), text)
+  assert(text:find "hook 'shouts': .*an error of a string\nstack traceback:", text)
+end)
+
+case("strict/per_process needs nothing of what a script may take away", function()
+  tap.in_child("fork", function()
+    local discarded = 0
+    atfork.register = nil
+    local value = atfork.per_process(function() return {} end, {
+      discard = function() discarded = discarded + 1 end,
+    })
+    local inherited = value()
+    tap.in_child("fork", function()
+      rawset(_G, "xpcall", nil)
+      local own = value()
+      assert(own ~= inherited and discarded == 1)
+    end)
+  end)
+end)
+
 case("strict/an error in on_error is reported", function()
   local text = report_without({ "tostring", "debug" }, function() error "worse" end)
   assert(text:find("in on_error of hook 'shouts': .*worse"), text)
