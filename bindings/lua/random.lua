@@ -9,8 +9,13 @@ local SEED_BYTES = 32
 local takes_128_bits = math.type ~= nil and _VERSION ~= "Lua 5.3"
 local random = {}
 
+-- In Lua 5.1 and 5.2, all that a double tells apart.
+local tointeger = math.tointeger
+  or function(value) return value % 1 == 0 and value >= -2 ^ 53 and value <= 2 ^ 53 and value or nil end
+
 local function integer(argument, value)
-  if type(value) == "number" and value % 1 == 0 then return value end
+  local whole = type(value) == "number" and tointeger(value)
+  if whole then return whole end
   local what = type(value) == "number" and "number has no integer representation" or "number expected, got " .. type(value)
   error(("bad argument #%d to 'random' (%s)"):format(argument, what), 0)
 end
@@ -31,24 +36,32 @@ local function number_of(state, ...)
   return draw(state, bounds(...))
 end
 
+-- What seed() or seed_bytes() gives to a function of ours: an error of the base is where a script has called that.
+local function seed_of(name, seed, ...)
+  local ok, result = pcall(seed, ...)
+  if not ok then error((result:gsub("'seed[_a-z]*'", "'" .. name .. "'")), 3) end
+  return result
+end
+
 -- A function as math.random, whose sequence in a process follows from the base: the same from run to run.
 function random.new(base)
   local state, made_in
   return function(...)
     local now = atfork.generation()
-    if made_in ~= now then state, made_in = seeded(atfork.seed_bytes(base, SEED_BYTES)), now end
+    if made_in ~= now then state, made_in = seeded(seed_of("new", atfork.seed_bytes, base, SEED_BYTES)), now end
     local ok, number = pcall(number_of, state, ...)
     if not ok then error(number, 2) end
     return number
   end
 end
 
--- Seeds math.random in this process.
+-- Seeds math.random in this process.  Lua 5.3 makes a double of a seed, and then takes the lower 32 bits.
 function random.reseed(base)
   if takes_128_bits then
-    math.randomseed(("<i8i8"):unpack(atfork.seed_bytes(base, 16)))
+    math.randomseed(("<i8i8"):unpack(seed_of("reseed", atfork.seed_bytes, base, 16)))
   else
-    math.randomseed(atfork.seed(base))
+    local seed = seed_of("reseed", atfork.seed, base)
+    math.randomseed(math.type and seed % 0x100000000 or seed)
   end
 end
 

@@ -92,6 +92,17 @@ case("random/bad arguments", function()
   fails("#1 to 'random' (number has no integer representation)", 0 / 0)
   fails("#1 to 'random' (number expected, got nil)", nil, 3)
   fails("wrong number of arguments", 1, 2, 3)
+  fails("#1 to 'random' (number has no integer representation)", 2 ^ 63)
+  fails("#2 to 'random' (number has no integer representation)", 1, 2 ^ 63)
+  for name, call in pairs { new = random.new {}, reseed = function() random.reseed {} end } do
+    local ok, message = pcall(function()
+      local drawn = call()
+      return drawn
+    end)
+    equal(ok, false, name)
+    assert(message:find("random.lua:%d+: bad argument #1 to '" .. name .. "' %(number expected, got table"), message)
+    assert(not message:find("atfork", 1, true), message)
+  end
 end)
 
 scenario "random-reseed"
@@ -112,6 +123,17 @@ case("random/annotations", function()
   local declared = dofile((os.getenv("ANNOTATIONS"):gsub("atfork.d.lua$", "atfork.random.d.lua")))
   for name in pairs(random) do assert(declared[name], name .. " is not declared") end
   for name in pairs(declared) do assert(random[name], name .. " is declared") end
+end)
+
+case("random/reseed uses all the bits that math.randomseed takes", function()
+  local seen, distinct = {}, 0
+  for base = 1, 20000 do
+    random.reseed(base)
+    local drawn = draws(math.random, 2)
+    if not seen[drawn] then distinct = distinct + 1 end
+    seen[drawn] = true
+  end
+  equal(distinct, 20000)
 end)
 
 case("random/is loaded before atfork, too", function()
