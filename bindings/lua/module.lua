@@ -276,7 +276,7 @@ function atfork.seed_bytes(number, size)
 end
 
 function atfork.child_token(token, number)
-  local fault = colon("child_token", token) or type(token) ~= "string" and expected("string", token)
+  local fault = colon("child_token", token) or text_fault(token)
   if fault then bad(1, "child_token", fault) end
   fault = integer_fault(number, 1, 2 ^ 53)
   if fault then bad(2, "child_token", fault) end
@@ -300,7 +300,7 @@ local function known_already(name)
 end
 
 function atfork.spawned(token)
-  local fault = colon("spawned", token) or token ~= nil and type(token) ~= "string" and expected("string", token)
+  local fault = colon("spawned", token) or token ~= nil and text_fault(token)
   if fault then bad(1, "spawned", fault) end
   local why = take_place(spawned, token)
   if why == "EALREADY" then known_already("spawned") end
@@ -310,7 +310,8 @@ end
 
 -- A rank as text: a number may be one.
 local function rank_of(rank)
-  if rank == nil or type(rank) == "string" then return rank end
+  if rank == nil then return nil end
+  if type(rank) == "string" then return rank, text_fault(rank) end
   local fault = integer_fault(rank, 0, 2 ^ 53)
   return not fault and format("%.0f", rank), fault
 end

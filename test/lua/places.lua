@@ -205,7 +205,7 @@ scenario "adopt-refused"
 case("adopt/errors", function()
   local said = says("SLURM_PROCID=0 SLURM_STEP_ID=0 SLURM_JOB_ID=1 RANK=3 WORLD_SIZE=4", [[
     local atfork = require "atfork"
-    for _, rank in ipairs { "x", "-1", "03", "", -1, 1.5, {}, atfork } do
+    for _, rank in ipairs { "x", "-1", "03", "", "3\0", -1, 1.5, {}, atfork } do
       print((select(2, pcall(atfork.adopt, rank))))
     end
     print((select(2, pcall(atfork.adopt))))
@@ -220,6 +220,7 @@ case("adopt/errors", function()
     "(no number of a worker: '-1')",
     "(no number of a worker: '03')",
     "(no number of a worker: '')",
+    "#1 to 'adopt' (contains a zero byte)",
     "#1 to 'adopt' (an integer from 0 to 9007199254740992 expected)",
     "#1 to 'adopt' (an integer from 0 to 9007199254740992 expected)",
     "#1 to 'adopt' (number expected, got table)",
@@ -251,6 +252,8 @@ case("child_token/bad arguments", function()
   local token = atfork.token()
   fails("#1 to 'child_token' (no token of atfork.token(): 'x')", atfork.child_token, "x", 1)
   fails("#1 to 'child_token' (string expected, got nil)", atfork.child_token)
+  fails("#1 to 'child_token' (contains a zero byte)", atfork.child_token, token .. "\0", 1)
+  fails("#1 to 'spawned' (contains a zero byte)", atfork.spawned, token .. "\0")
   fails("#1 to 'child_token' (the module itself", atfork.child_token, atfork, token, 1)
   for _, number in ipairs { 0, -1, 1.5, 0 / 0 } do
     fails("#2 to 'child_token' (an integer from 1 to", atfork.child_token, token, number)
