@@ -83,6 +83,10 @@ class Shared(ForkTest):
         run = run_python(code)
         self.assertEqual(("set()\n", ""), (run.stdout, run.stderr))
 
+    def test_a_module_whose_import_is_forbidden(self) -> None:
+        code = "import atfork.random, sys; sys.modules.update(numpy=None, torch=None); atfork.random.reseed()"
+        self.assertEqual("", run_python(code).stderr)
+
 
 @unittest.skipUnless(HAS_NUMPY, "there is no NumPy")
 class NumPy(ForkTest):

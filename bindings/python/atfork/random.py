@@ -56,10 +56,10 @@ def reseed(
     seed = _seed(base)
     if random:
         python_random.seed(seed)
-    if numpy and "numpy" in sys.modules:
+    if numpy and sys.modules.get("numpy") is not None:
         module = importlib.import_module("numpy.random")
         module.set_state(module.MT19937(seed).state)
-    if torch and "torch" in sys.modules:
+    if torch and sys.modules.get("torch") is not None:
         sys.modules["torch"].manual_seed(seed & (2**63 - 1))
 
 
