@@ -324,7 +324,7 @@ function atfork.adopt(rank)
   if why == "EALREADY" then known_already("adopt") end
   if why and text then bad(1, "adopt", "no number of a worker: '" .. text .. "'") end
   if why == "ENOENT" then error("adopt() finds no launcher's number of this worker in the environment", 2) end
-  if why then error("adopt() finds numbers of this worker that differ in the environment: " .. launcher(), 2) end
+  if why then error("adopt() finds no number of this worker, or two that differ in the environment: " .. launcher(), 2) end
 end
 
 -- ---- Values of a process ----

@@ -171,7 +171,7 @@ module AtFork
       else raise TypeError, "rank must be an Integer, a String or nil, not #{rank.class}"
       end
     rescue Errno::EINVAL
-      raise ArgumentError, rank ? "rank must be decimal digits, not #{rank}" : "launchers disagree: #{Native.launcher}"
+      raise ArgumentError, rank ? "rank must be decimal digits, not #{rank}" : "launchers disagree, or give no number: #{Native.launcher}"
     rescue Errno::ENOENT
       raise ArgumentError, "no launcher has numbered this process: give its rank"
     end

@@ -225,7 +225,7 @@ case("adopt/errors", function()
     "#1 to 'adopt' (an integer from 0 to 9007199254740992 expected)",
     "#1 to 'adopt' (number expected, got table)",
     "call atfork.adopt with a dot",
-    "differ in the environment: SLURM_PROCID=0 RANK=3",
+    "no number of this worker, or two that differ in the environment: SLURM_PROCID=0 RANK=3",
     "0",
     "cannot take a place by adopt(): this process has one already",
   } do

@@ -82,7 +82,9 @@ class Places(ForkTest):
         self.assertEqual("ValueError no launcher has numbered this process", self.adopt("None"))
         two = {"RANK": "5", "WORLD_SIZE": "8", "OMPI_COMM_WORLD_RANK": "6", "OMPI_COMM_WORLD_SIZE": "8"}
         both = self.adopt("None", **two)
-        self.assertRegex(both, r"\AValueError the launchers disagree: .*=[56] .*=[56]\Z")
+        self.assertRegex(both, r"\AValueError the launchers disagree, or give no number: .*=[56] .*=[56]\Z")
+        none = self.adopt("None", RANK="x", WORLD_SIZE="8")
+        self.assertEqual("ValueError the launchers disagree, or give no number: RANK=x", none)
         self.assertTrue("RANK=5" in both and "OMPI_COMM_WORLD_RANK=6" in both, both)
 
     @scenario("child-token")

@@ -167,7 +167,7 @@ class TestAdopt < ForkTest
   scenario "adopt-refused"
   def test_launchers_that_disagree
     env = { "OMPI_COMM_WORLD_RANK" => "5", "OMPI_COMM_WORLD_SIZE" => "8", "RANK" => "4", "WORLD_SIZE" => "8" }
-    assert_equal "ArgumentError: launchers disagree: OMPI_COMM_WORLD_RANK=5 RANK=4", error_of("AtFork.adopt", env)
+    assert_equal "ArgumentError: launchers disagree, or give no number: OMPI_COMM_WORLD_RANK=5 RANK=4", error_of("AtFork.adopt", env)
   end
 
   def test_once_only

@@ -146,7 +146,7 @@ def adopt(rank: Union[SupportsIndex, str, None] = None) -> None:
     if error != 0:
         launcher = _native.launcher()
         if rank is None:
-            wrong = f"the launchers disagree: {launcher}" if launcher else "no launcher has numbered this process"
+            wrong = f"the launchers disagree, or give no number: {launcher}" if launcher else "no launcher has numbered this process"
         _refuse(error, wrong)
     _native.arrived()
 
