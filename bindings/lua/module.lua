@@ -242,13 +242,9 @@ atfork.launcher, atfork.place_is_to_be_warned_of = nil, nil
 local GUESS = "atfork: the place of this process is a guess, and others may have the same seeds: load atfork before the "
   .. "fork, or call atfork.adopt() or atfork.spawned()"
 
+-- Not by warn(), which says nothing until a script has turned it on.
 local function warn_of_a_guess()
-  if not is_to_be_warned() then return end
-  if rawget(base, "warn") then
-    base.warn(GUESS)
-  else
-    native.complain(GUESS .. "\n")
-  end
+  if is_to_be_warned() then native.complain(GUESS .. "\n") end
 end
 
 function atfork.seed(number)

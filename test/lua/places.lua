@@ -115,7 +115,6 @@ local GUESS = [[
   local pid = forktest.fork "fork"
   if pid > 0 then forktest.exit(forktest.wait(pid)) end
   local atfork = require "atfork"
-  if warn then warn "@on" end
   io.stderr:write(atfork.place(), " ")
 ]]
 
@@ -144,7 +143,6 @@ end)
 case("place/no guess where it is known", function()
   equal(says("", [[
     local atfork = require "atfork"
-    if warn then warn "@on" end
     atfork.seed(1) atfork.seed_bytes(1, 8)
     print(atfork.place())
   ]]), "root")
