@@ -304,7 +304,7 @@ class TestWaysOfC < ForkTest
       if pid.nil? || AtFork.generation.positive?
         finish do
           AtFork.poll
-          assert_equal [1, 1], [ran, Thread.list.size]
+          assert_equal 1, ran
           passed(pid) if pid && phase == :prepare
         end
       end
