@@ -226,8 +226,8 @@ enum atfork_place {
  *
  * ATFORK_UNKNOWN says that they are a guess: the library was loaded in a process that had been forked already, by one
  * that runs the same program.  It is likely to be one of several, as a server's workers are, each of which takes itself
- * for the root, and all have the same seeds.  So has each process that it forks a guess.  Load the library before the
- * fork, or call atfork_adopt() or atfork_spawned().
+ * for the root, and all have the same seeds.  What it forks has a guess for good.  Load the library before the fork; or
+ * call atfork_adopt() or atfork_spawned() in the process that has loaded it, before it forks.
  *
  * Returns  one of the above.  On Windows never ATFORK_FORKED or ATFORK_UNKNOWN
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
@@ -239,10 +239,10 @@ ATFORK_API enum atfork_place atfork_place(void);
  * that descend from it have the same, those spawned by token too.  So atfork_seed(atfork_run()) differs from process to
  * process and from run to run.
  *
- * The environment variable ATFORK_RUN, decimal or hexadecimal after 0x, repeats a run: log this number, and set it
- * there.  What is no number is said on stderr, and ignored.  A process that atfork_adopt() has placed takes ATFORK_RUN;
- * or a digest of the name that its launcher has given the job, so that all processes of the job agree; or else what it
- * has drawn itself.
+ * The environment variable ATFORK_RUN, decimal without zeros before it or hexadecimal after 0x, repeats a run: log this
+ * number, and set it there.  What is no such number is said on stderr, and ignored.  A process that atfork_adopt() has
+ * placed takes ATFORK_RUN; or a digest of the name that its launcher has given the job, so that all processes of the
+ * job agree; or else what it has drawn itself.
  *
  * Returns  any number of 64 bits
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
@@ -380,7 +380,7 @@ ATFORK_API int atfork_child_token(const char *token, uint64_t n, char *buf, size
  * token    from atfork_token(); NULL: the environment variable ATFORK_TOKEN
  * Returns  0; or -1 and errno, with nothing changed:
  *          EINVAL    there is no token, or it is not one that atfork_token() has written, whole
- *          EALREADY  the place of this process is known: it was forked, or it has done this before
+ *          EALREADY  this process was forked by one that had the library, or it has taken a place before
  * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
  */
 ATFORK_API int atfork_spawned(const char *token);
@@ -398,7 +398,7 @@ ATFORK_API int atfork_spawned(const char *token);
  * Returns  0; or -1 and errno, with nothing changed:
  *          EINVAL    rank is no such number, or two launchers give different ones
  *          ENOENT    rank is NULL, and no launcher gives one
- *          EALREADY  the place of this process is known: it was forked, or it has taken one before
+ *          EALREADY  this process was forked by one that had the library, or it has taken a place before
  * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
  */
 ATFORK_API int atfork_adopt(const char *rank);

@@ -69,6 +69,11 @@ class TestRandom < ForkTest
     in_child { assert_equal AtFork.seed(bits: 256), AtFork::Random.seed }
   end
 
+  def test_two_of_the_same_base_are_alike
+    assert_equal AtFork::Random.new.bytes(8), AtFork::Random.new(AtFork.run).bytes(8)
+    refute_equal AtFork::Random.new.bytes(8), AtFork::Random.new(AtFork.run ^ 1).bytes(8)
+  end
+
   scenario "random-reseed"
   def test_kernels_generator
     before = Random.seed

@@ -12,7 +12,8 @@ module AtFork
   #   [1, 2, 3].shuffle(random: AtFork::Random)
   #   RANDOM = AtFork::Random.new(42)     # the same from run to run
   #
-  # A process draws on from where it is; each child begins a sequence of its own.  For the main Ractor.
+  # A process draws on from where it is; each child begins a sequence of its own.  Two of the same base draw the same in one
+  # process, and those without one are of the same base: give each its own.  For the main Ractor.
   class Random
     # What the class and its objects have.
     module Draws
