@@ -475,6 +475,36 @@ module LockTests
     assert free?(lock)
   end
 
+  # It goes on with the fork, of which whoever unregisters a hook there waits for the end.
+  def test_a_child_that_a_trap_makes_while_a_fork_waits
+    AtFork.on_error = ->(*) {} # in the trap the lock cannot be waited for
+    AtFork.register_lock(lock)
+    inner = :none
+    status = nil
+    hook = AtFork.register(priority: -1, prepare: lambda {
+      next if AtFork.generation.zero?
+
+      thread = Thread.new { hook.unregister }
+      wait_until { thread.stop? }
+      status = thread.status
+    })
+    before = trap("USR1") { inner = fork }
+    outer = nil
+    while_another_holds_it do |leave|
+      Thread.new do
+        wait_until { Thread.main.status == "sleep" }
+        Process.kill("USR1", Process.pid)
+        wait_until { inner != :none }
+        leave << true
+      end
+      outer = fork
+      finish { outer && assert_equal("sleep", status) && passed(outer) } if inner.nil? || outer.nil?
+    end
+    [outer, inner].each { |pid| passed(pid) }
+  ensure
+    trap("USR1", before)
+  end
+
   # Nothing is held, and nobody is prepared, when it is killed.
   def test_a_fork_that_is_killed_while_it_waits
     other = make

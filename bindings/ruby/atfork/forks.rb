@@ -186,6 +186,7 @@ module AtFork
     # @return [Integer, nil] nil: a lock refuses this one
     def attempt(walk, before)
       wait_for_lock(before.refusal, walk) if before
+      walk.generation = Native.generation # a trap may have made another process of this
       @walks[walk] = true
       walk.table = before ? still_registered(before.table) : current
       walk.unlock unless before.nil? || walk.table.include?(before.refusal.hook)

@@ -10,7 +10,7 @@ module AtFork
     Refusal = Struct.new(:lock, :hook)
 
     attr_reader :thread, :given_up, :refusal
-    attr_accessor :table, :generation
+    attr_accessor :table, :generation # of the attempt, when it is one
 
     # given_up:: locks that cannot be waited for
     # prepared:: whether +prepare+ runs; not for a fork that C code made
@@ -18,7 +18,6 @@ module AtFork
       @thread = Thread.current
       @given_up = given_up
       @prepared = prepared
-      @generation = Native.generation
       @over = Thread::Queue.new
       @failed = nil
       @locked = {}.compare_by_identity
