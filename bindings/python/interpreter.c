@@ -104,6 +104,11 @@ PyObject *native_close(void) {
   Py_RETURN_NONE;
 }
 
+PyObject *native_package(void) {
+  const struct registry *registry = registry_open();
+  return registry == NULL ? NULL : Py_NewRef(registry->package);
+}
+
 /* ---- Opening ---- */
 
 static struct registry *allocate(void) {

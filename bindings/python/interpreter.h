@@ -11,6 +11,9 @@
  */
 PyObject *native_open(PyObject *package, PyObject *hook_type, PyObject *not_now_type, PyObject *register_any);
 
+/* The package that it was opened for. */
+PyObject *native_package(void);
+
 /* The interpreter is about to end: no more pending calls. */
 PyObject *native_close(void);
 

@@ -223,6 +223,18 @@ class End(ForkTest):
         run = run_python(code)
         self.assertEqual(("1\n", ""), (run.stdout, run.stderr))
 
+    @scenario("loaded-twice")
+    def test_imported_anew(self) -> None:
+        """As tools do that import a program again: of the package there is one all the same."""
+        code = "import atfork, os, sys, threading\nran, lock, first = [], threading.Lock(), atfork\n"
+        code += "for name in [name for name in sys.modules if name.partition('.')[0] == 'atfork']: del sys.modules[name]\n"
+        code += "import atfork\nfrom atfork import register_lock\nimport atfork.random\n"
+        code += "atfork.register_after_fork(lambda: ran.append(1))\nregister_lock(lock)\n"
+        code += "print(atfork is first, sys.modules['atfork'] is first, first.random is atfork.random)\n"
+        code += "if os.fork() == 0: os._exit(len(ran))\nprint(os.waitstatus_to_exitcode(os.wait()[1]))"
+        run = run_python(code)
+        self.assertEqual(("True True True\n1\n", ""), (run.stdout, run.stderr))
+
 
 def total() -> int:
     """Of all references, where the interpreter counts them; else of all blocks that it has allocated."""

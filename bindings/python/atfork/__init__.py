@@ -154,7 +154,8 @@ def _open() -> None:
     """Once in an interpreter.  In a child, threading, the locks of logging, and `random` are right in callbacks."""
     _require_gil()
     registry = _native.open(sys.modules[__name__], Hook, _NotNow, _register_any)
-    if registry is None:
+    if registry is None:  # imported anew: the registry knows the classes of the first, which is what the import gives
+        sys.modules[__name__] = _native.package()
         return
     # So that the interpreter's end clears it.
     setattr(_native, "registry", registry)
