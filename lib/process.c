@@ -432,14 +432,15 @@ static void write_placed(struct identity *to, struct identity *from, const struc
   to->length = (uint32_t)token->length;
 }
 
-/* First an identity is taken: whoever may come back here after a look has taken another, and is no root. */
+/* First an identity is taken: whoever may come back here after a look has taken another, and is no root.  The exchange
+ * fails where a handler has taken a place meanwhile, or has forked: the child that comes back is told so. */
 static int take_place(const struct token *token, enum atfork_place place, int error) {
   bool nested = atfork_lock_enter();
   struct identity *to = take_identity(), *own = identity();
   bool is_root = own->generation == 0;
   if (is_root && error == 0) {
     write_placed(to, own, token, place);
-    exchange_self((uintptr_t)own, (uintptr_t)to);
+    is_root = exchange_self((uintptr_t)own, (uintptr_t)to);
     look();
   }
   atomic_store(&to->busy, false);

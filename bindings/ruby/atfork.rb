@@ -149,7 +149,7 @@ module AtFork
     # @param token [String, nil] nil takes it from the environment variable ATFORK_TOKEN, and the variable away
     # @return [nil]
     # @raise [ArgumentError] there is none, or it is not one of atfork's
-    # @raise [RuntimeError] the place of this process is known: it was forked, or has taken one before
+    # @raise [RuntimeError] this process was forked by one that had atfork, or has taken a place before
     def spawned(token = nil)
       raise TypeError, "token must be a String or nil, not #{token.class}" unless token.nil? || token.is_a?(String)
 
@@ -164,14 +164,16 @@ module AtFork
     # @param rank [Integer, String, nil] nil: what the variables of Slurm, MPI, Flux, torchrun or Kubernetes say
     # @return [nil]
     # @raise [ArgumentError] it is no such number; or no launcher gives one, or two give different ones
-    # @raise [RuntimeError] the place of this process is known: it was forked, or has taken one before
+    # @raise [RuntimeError] this process was forked by one that had atfork, or has taken a place before
     def adopt(rank = nil)
       case rank
       when Integer, String, nil then take_place { Native.adopt(rank&.to_s) }
       else raise TypeError, "rank must be an Integer, a String or nil, not #{rank.class}"
       end
     rescue Errno::EINVAL
-      raise ArgumentError, rank ? "rank must be decimal digits, not #{rank}" : "launchers disagree, or give no number: #{Native.launcher}"
+      raise ArgumentError, "rank must be a number of 64 bits without zeros before it, not #{rank}" if rank
+
+      raise ArgumentError, "launchers disagree, or give no number: #{Native.launcher}"
     rescue Errno::ENOENT
       raise ArgumentError, "no launcher has numbered this process: give its rank"
     end
@@ -281,7 +283,7 @@ module AtFork
       forks.take_place(&native)
       nil
     rescue Errno::EALREADY
-      raise "the place of this process is known: it was forked, or has taken one before"
+      raise "this process was forked by one that had atfork, or has taken a place before"
     end
 
     def warn_of_a_guess

@@ -843,8 +843,36 @@ static void fork_here(void) {
   in_child(fork, child_passes);
 }
 
+static pid_t made_in_handler = -1;
+
+static void fork_and_come_back(void) {
+  made_in_handler = fork();
+}
+
+/* What the handler makes comes back into the call, and is a child of the root's: the place is the parent's. */
+static void be_spawned_or_forked(void) {
+  char lineage[16];
+  int result = atfork_spawned(token);
+  if (made_in_handler != 0) {
+    child_check_int(result, ==, 0);
+    return;
+  }
+  child_check_int(result, ==, -1);
+  child_check_int(errno, ==, EALREADY);
+  atfork_lineage(lineage, sizeof lineage);
+  child_check(strcmp(lineage, "0.1") == 0);
+  _exit(CHILD_PASSED);
+}
+
+static int be_worker_that_forks(void) {
+  child_check(interrupt(be_spawned_or_forked, is_to_be_spawned, fork_and_come_back));
+  expect_passed(made_in_handler);
+  return CHILD_PASSED;
+}
+
 /* In a program of its own, whose only call of the library this is. */
 static int be_worker(const char *what) {
+  if (strcmp(what, "come back") == 0) return be_worker_that_forks();
   atfork_register_after_fork(increment, &ran);
   bool there = strcmp(what, "poll") == 0   ? interrupt(be_spawned, is_spawned, poll_here)
                : strcmp(what, "fork") == 0 ? interrupt(be_spawned, is_spawned, fork_here)
@@ -871,6 +899,7 @@ static void spawn_workers(void) {
   spawn("poll");
   spawn("fork");
   spawn("poll before");
+  spawn("come back");
 }
 
 /* ---- Where pages are not wiped: clearing what is left of the parent ---- */

@@ -97,7 +97,7 @@ class Places(ForkTest):
     def test_of_one_that_has_one(self) -> None:
         def body() -> None:
             for rank in (3, None):
-                with self.assertRaisesRegex(RuntimeError, "^the place of this process is known"):
+                with self.assertRaisesRegex(RuntimeError, "^this process was forked by one that had atfork"):
                     atfork.adopt(rank)
 
         self.in_child(body)

@@ -338,7 +338,7 @@ class Subprocess(ForkTest):
         token = atfork.token()
 
         def body() -> None:
-            with self.assertRaisesRegex(RuntimeError, "is known: it was forked, or has taken one before$"):
+            with self.assertRaisesRegex(RuntimeError, "had atfork, or has taken a place before$"):
                 atfork.spawned(token)
 
         self.in_child(body)

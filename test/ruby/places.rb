@@ -92,7 +92,7 @@ class TestPlaces < ForkTest
 
   scenario "token-once"
   def test_once_only
-    known = "RuntimeError: the place of this process is known: it was forked, or has taken one before"
+    known = "RuntimeError: this process was forked by one that had atfork, or has taken a place before"
     assert_equal known, error_of("(AtFork.spawned(ARGV[0]); ARGV[0])", token: AtFork.token)
     in_child do
       error = assert_raises(RuntimeError) { AtFork.spawned(AtFork.token) }
@@ -158,7 +158,7 @@ class TestAdopt < ForkTest
   scenario "adopt-refused"
   def test_what_is_no_rank
     ["", "x", "-1", "07", "1 ", 2**64, -1].each do |rank|
-      assert_equal "ArgumentError: rank must be decimal digits, not #{rank}", error_of("AtFork.adopt(#{rank.inspect})")
+      assert_equal "ArgumentError: rank must be a number of 64 bits without zeros before it, not #{rank}", error_of("AtFork.adopt(#{rank.inspect})")
     end
     assert_equal "TypeError: rank must be an Integer, a String or nil, not Float", error_of("AtFork.adopt(1.0)")
     assert_equal "ArgumentError: no launcher has numbered this process: give its rank", error_of("AtFork.adopt")
@@ -171,7 +171,7 @@ class TestAdopt < ForkTest
   end
 
   def test_once_only
-    known = "RuntimeError: the place of this process is known: it was forked, or has taken one before"
+    known = "RuntimeError: this process was forked by one that had atfork, or has taken a place before"
     assert_equal known, error_of("AtFork.adopt(1); AtFork.adopt(1)")
     in_child { assert_equal known.delete_prefix("RuntimeError: "), assert_raises(RuntimeError) { AtFork.adopt(1) }.message }
   end

@@ -118,7 +118,7 @@ def spawned(token: Optional[str] = None) -> None:
     """In a worker that was spawned: takes its place in the tree, and runs the child callbacks registered so far.
 
     token: None takes it from the environment.  ValueError: there is none, or it is not one of atfork's.  RuntimeError:
-    the place of this process is known, as it was forked, or has done this before.
+    this process was forked by one that had atfork, or has done this before.
     """
     if token is not None:
         _check_text("token", token)
@@ -136,7 +136,7 @@ def adopt(rank: Union[SupportsIndex, str, None] = None) -> None:
 
     rank: from 0, as a number or as decimal digits; None takes it from the launcher's variables (Slurm, PMIx, Open MPI,
     MPICH, Flux, torchrun, Kubernetes …).  ValueError: it is no such number, there is none, or two launchers give
-    different ones.  RuntimeError: the place of this process is known, as it was forked, or has taken one before.
+    different ones.  RuntimeError: this process was forked by one that had atfork, or has taken a place before.
     """
     text = rank if rank is None or isinstance(rank, str) else str(integer("rank", rank, 0, WORD))
     wrong = f"rank must be a number from 0, in decimal digits, not {rank!r}"
@@ -155,5 +155,5 @@ def _refuse(error: int, wrong: str) -> NoReturn:
     import errno
 
     if error == errno.EALREADY:
-        raise RuntimeError("the place of this process is known: it was forked, or has taken one before")
+        raise RuntimeError("this process was forked by one that had atfork, or has taken a place before")
     raise ValueError(wrong)
