@@ -6,6 +6,7 @@ local base = loaded._G
 local error, getmetatable, next, pcall, rawget = base.error, base.getmetatable, base.next, base.pcall, base.rawget
 local rawset, setmetatable, tostring, type = base.rawset, base.setmetatable, base.tostring, base.type
 local xpcall = base.xpcall
+if not loaded.string then error("atfork needs Lua's string library, and this host has not opened it", 0) end
 local find, format = loaded.string.find, loaded.string.format
 local debug = loaded.debug or {}
 

@@ -24,6 +24,11 @@ case("strict/require reads and sets no global", function()
   for name, value in next, before do equal(rawget(_G, name), value, name) end
 end)
 
+case("strict/a host without the string library is told so", function()
+  local said = tap.says("", [[package.loaded.string = nil print(select(2, pcall(require, "atfork")))]])
+  equal(said, "atfork needs Lua's string library, and this host has not opened it")
+end)
+
 local function shout() error "an error of a string" end
 local function mumble() error { 1 } end
 

@@ -15,6 +15,10 @@ class Arguments(ForkTest):
             getattr(atfork, name)(*arguments, **keywords)
         self.assertEqual(before, atfork.hooks())
 
+    def test_a_method_of_hooks_for_something_else(self) -> None:
+        with self.assertRaisesRegex(TypeError, "unregister.. is a method of hooks, not of int"):
+            atfork.Hook.unregister(5)  # type: ignore[arg-type]
+
 
 def _nothing() -> None:
     pass

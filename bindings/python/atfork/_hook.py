@@ -44,6 +44,8 @@ def unregister(self: Hook) -> bool:
 
     Inside a callback it does not wait, and the hook still gets the rest of the fork that is under way.
     """
+    if not isinstance(self, Hook):
+        raise TypeError(f"unregister() is a method of hooks, not of {type(self).__name__}")
     return _native.unregister(self)
 
 
