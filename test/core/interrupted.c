@@ -244,7 +244,7 @@ static bool is_to_be_digested(const ucontext_t *context) {
   return is_at(context, (void (*)(void))atfork_sha256);
 }
 static bool is_to_be_written(const ucontext_t *context) {
-  return is_at(context, (void (*)(void))atfork_token_write);
+  return is_at(context, (void (*)(void))atfork_token_write_child);
 }
 static bool is_to_be_numbered(const ucontext_t *context) {
   return is_exchange(context, &atfork_state.process.latest->children);
