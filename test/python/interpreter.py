@@ -143,12 +143,13 @@ interpreters.destroy(isolated)
 class WhereItCannotBeImported(ForkTest):
     """The error says why, and what to do."""
 
-    @unittest.skipUnless(sys.version_info >= (3, 12), "no interpreter has a GIL of its own before Python 3.12")
-    def test_an_isolated_interpreter(self) -> None:
-        # After that a free-threaded Python (3.13) does not turn its GIL on, and so the import fails there, too.
-        run = run_python(ISOLATED if FREE_THREADED else ISOLATED + "import atfork\n")
-        self.assertEqual(("", 0), (run.stderr, run.returncode))
-        self.assertRegex(run.stdout, r"\Aatfork cannot be imported in an isolated .*'legacy'.*\nImportError\n\Z")
+    if sys.version_info >= (3, 12):  # interpreters may have a GIL of their own
+
+        def test_an_isolated_interpreter(self) -> None:
+            # After that a free-threaded Python (3.13) does not turn its GIL on, and so the import fails there, too.
+            run = run_python(ISOLATED if FREE_THREADED else ISOLATED + "import atfork\n")
+            self.assertEqual(("", 0), (run.stderr, run.returncode))
+            self.assertRegex(run.stdout, r"\Aatfork cannot be imported in an isolated .*'legacy'.*\nImportError\n\Z")
 
     def test_without_the_gil(self) -> None:
         """The free-threaded build turns it on, but for PYTHON_GIL=0; elsewhere the test pretends that."""
@@ -157,10 +158,11 @@ class WhereItCannotBeImported(ForkTest):
         run = run_python(code, env=os.environ if pretended else {**os.environ, "PYTHON_GIL": "0"})
         self.assertEqual("atfork needs the GIL: run Python without PYTHON_GIL=0, and without -X gil=0\n", run.stdout)
 
-    @unittest.skipUnless(FREE_THREADED, "this build has a GIL")
-    def test_the_import_turns_the_gil_on(self) -> None:
-        code = "import sys; before = sys._is_gil_enabled(); import atfork; print(before, sys._is_gil_enabled())"
-        self.assertEqual("False True\n", run_python(code).stdout)
+    if FREE_THREADED:
+
+        def test_the_import_turns_the_gil_on(self) -> None:
+            code = "import sys; before = sys._is_gil_enabled(); import atfork; print(before, sys._is_gil_enabled())"
+            self.assertEqual("False True\n", run_python(code).stdout)
 
 
 class Imports(ForkTest):

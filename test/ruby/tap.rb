@@ -21,7 +21,7 @@ class TapReporter < Minitest::AbstractReporter
     @count += 1
     @failed = true unless result.passed? || result.skipped?
     skip = result.skipped? ? " # SKIP #{result.failure.message}" : ""
-    @io.puts("#{result.passed? || result.skipped? ? "ok" : "not ok"} #{@count} - #{result.class_name}##{result.name}#{skip}")
+    @io.puts("#{result.passed? || result.skipped? ? "ok" : "not ok"} #{@count} - #{result.class_name}.#{result.name}#{skip}")
     result.failures.each { |failure| @io.puts(failure.to_s.gsub(/^/, "# ")) } unless result.skipped?
     @io.flush
   end
