@@ -2,7 +2,6 @@
 #include "lineage.h"
 
 #include <assert.h>
-#include <string.h>
 
 _Static_assert(LINEAGE_MAX > 1 + DIGEST_SIZE + 2 + NUMBER_MAX, "a digest and a number fit");
 
@@ -99,7 +98,7 @@ static size_t skip_child(const char *text, size_t length) {
 
 /* ".r3", which only the root has below it. */
 static size_t skip_rank(const char *text, size_t length) {
-  return length > 2 && memcmp(text, ".r", 2) == 0 ? skip_number(text, length, 2) : 0;
+  return length > 2 && text[0] == '.' && text[1] == 'r' ? skip_number(text, length, 2) : 0;
 }
 
 bool atfork_lineage_is_valid(const char *text, size_t length) {
