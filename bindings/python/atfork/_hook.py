@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import operator
 import types
 from _weakref import ref
 
 from . import _native
 from ._generic import Of
+from ._places import integer
 from ._symbol import Symbol, c_function
 
 TYPE_CHECKING = False
@@ -153,7 +153,7 @@ def enter(
     callbacks = tuple(None if value is None else _callback(phase, value, owners) for phase, value in given.items())
     if not any(callback is not None for callback in callbacks):
         raise TypeError("at least one of prepare, parent and child is required")
-    number = _priority(priority)
+    number = integer("priority", priority, PRIORITY_MIN, PRIORITY_MAX)
     before: Optional[Hook] = hook
     while before is not None:  # one of the same key goes first; and those that other threads register meanwhile
         before = _native.enter(hook, name, number, key, owners.references or None, callbacks)
@@ -168,16 +168,6 @@ def _check_name(name: str) -> None:
     if "\0" in name:
         raise ValueError("name contains a null character")
     name.encode()
-
-
-def _priority(priority: SupportsIndex) -> int:
-    try:
-        number = int(operator.index(priority))
-    except TypeError:
-        raise TypeError(f"priority must be int, not {type(priority).__name__}") from None
-    if not PRIORITY_MIN <= number <= PRIORITY_MAX:
-        raise ValueError(f"priority must be from {PRIORITY_MIN} to {PRIORITY_MAX}")
-    return number
 
 
 class Owners:
