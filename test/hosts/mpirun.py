@@ -5,9 +5,13 @@
 mpirun.py MPIRUN RANKS     RANKS is the program that ranks.c makes
 """
 import os
+import pathlib
 import subprocess
 import sys
-import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from tap import equal, run  # noqa: E402  pylint: disable=wrong-import-position
 
 PATIENCE = 120  # s
 RANKS = 4
@@ -26,11 +30,6 @@ def launch(how, **more):
 
 def column(lines, which):
     return [line[which] for line in lines]
-
-
-def equal(found, expected):
-    if found != expected:
-        raise AssertionError(f"found {found}\nexpected {expected}")
 
 
 def differ(values):
@@ -72,21 +71,6 @@ def test_workers_by_token_have_the_same():
     equal(launch("spawn", ATFORK_RUN="42"), launch("fork", ATFORK_RUN="42"))
 
 
-def main():
-    tests = [(name[5:], test) for name, test in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} - {name}", flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {number} - {name}")
-            print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="", flush=True)
-    return failed > 0
-
-
 if __name__ == "__main__":
     MPIRUN, PROGRAM = sys.argv[1:]
-    sys.exit(main())
+    sys.exit(run(globals()))

@@ -15,7 +15,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from tap import equal, run  # noqa: E402  pylint: disable=wrong-import-position
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -120,11 +123,6 @@ def vectors():
 # ---- Tests ----
 
 
-def equal(found, expected):
-    if found != expected:
-        raise AssertionError(f"found {found}\nexpected {expected}")
-
-
 def test_vectors_are_what_the_construction_gives():
     assert len(vectors()) > 10
     for base, lineage, number, found in vectors():
@@ -174,21 +172,6 @@ def test_the_picture_is_what_tree_py_draws():
         equal(again.read_text(), picture.read_text())
 
 
-def main():
-    tests = [(name[5:], test) for name, test in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} - {name}", flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {number} - {name}")
-            print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="", flush=True)
-    return failed > 0
-
-
 if __name__ == "__main__":
     if sys.argv[1] == "--place":
         say_place(*sys.argv[2:])
@@ -196,4 +179,4 @@ if __name__ == "__main__":
         say_run(*sys.argv[2:])
     else:
         LIBRARY, DOCUMENT, LAUNCHER_C = sys.argv[1], *map(pathlib.Path, sys.argv[2:])
-        sys.exit(main())
+        sys.exit(run(globals()))

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""The Test Anything Protocol, for programs whose cases are functions that are named test_…"""
+import traceback
+
+
+def equal(found, expected):
+    if found != expected:
+        raise AssertionError(f"found {found}\nexpected {expected}")
+
+
+def run(names):
+    """Runs the cases among a module's names, in their order; true if one failed."""
+    tests = [(name[5:], test) for name, test in names.items() if name.startswith("test_")]
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, (name, test) in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} - {name}", flush=True)
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f"not ok {number} - {name}")
+            print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="", flush=True)
+    return failed > 0
