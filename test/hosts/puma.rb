@@ -129,12 +129,13 @@ class Run
     }.transform_keys { |name| "#{@mode}: #{name}" }
   end
 
-  # killed:: how many workers were; Puma loses what was going on in these
-  def checks(generations, place = "forked", killed: 0)
+  # ended:: how many workers did meanwhile.  Puma may close a connection that such a worker has accepted, with no answer:
+  # without hooks, too, in 6 of 40 runs of fork_worker on a busy machine.
+  def checks(generations, place = "forked", ended: 0)
     rows = SQLite3::Database.new(@database).get_first_value("SELECT count(*) FROM requests")
     {
       "no failed request beyond Puma's own" =>
-        failures.size <= killed * CLIENTS && failures.all? { |e| e.is_a?(SystemCallError) || e.is_a?(EOFError) },
+        failures.size <= ended * CLIENTS && failures.all? { |e| e.is_a?(SystemCallError) || e.is_a?(EOFError) },
       "no write is lost" => (answers.size..answers.size + failures.size).cover?(rows),
       "generations #{generations.join(" and ")}" => workers.map { |w| w[:generation] }.uniq.sort == generations,
       "each knows its place" => workers.all? { |w| w[:place] == place },
@@ -175,7 +176,7 @@ Dir.mktmpdir do |dir|
     wait_until("a worker in the killed one's place") { server.booted(0).size == 5 }
     wait_until("its answer") { pids.call.include?(server.booted(0).last) }
   end
-  report.call(run, run.checks([1], killed: 1))
+  report.call(run, run.checks([1], ended: 1))
 
   # Workers load the application themselves; the configuration, and with it the hooks, is the master's.
   run = Run.new("phased_restart", dir) do |server, pids|
@@ -183,7 +184,7 @@ Dir.mktmpdir do |dir|
     wait_until("four new workers") { server.booted(1).size == 4 }
     wait_until("their answers") { (server.booted(1) - pids.call).empty? }
   end
-  report.call(run, run.checks([1]))
+  report.call(run, run.checks([1], ended: 4))
 
   # Worker 0 forks the others, again when it has warmed up.
   run = Run.new("fork_worker", dir) do |server, pids|
@@ -191,7 +192,7 @@ Dir.mktmpdir do |dir|
     wait_until("three new workers") { server.booted(1).size == 3 }
     wait_until("their answers") { (server.booted(1) - pids.call).empty? }
   end
-  report.call(run, run.checks([1, 2]))
+  report.call(run, run.checks([1, 2], ended: 4))
 
   run = Run.new("late", dir) {}
   report.call(run, run.checks_of_guesses)
@@ -206,7 +207,7 @@ Dir.mktmpdir do |dir|
     wait_until("four new workers") { server.booted(0).size == 8 }
     wait_until("their answers") { (server.booted(0) - pids.call).empty? }
   end
-  report.call(run, run.checks([1, 2]))
+  report.call(run, run.checks([1, 2], ended: 4))
 end
 puts "1..#{number}"
 exit(!failed)
