@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "launch.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOG_MOST = 256 << 20, LOG_LEAST = 1 << 20, PATIENCE = 50 /* ms */ };
+
+/* ---- What is started ---- */
+
+char *launch_find_library(const char *file) {
+  g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+  if (self != NULL) {
+    g_autofree char *directory = g_path_get_dirname(self);
+    char *beside = g_build_filename(directory, file, NULL);
+    if (g_file_test(beside, G_FILE_TEST_EXISTS)) return beside;
+    g_free(beside);
+  }
+  return g_build_filename(TOOLS_LIBDIR, file, NULL);
+}
+
+static gboolean has_interpreter(const char *bytes, gsize size) {
+  if (bytes[EI_CLASS] != ELFCLASS64) return TRUE; /* another objection */
+  const Elf64_Ehdr *header = (const Elf64_Ehdr *)(const void *)bytes;
+  for (guint i = 0; i < header->e_phnum; i++) {
+    guint64 at = header->e_phoff + (guint64)i * header->e_phentsize;
+    if (at + sizeof(Elf64_Phdr) > size) return TRUE;
+    Elf64_Phdr segment;
+    memcpy(&segment, bytes + at, sizeof segment);
+    if (segment.p_type == PT_INTERP) return TRUE;
+  }
+  return FALSE;
+}
+
+char *launch_objection(const char *program) {
+  struct stat status;
+  if (stat(program, &status) == 0 && (((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
+                                      ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid())))
+    return g_strdup("it runs as another user or group (setuid), and such programs are left alone");
+  g_autoptr(GMappedFile) file = g_mapped_file_new(program, FALSE, NULL);
+  if (file == NULL) return NULL;
+  const char *bytes = g_mapped_file_get_contents(file);
+  gsize size = g_mapped_file_get_length(file);
+  if (size < sizeof(Elf64_Ehdr) || memcmp(bytes, ELFMAG, SELFMAG) != 0) return NULL;
+  if (bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
+    return g_strdup("it is for a processor of another kind than this command is");
+  if (!has_interpreter(bytes, size)) return g_strdup("it is linked statically, and nothing can be loaded into it");
+  return NULL;
+}
+
+/* ---- The log ---- */
+
+/* Where there is room: memory, if it is enough. */
+static char *log_directory(guint64 *size) {
+  const char *const directories[] = {"/dev/shm", g_get_tmp_dir()};
+  char *best = NULL;
+  *size = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(directories); i++) {
+    struct statvfs space;
+    if (access(directories[i], W_OK) != 0 || statvfs(directories[i], &space) != 0) continue;
+    guint64 room = MIN((guint64)space.f_bavail * space.f_frsize / 2, (guint64)LOG_MOST);
+    if (room <= *size) continue;
+    *size = room / 4096 * 4096;
+    g_free(best);
+    best = g_strdup(directories[i]);
+  }
+  return best;
+}
+
+static int make_log(struct launch *launch, const struct log_header *header) {
+  guint64 size;
+  g_autofree char *directory = log_directory(&size);
+  if (directory == NULL || size < LOG_LEAST) {
+    g_printerr("atfork: no room for a log in /dev/shm or %s\n", g_get_tmp_dir());
+    return STATUS_TROUBLE;
+  }
+  launch->path = g_build_filename(directory, "atfork-XXXXXX", NULL);
+  int fd = g_mkstemp_full(launch->path, O_RDWR | O_CLOEXEC, 0600);
+  void *mapped = MAP_FAILED;
+  if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+    mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  int saved = errno;
+  if (fd >= 0) close(fd);
+  if (mapped == MAP_FAILED) {
+    g_printerr("atfork: cannot make a log in %s: %s\n", directory, g_strerror(saved));
+    if (fd >= 0) unlink(launch->path);
+    return STATUS_TROUBLE;
+  }
+  launch->log = mapped;
+  memcpy(mapped, header, sizeof *header);
+  launch->log->magic = LOG_MAGIC;
+  launch->log->size = size;
+  launch->position = (sizeof *header + RECORD_UNIT - 1) / RECORD_UNIT * RECORD_UNIT;
+  atomic_store(&launch->log->tail, launch->position);
+  return 0;
+}
+
+/* ---- Start and end ---- */
+
+static char **environment(const struct launch *launch, const char *library) {
+  char **env = g_get_environ();
+  const char *old = g_environ_getenv(env, "LD_PRELOAD");
+  g_autofree char *preload = old == NULL || *old == '\0' ? g_strdup(library) : g_strconcat(library, ":", old, NULL);
+  env = g_environ_setenv(env, "LD_PRELOAD", preload, TRUE);
+  env = g_environ_setenv(env, "ATFORK_WATCH_LIBRARY", library, TRUE);
+  return g_environ_setenv(env, "ATFORK_WATCH_LOG", launch->path, TRUE);
+}
+
+static void nothing(int signal) {
+  (void)signal;
+}
+
+static struct launch *forwards_for;
+
+static void forward(int signal) {
+  if (forwards_for != NULL && !forwards_for->ended) kill(forwards_for->pid, signal);
+}
+
+/* The terminal's signals go to the whole group, so we outlast them; what is sent to us alone goes on to the command. */
+static void set_signals(struct launch *launch) {
+  forwards_for = launch;
+  signal(SIGINT, SIG_IGN);
+  signal(SIGQUIT, SIG_IGN);
+  const int sent[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+  for (guint i = 0; i < G_N_ELEMENTS(sent); i++) {
+    struct sigaction action = {.sa_handler = forward};
+    sigaction(sent[i], &action, NULL);
+  }
+  struct sigaction action = {.sa_handler = nothing};
+  sigaction(SIGCHLD, &action, NULL); /* interrupts the wait for records */
+}
+
+int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
+  g_autofree char *program = g_find_program_in_path(command[0]);
+  if (program == NULL) {
+    gboolean there = strchr(command[0], '/') != NULL && access(command[0], F_OK) == 0;
+    g_printerr("atfork: %s: %s\n", command[0], there ? "cannot be executed" : "no such command");
+    return there ? STATUS_CANNOT_EXECUTE : STATUS_NOT_FOUND;
+  }
+  g_autofree char *objection = launch_objection(program);
+  if (objection != NULL) {
+    g_printerr("atfork: cannot watch %s: %s\n", program, objection);
+    return STATUS_TROUBLE;
+  }
+  g_autofree char *library = launch_find_library("libatfork-watch.so");
+  if (!g_file_test(library, G_FILE_TEST_EXISTS)) {
+    g_printerr("atfork: %s is missing\n", library);
+    return STATUS_TROUBLE;
+  }
+  int status = make_log(launch, header);
+  if (status != 0) return status;
+  g_auto(GStrv) env = environment(launch, library);
+  int error = posix_spawn(&launch->pid, program, NULL, NULL, command, env);
+  if (error != 0) {
+    g_printerr("atfork: %s: %s\n", program, g_strerror(error));
+    unlink(launch->path);
+    return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
+  }
+  set_signals(launch);
+  return 0;
+}
+
+/* A writer that was killed leaves a hole: the first unit behind it that a record begins at, or NULL. */
+static const struct record *behind_hole(struct launch *launch, guint64 tail) {
+  for (guint64 at = launch->position + RECORD_UNIT; at < tail; at += RECORD_UNIT) {
+    const struct record *record = (const struct record *)(const void *)((const char *)launch->log + at);
+    if (record->magic != RECORD_MAGIC || atomic_load(&((struct record *)(uintptr_t)record)->size) == 0) continue;
+    launch->lost++;
+    launch->position = at;
+    return record;
+  }
+  return NULL;
+}
+
+static gboolean read_records(struct launch *launch, record_handler handler, gpointer data, gboolean over_holes) {
+  gboolean any = FALSE;
+  for (;;) {
+    guint64 tail = MIN(atomic_load(&launch->log->tail), launch->log->size);
+    if (launch->position + sizeof(struct record) > tail) return any;
+    struct record *record = (struct record *)(void *)((char *)launch->log + launch->position);
+    /* Pairs with the release of the writer. */
+    if (atomic_load_explicit(&record->size, memory_order_acquire) == 0) {
+      if (!over_holes) return any;
+      const struct record *next = behind_hole(launch, tail);
+      if (next == NULL) return any;
+      record = (struct record *)(uintptr_t)next;
+    }
+    handler(record, data);
+    launch->position += record->size;
+    any = TRUE;
+  }
+}
+
+static void sleep_for_records(struct launch *launch) {
+  atomic_store(&launch->log->sleeping, 1);
+  guint32 seen = atomic_load(&launch->log->wake);
+  struct timespec limit = {0, PATIENCE * 1000000L};
+  struct record *next = (struct record *)(void *)((char *)launch->log + launch->position);
+  gboolean none = launch->position + sizeof *next > launch->log->size || atomic_load(&next->size) == 0;
+  if (none) syscall(SYS_futex, &launch->log->wake, FUTEX_WAIT, seen, &limit, NULL, 0);
+  atomic_store(&launch->log->sleeping, 0);
+}
+
+void launch_follow(struct launch *launch, record_handler handler, GSourceFunc idle, gpointer data) {
+  guint quiet = 0;
+  while (!launch->ended) {
+    gboolean any = read_records(launch, handler, data, quiet * PATIENCE >= 1000);
+    quiet = any ? 0 : quiet + 1;
+    if (idle != NULL) idle(data);
+    if (waitpid(launch->pid, &launch->status, WNOHANG) == launch->pid)
+      launch->ended = TRUE;
+    else
+      sleep_for_records(launch);
+  }
+}
+
+void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
+  read_records(launch, handler, data, TRUE);
+  launch->lost += atomic_load(&launch->log->lost);
+  if (launch->lost != 0)
+    g_printerr("atfork: %" G_GUINT64_FORMAT " records are lost: what follows may be incomplete\n", launch->lost);
+}
+
+void launch_finish(struct launch *launch) {
+  munmap(launch->log, launch->log->size);
+  unlink(launch->path);
+  g_clear_pointer(&launch->path, g_free);
+}
+
+int launch_exit_status(const struct launch *launch) {
+  return WIFSIGNALED(launch->status) ? 128 + WTERMSIG(launch->status) : WEXITSTATUS(launch->status);
+}

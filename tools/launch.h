@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* A command, started so that it and all processes below it are watched. */
+#ifndef ATFORK_LAUNCH_H
+#define ATFORK_LAUNCH_H
+
+#include <glib.h>
+#include <sys/types.h>
+
+#include "record.h"
+
+/* What the command says of itself, as env(1) does. */
+enum { STATUS_FOUND = 100, STATUS_TROUBLE = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND = 127 };
+
+struct launch {
+  char *path; /* of the log */
+  struct log_header *log;
+  guint64 position; /* of the next record to be read */
+  pid_t pid;
+  gboolean ended;
+  int status; /* as of waitpid() */
+  guint64 lost;
+};
+
+typedef void (*record_handler)(const struct record *record, gpointer data);
+
+/* The library that is loaded into what is watched: beside this executable in the build tree, or installed.  Free it. */
+char *launch_find_library(const char *file);
+
+/* NULL where the program can be watched, else why not.  Free it. */
+char *launch_objection(const char *program);
+
+/* Makes the log, with `header` for the watched (flags, limits; the rest is filled in), and starts the command.
+ * Returns 0, or the status that we are to exit with, after saying why. */
+int launch_begin(struct launch *launch, char **command, const struct log_header *header);
+
+/* Hands over each record, until the command has ended; `idle`, which may be NULL, is called when there is nothing more
+ * to read for now. */
+void launch_follow(struct launch *launch, record_handler handler, GSourceFunc idle, gpointer data);
+
+/* Reads what is left. */
+void launch_drain(struct launch *launch, record_handler handler, gpointer data);
+
+/* Removes the log, and with it all records. */
+void launch_finish(struct launch *launch);
+
+/* As a shell has it. */
+int launch_exit_status(const struct launch *launch);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* atfork: see every fork, and find what fork breaks. */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "doctor.h"
+#include "launch.h"
+#include "tree.h"
+
+static const struct {
+  const char *name;
+  int (*main)(int argc, char **argv);
+  const char *what;
+} commands[] = {
+    {"tree", tree_main, "show each process that a command makes, and how"},
+    {"doctor", doctor_main, "run a command, and tell what a fork breaks in it"},
+};
+
+static void usage(FILE *stream) {
+  fprintf(stream, "atfork: sees every fork of a command, and finds what fork breaks\n\n");
+  for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
+    fprintf(stream, "  atfork %-8s [OPTION...] -- COMMAND [ARGUMENT...]   %s\n", commands[i].name, commands[i].what);
+  fprintf(stream, "\n  atfork COMMAND --help tells the options of each; atfork --version the version.\n");
+}
+
+int main(int argc, char **argv) {
+  setlocale(LC_ALL, "");
+  if (argc < 2) {
+    usage(stderr);
+    return STATUS_TROUBLE;
+  }
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    usage(stdout);
+    return 0;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    printf("atfork %s\n", VERSION);
+    return 0;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
+    if (strcmp(argv[1], commands[i].name) == 0) return commands[i].main(argc - 1, argv + 1);
+  fprintf(stderr, "atfork: no such command: %s\n", argv[1]);
+  usage(stderr);
+  return STATUS_TROUBLE;
+}

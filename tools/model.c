@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#include "model.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* ---- Records ---- */
+
+const char *record_string(const struct record *record, guint n) {
+  const char *at = record_text(record), *end = at + record->text;
+  for (; n > 0 && at < end; n--) at += strlen(at) + 1;
+  return at < end ? at : "";
+}
+
+void record_stack(const struct record *record, struct frames *frames) {
+  frames->count = MIN(record->frames, RECORD_FRAMES);
+  memcpy(frames->addresses, record_frames(record), frames->count * sizeof frames->addresses[0]);
+}
+
+/* ---- Words ---- */
+
+const char *how_name(enum how how) {
+  static const char *const names[HOWS] = {
+      [HOW_ROOT] = "command",
+      [HOW_FORK] = "fork",
+      [HOW_VFORK] = "vfork",
+      [HOW_SPAWN] = "posix_spawn",
+      [HOW_SYSTEM] = "system",
+      [HOW_POPEN] = "popen",
+      [HOW_DAEMON] = "daemon",
+      [HOW_FORKPTY] = "forkpty",
+      [HOW_LIBC] = "fork in libc",
+      [HOW_FORK_RAW] = "syscall(fork)",
+      [HOW_UFORK] = "_Fork",
+      [HOW_CLONE] = "clone",
+      [HOW_CLONE_RAW] = "syscall(clone)",
+      [HOW_CLONE3_RAW] = "syscall(clone3)",
+      [HOW_UNSEEN] = "raw syscall",
+      [HOW_PROBE] = "probe",
+  };
+  return how < HOWS ? names[how] : "?";
+}
+
+gboolean how_bypasses(enum how how) {
+  switch (how) {
+    case HOW_FORK_RAW:
+    case HOW_UFORK:
+    case HOW_CLONE:
+    case HOW_CLONE_RAW:
+    case HOW_CLONE3_RAW:
+    case HOW_UNSEEN:
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+/* The child has a copy of the parent's memory, and goes on in it. */
+static gboolean how_forks(enum how how) {
+  return how != HOW_ROOT && how != HOW_VFORK && how != HOW_SPAWN && how != HOW_SYSTEM && how != HOW_POPEN;
+}
+
+char *process_ending(const struct process *process) {
+  switch (process->ending) {
+    case ENDING_EXITED:
+      return g_strdup_printf("exit %d", process->status);
+    case ENDING_SIGNALED: {
+      const char *name = sigabbrev_np(process->status);
+      return name != NULL ? g_strconcat("SIG", name, NULL) : g_strdup_printf("signal %d", process->status);
+    }
+    case ENDING_NONE:
+      return g_strdup("still runs");
+    default:
+      return g_strdup("ended");
+  }
+}
+
+/* ---- Processes ---- */
+
+static void free_callback(gpointer data) {
+  struct callback *callback = data;
+  g_free(callback->object);
+  g_free(callback->name);
+  g_free(callback);
+}
+
+static void free_fork(gpointer data) {
+  struct fork_event *event = data;
+  g_ptr_array_unref(event->callbacks);
+  g_free(event->thread);
+  g_free(event);
+}
+
+static void free_exec(gpointer data) {
+  struct exec_event *event = data;
+  g_free(event->path);
+  g_free(event);
+}
+
+static void free_process(gpointer data) {
+  struct process *process = data;
+  g_ptr_array_unref(process->children);
+  g_ptr_array_unref(process->forks);
+  g_ptr_array_unref(process->execs);
+  g_array_unref(process->modules);
+  g_strfreev(process->arguments);
+  g_free(process->program);
+  g_free(process->lineage);
+  g_free(process->thread);
+  g_free(process->went_on_by);
+  g_free(process);
+}
+
+static struct process *add_process(struct model *model, struct process *parent, pid_t pid, guint64 time) {
+  struct process *process = g_new0(struct process, 1);
+  process->id = model->processes->len + 1;
+  process->pid = pid;
+  process->parent = parent;
+  process->born = time;
+  process->children = g_ptr_array_new();
+  process->forks = g_ptr_array_new_with_free_func(free_fork);
+  process->execs = g_ptr_array_new_with_free_func(free_exec);
+  process->modules = g_array_new(FALSE, FALSE, sizeof(struct module));
+  process->thread = g_strdup("");
+  if (parent != NULL) {
+    g_ptr_array_add(parent->children, process);
+    process->program = g_strdup(parent->program);
+    process->arguments = g_strdupv(parent->arguments);
+    g_array_append_vals(process->modules, parent->modules->data, parent->modules->len);
+  }
+  g_ptr_array_add(model->processes, process);
+  g_hash_table_insert(model->by_pid, GINT_TO_POINTER(pid), process);
+  return process;
+}
+
+static struct process *by_pid(const struct model *model, pid_t pid) {
+  return g_hash_table_lookup(model->by_pid, GINT_TO_POINTER(pid));
+}
+
+static struct process *by_number(const struct model *model, guint64 number) {
+  return g_hash_table_lookup(model->by_number, GUINT_TO_POINTER((guint)number));
+}
+
+/* A place among the processes that its parent made. */
+static void set_place(struct process *process, struct fork_event *birth) {
+  process->birth = birth;
+  process->how = birth->how;
+  birth->child = process;
+  birth->pid = process->pid;
+  g_free(process->lineage);
+  process->lineage = g_strdup_printf("%s.%u", process->parent->lineage, birth->index);
+}
+
+struct model *model_new(pid_t root) {
+  struct model *model = g_new0(struct model, 1);
+  model->processes = g_ptr_array_new_with_free_func(free_process);
+  model->by_number = g_hash_table_new(NULL, NULL);
+  model->by_pid = g_hash_table_new(NULL, NULL);
+  model->forks = g_hash_table_new(g_int64_hash, g_int64_equal);
+  model->strings = g_string_chunk_new(4096);
+  model->root = add_process(model, NULL, root, 0);
+  model->root->lineage = g_strdup("0");
+  model->root->how = HOW_ROOT;
+  return model;
+}
+
+void model_free(struct model *model) {
+  g_hash_table_unref(model->by_number);
+  g_hash_table_unref(model->by_pid);
+  g_hash_table_unref(model->forks);
+  g_ptr_array_unref(model->processes);
+  g_string_chunk_free(model->strings);
+  g_free(model);
+}
+
+struct fork_event *model_fork(const struct model *model, guint64 id) {
+  return g_hash_table_lookup(model->forks, &id);
+}
+
+static struct fork_event *add_fork(struct process *parent, enum how how, guint64 time) {
+  struct fork_event *event = g_new0(struct fork_event, 1);
+  event->how = how;
+  event->index = ++parent->made;
+  event->parent = parent;
+  event->time = time;
+  event->thread = g_strdup("");
+  event->callbacks = g_ptr_array_new_with_free_func(free_callback);
+  g_ptr_array_add(parent->forks, event);
+  return event;
+}
+
+/* The oldest that has no child, of those that do not know which it is. */
+static struct fork_event *childless(struct process *parent) {
+  for (guint i = 0; i < parent->forks->len; i++) {
+    struct fork_event *event = g_ptr_array_index(parent->forks, i);
+    gboolean unknown = event->how == HOW_VFORK || event->how == HOW_POPEN;
+    if (unknown && event->child == NULL && event->error == 0) return event;
+  }
+  return NULL;
+}
+
+/* A process that nothing of its own told of so far: a child of vfork() or posix_spawn(). */
+static struct process *add_spawned(struct model *model, pid_t ppid, pid_t pid, guint64 time) {
+  struct process *parent = by_pid(model, ppid);
+  if (parent == NULL) parent = model->root; /* its parent has ended, or is not watched */
+  struct process *process = add_process(model, parent, pid, time);
+  struct fork_event *birth = childless(parent);
+  if (birth == NULL) birth = add_fork(parent, HOW_SPAWN, time);
+  set_place(process, birth);
+  return process;
+}
+
+static void end_process(struct model *model, struct process *process, guint64 time) {
+  if (process->end == 0) process->end = time;
+  if (by_pid(model, process->pid) == process) g_hash_table_remove(model->by_pid, GINT_TO_POINTER(process->pid));
+}
+
+static void set_status(struct process *process, int status) {
+  process->ending = WIFSIGNALED(status) ? ENDING_SIGNALED : ENDING_EXITED;
+  process->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ---- What each record tells ---- */
+
+static char **arguments_of(const struct record *record) {
+  GPtrArray *arguments = g_ptr_array_new();
+  const char *at = record_text(record), *end = at + record->text;
+  for (at += strlen(at) + 1; at < end; at += strlen(at) + 1) g_ptr_array_add(arguments, g_strdup(at));
+  g_ptr_array_add(arguments, NULL);
+  return (char **)g_ptr_array_free(arguments, FALSE);
+}
+
+static struct process *add_loaded(struct model *model, const struct record *record) {
+  struct process *process = by_pid(model, record->pid);
+  if (process == NULL) process = add_spawned(model, (pid_t)record->words[0], record->pid, record->time);
+  if (process == model->root && process->born == 0) process->born = record->time;
+  if (!how_forks(process->how)) process->execed = TRUE;
+  g_free(process->program);
+  process->program = g_strdup(record_string(record, 0));
+  g_strfreev(process->arguments);
+  process->arguments = arguments_of(record);
+  g_array_set_size(process->modules, 0);
+  g_hash_table_insert(model->by_number, GUINT_TO_POINTER(record->process), process);
+  return process;
+}
+
+static struct process *add_born(struct model *model, const struct record *record) {
+  struct fork_event *birth = model_fork(model, record->words[0]);
+  struct process *parent = birth != NULL ? birth->parent : by_number(model, record->words[2]);
+  if (parent == NULL) parent = model->root;
+  if (birth == NULL || birth->child != NULL) birth = add_fork(parent, (enum how)record->words[3], record->time);
+  struct process *process = add_process(model, parent, record->pid, record->time);
+  g_free(process->thread);
+  process->thread = g_strdup(record_string(record, 0));
+  set_place(process, birth);
+  g_hash_table_insert(model->by_number, GUINT_TO_POINTER(record->process), process);
+  return process;
+}
+
+static void add_begun(struct model *model, struct process *process, const struct record *record) {
+  struct fork_event *event = add_fork(process, (enum how)record->words[1], record->time);
+  event->id = record->words[0];
+  event->threads = (guint)record->words[2];
+  event->handlers = (guint)record->words[3];
+  event->in_signal = record->words[4] != 0;
+  g_free(event->thread);
+  event->thread = g_strdup(record_string(record, 0));
+  record_stack(record, &event->stack);
+  g_hash_table_insert(model->forks, &event->id, event);
+}
+
+static void add_forked(struct model *model, const struct record *record) {
+  struct fork_event *event = model_fork(model, record->words[0]);
+  if (event == NULL) return;
+  gint64 pid = (gint64)record->words[1];
+  if (pid < 0)
+    event->error = (int)-pid;
+  else
+    event->pid = (pid_t)pid;
+  event->nanoseconds = record->words[2];
+}
+
+/* Its child may have told of itself before, or not at all. */
+static void add_spawn(struct model *model, struct process *parent, const struct record *record) {
+  enum how how = (enum how)record->words[0];
+  gint64 pid = (gint64)record->words[1];
+  struct process *child = pid > 0 ? by_pid(model, (pid_t)pid) : NULL;
+  struct fork_event *event = child != NULL && child->parent == parent ? child->birth : NULL;
+  for (guint i = parent->forks->len; event == NULL && pid == 0 && i > 0; i--) {
+    struct fork_event *old = g_ptr_array_index(parent->forks, i - 1);
+    if (old->how == HOW_SPAWN && old->stack.count == 0 && old->time + record->words[2] >= record->time - 1) event = old;
+  }
+  if (event == NULL) event = add_fork(parent, how, record->time - record->words[2]);
+  event->how = how;
+  event->nanoseconds = record->words[2];
+  record_stack(record, &event->stack);
+  if (pid < 0) event->error = (int)-pid;
+  if (pid > 0 && event->child == NULL) set_place(add_process(model, parent, (pid_t)pid, record->time), event);
+  if (event->child == NULL) return;
+  event->child->how = how;
+  event->child->execed = TRUE;
+}
+
+static void add_exec(struct model *model, struct process *process, const struct record *record) {
+  if (process == NULL) process = by_pid(model, record->pid);
+  if (process == NULL) process = add_spawned(model, (pid_t)record->words[1], record->pid, record->time);
+  struct exec_event *event = g_new0(struct exec_event, 1);
+  event->time = record->time;
+  event->path = g_strdup(record_string(record, 0));
+  event->unwatched = -1;
+  g_ptr_array_add(process->execs, event);
+  process->execed = TRUE;
+}
+
+static struct exec_event *last_exec(const struct process *process) {
+  return process->execs->len == 0 ? NULL : g_ptr_array_index(process->execs, process->execs->len - 1);
+}
+
+static void add_exec_failed(struct process *process, const struct record *record) {
+  struct exec_event *event = last_exec(process);
+  if (event == NULL) return;
+  event->error = (int)record->words[0];
+  process->execed = FALSE;
+}
+
+static void add_unwatched(struct process *process, const struct record *record) {
+  struct exec_event *event = last_exec(process);
+  if (event != NULL) event->unwatched = (int)record->words[0];
+}
+
+static void add_waited(struct model *model, const struct record *record) {
+  struct process *process = by_pid(model, (pid_t)record->words[0]);
+  for (guint i = model->processes->len; process == NULL && i > 0; i--) {
+    struct process *old = g_ptr_array_index(model->processes, i - 1);
+    if (old->pid == (pid_t)record->words[0]) process = old;
+  }
+  if (process == NULL) return;
+  set_status(process, (int)record->words[1]);
+  end_process(model, process, record->time);
+}
+
+static void add_exit(struct process *process, const struct record *record) {
+  process->ending = ENDING_EXITED;
+  process->status = (int)(record->words[0] & 0xff);
+  process->end = record->time;
+}
+
+static void add_module(struct model *model, struct process *process, const struct record *record) {
+  struct module module = {record->words[0], record->words[1], record->words[2],
+                          g_string_chunk_insert_const(model->strings, record_string(record, 0))};
+  g_array_append_val(process->modules, module);
+}
+
+static void add_callback(struct model *model, struct process *process, const struct record *record) {
+  struct fork_event *event = model_fork(model, record->words[0]);
+  if (event == NULL) return;
+  struct callback *callback = g_new0(struct callback, 1);
+  callback->phase = (guint)record->words[1];
+  callback->nanoseconds = record->words[2];
+  callback->function = record->words[3];
+  callback->priority = (gint)(gint64)record->words[5];
+  callback->kind = (enum callback_kind)record->words[6];
+  callback->unloaded = record->words[7] != 0;
+  callback->object = g_strdup(record_string(record, 0));
+  callback->name = g_strdup(record_string(record, 1));
+  callback->process = process;
+  g_ptr_array_add(event->callbacks, callback);
+}
+
+static void add_goes_on(struct process *process, const struct record *record) {
+  process->went_on = TRUE;
+  g_free(process->went_on_by);
+  process->went_on_by = g_strdup(record_string(record, 0));
+}
+
+/* Of a record by a process that is known already. */
+static void add_known(struct model *model, struct process *process, const struct record *record) {
+  switch ((enum record_kind)record->kind) {
+    case RECORD_FORK:
+      add_begun(model, process, record);
+      break;
+    case RECORD_SPAWNED:
+      add_spawn(model, process, record);
+      break;
+    case RECORD_EXEC_FAILED:
+      add_exec_failed(process, record);
+      break;
+    case RECORD_UNWATCHED:
+      add_unwatched(process, record);
+      break;
+    case RECORD_EXIT:
+      add_exit(process, record);
+      break;
+    case RECORD_MODULE:
+      add_module(model, process, record);
+      break;
+    case RECORD_CALLBACK:
+      add_callback(model, process, record);
+      break;
+    case RECORD_GOES_ON:
+      add_goes_on(process, record);
+      break;
+    default:
+      break; /* for others to tell */
+  }
+}
+
+struct process *model_add(struct model *model, const struct record *record) {
+  if (model->begin == 0) model->begin = record->time;
+  if (record->kind == RECORD_LOADED) return add_loaded(model, record);
+  if (record->kind == RECORD_BORN) return add_born(model, record);
+  struct process *process = record->process != 0 ? by_number(model, record->process) : by_pid(model, record->pid);
+  if (record->kind == RECORD_EXEC) add_exec(model, process, record);
+  if (record->kind == RECORD_FORKED) add_forked(model, record);
+  if (record->kind == RECORD_WAITED) add_waited(model, record);
+  if (process != NULL) add_known(model, process, record);
+  return process;
+}
+
+void model_finish(struct model *model, int status) {
+  set_status(model->root, status);
+  if (model->root->end == 0) model->root->end = (guint64)g_get_monotonic_time() * 1000;
+  for (guint i = 0; i < model->processes->len; i++) {
+    struct process *process = g_ptr_array_index(model->processes, i);
+    if (process->ending == ENDING_NONE && kill(process->pid, 0) != 0) process->ending = ENDING_UNKNOWN;
+  }
+}
+
+/* The newest that holds the address: what was there before is unloaded. */
+const struct module *process_module(const struct process *process, guint64 address) {
+  for (guint i = process->modules->len; i > 0; i--) {
+    const struct module *module = &g_array_index(process->modules, struct module, i - 1);
+    if (address >= module->first && address < module->end) return module;
+  }
+  return NULL;
+}

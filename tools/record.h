@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the watched processes write, and the command reads: records, in a file that all of them map.
+ *
+ *   | header | record | record | ...      each begins at a multiple of RECORD_UNIT bytes
+ *
+ * A writer takes its place by adding to `tail`, fills it in, and stores `size` last.  So a process that is killed in
+ * the middle leaves a place whose size is 0; the reader goes on at the next unit that a record begins at.  Nothing here
+ * allocates, locks or fails: a record for which there is no room is counted.
+ */
+#ifndef ATFORK_RECORD_H
+#define ATFORK_RECORD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum {
+  RECORD_UNIT = 64,
+  RECORD_ARGS = 8,    /* numbers, at most */
+  RECORD_FRAMES = 32, /* return addresses, at most */
+  RECORD_TEXT = 1024, /* bytes, at most: strings one after the other, each with its NUL */
+  RECORD_MAGIC = 0x4b46,
+};
+
+#define LOG_MAGIC 0x31474f4c4b465441ULL /* "ATFKLOG1" */
+
+/* What is watched: the command says so in the header, and each process reads it once. */
+enum watch_flags {
+  WATCH_FORKS = 1,       /* always: processes, and how each came to be */
+  WATCH_LOCKS = 2,       /* locks, and who waits */
+  WATCH_RANDOM = 4,      /* numbers that two processes draw */
+  WATCH_DESCRIPTORS = 8, /* descriptors that two processes use */
+  WATCH_FILES = 16,      /* stdio, temporary files, what runs at exit */
+  WATCH_EXPLORE = 32,    /* probes */
+};
+
+struct log_header {
+  uint64_t magic;
+  uint64_t size; /* of the file, in bytes */
+  uint32_t flags;
+  uint32_t wait_limit;         /* ms that a probe may hang */
+  uint64_t runs;               /* of explore: how many probes, 0: at each operation */
+  uint64_t seed;               /* of explore */
+  uint64_t slow;               /* ns that a handler may take */
+  char probe[128];             /* of explore: a function of the program, or "" */
+  _Atomic uint64_t tail;       /* where the next record begins */
+  _Atomic uint64_t lost;       /* records that had no room */
+  _Atomic uint32_t processes;  /* the last number that a process has got */
+  _Atomic uint32_t wake;       /* a futex: changes with each record, while `sleeping` */
+  _Atomic uint32_t sleeping;   /* the reader waits */
+  _Atomic uint64_t operations; /* of explore: locks taken so far */
+};
+
+/* How a process came to be, or what a fork was made by. */
+enum how {
+  HOW_ROOT, /* the command started it */
+  HOW_FORK,
+  HOW_VFORK,
+  HOW_SPAWN,      /* posix_spawn(), posix_spawnp() */
+  HOW_SYSTEM,     /* system() */
+  HOW_POPEN,      /* popen() */
+  HOW_DAEMON,     /* daemon() */
+  HOW_FORKPTY,    /* forkpty() */
+  HOW_LIBC,       /* fork handlers ran, but no function that is known was called */
+  HOW_FORK_RAW,   /* syscall(SYS_fork) */
+  HOW_UFORK,      /* _Fork() */
+  HOW_CLONE,      /* clone() */
+  HOW_CLONE_RAW,  /* syscall(SYS_clone) */
+  HOW_CLONE3_RAW, /* syscall(SYS_clone3) */
+  HOW_UNSEEN,     /* found out by the child: an instruction of the program's own, say */
+  HOW_PROBE,      /* of explore */
+  HOWS
+};
+
+/*
+ * The numbers of each record in their order; then its strings; `frames` where it has a stack.
+ * A fork's id is unique among all processes; 0: none.  Addresses are those of the writing process.
+ */
+enum record_kind {
+  RECORD_LOADED = 1,  /* ppid, 1 after an exec; path of the program, its arguments, as far as they fit */
+  RECORD_UNWATCHED,   /* why (enum unwatched); path: a program that was started, and cannot be watched */
+  RECORD_MODULE,      /* first address, end, its difference to the file's addresses; path */
+  RECORD_FORK,        /* id, how, threads beside the caller's, pthread_atfork handlers, 1 in a signal handler;
+                         name of the thread; frames */
+  RECORD_FORKED,      /* id, child's pid or -errno, ns since RECORD_FORK */
+  RECORD_BORN,        /* id, ppid, number of the parent, how; name of the thread */
+  RECORD_EXEC,        /* id of the vfork() or 0; path */
+  RECORD_EXEC_FAILED, /* errno; path */
+  RECORD_SPAWNED,     /* how, pid (0: not known) or -errno, ns; path; frames */
+  RECORD_EXIT,        /* status, enum exit_by */
+  RECORD_WAITED,      /* pid, status as of waitpid() */
+  RECORD_CALLBACK,    /* id, phase (0 prepare, 1 parent, 2 child), ns, function, data, priority, enum callback_kind,
+                         1: its object is unloaded; path of the object that registered it, name of the hook */
+  RECORD_THREAD_LOST, /* id, tid, start routine, 1: it waits, object waited for; name of the thread, path of the start
+                         routine's object */
+  RECORD_GOES_ON,     /* id; a function that may not be called after a fork with threads, first called by this child */
+  RECORD_LOCK_HELD,   /* id, enum lock_kind, lock, tid of its holder, site; name of the holder; frames: of the fork */
+  RECORD_STUCK,       /* id, enum stuck, object, enum lock_kind, tid of the holder or 0, site of the holder, 1: ended by
+                         us; name of the holder, function that waits; frames: who waits */
+  RECORD_WAITERS_LOST, /* id, object, how many, 0 condition 1 barrier; function that used it; frames: the use */
+  RECORD_DRAWN,        /* generator (hash of where its state is), value, count before, 1: seeded in this process since;
+                          function; frames */
+  RECORD_DESCRIPTOR, /* id of the fork, fd, enum descriptor, enum use, device, inode or kernel id; path; frames: the use
+                      */
+  RECORD_LEAKED,     /* fd, enum descriptor, pid's exec; path of the program, what it is */
+  RECORD_OUTPUT,     /* id, fd, bytes unflushed at the fork, hash of them; name; frames: where it came out */
+  RECORD_EXIT_HANDLER, /* id, function; object that registered it */
+  RECORD_DELETED,      /* id; path; frames: a file that the parent made, deleted by a child */
+  RECORD_LIBRARY,      /* enum library, what happened; function; frames: CUDA, TLS, SQLite, io_uring, ... */
+  RECORD_PROBE,        /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
+  RECORD_KINDS
+};
+
+enum unwatched { UNWATCHED_STATIC, UNWATCHED_SETUID, UNWATCHED_FOREIGN };
+enum exit_by { EXIT_EXIT, EXIT_UNDERSCORE, EXIT_RETURN };
+enum callback_kind { CALLBACK_HANDLER, CALLBACK_HOOK };
+enum lock_kind { KIND_MUTEX, KIND_READ, KIND_WRITE, KIND_SPIN, KIND_SEMAPHORE, KIND_FILE, LOCK_KINDS };
+enum stuck { STUCK_LOCK, STUCK_CONDITION, STUCK_BARRIER, STUCK_SEMAPHORE, STUCK_JOIN, STUCK_FUTEX, STUCKS };
+
+struct record {
+  _Atomic uint32_t size; /* in bytes, a multiple of RECORD_UNIT; stored last */
+  uint16_t magic;
+  uint16_t kind;
+  int32_t pid;
+  int32_t tid;
+  uint32_t process; /* the number that this process has got; 0: it has none, as in a child of vfork() */
+  uint8_t args;
+  uint8_t frames;
+  uint16_t text;
+  uint64_t time;    /* ns, CLOCK_MONOTONIC */
+  uint64_t words[]; /* args, frames, text */
+};
+
+static inline const uint64_t *record_frames(const struct record *record) {
+  return record->words + record->args;
+}
+
+static inline const char *record_text(const struct record *record) {
+  return (const char *)(record->words + record->args + record->frames);
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Findings, for people and for programs. */
+#ifndef ATFORK_REPORT_H
+#define ATFORK_REPORT_H
+
+#include "finding.h"
+
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SARIF };
+
+/* `tool` is "doctor" or "explore". */
+GString *report_make(enum format format, const char *tool, const struct findings *findings, const struct model *model,
+                     char **command, int status);
+
+/* To the file, or, where that is NULL, to stdout, text to stderr.  FALSE: it could not be written, which was said. */
+gboolean report_write(const GString *report, enum format format, const char *path);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "symbols.h"
+
+#include <elfutils/libdwfl.h>
+#include <string.h>
+
+/* ---- Objects, each opened once ---- */
+
+struct object {
+  Dwfl *dwfl;        /* NULL: it cannot be read */
+  GHashTable *found; /* offset -> struct place */
+};
+
+static char *debug_path;
+
+static const Dwfl_Callbacks callbacks = {
+    .find_elf = dwfl_build_id_find_elf,
+    .find_debuginfo = dwfl_standard_find_debuginfo,
+    .section_address = dwfl_offline_section_address,
+    .debuginfo_path = &debug_path,
+};
+
+static struct object *object_open(const char *path) {
+  static GHashTable *objects;
+  if (objects == NULL) objects = g_hash_table_new(g_str_hash, g_str_equal);
+  struct object *object = g_hash_table_lookup(objects, path);
+  if (object != NULL) return object;
+  object = g_new0(struct object, 1);
+  object->found = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+  g_hash_table_insert(objects, g_strdup(path), object);
+  object->dwfl = dwfl_begin(&callbacks);
+  if (object->dwfl == NULL) return object;
+  /* At the addresses of the file itself. */
+  Dwfl_Module *module = dwfl_report_elf(object->dwfl, path, path, -1, 0, true);
+  dwfl_report_end(object->dwfl, NULL, NULL);
+  if (module == NULL) {
+    dwfl_end(object->dwfl);
+    object->dwfl = NULL;
+  }
+  return object;
+}
+
+/* ---- Places ---- */
+
+struct place symbols_place(const struct process *process, guint64 address) {
+  const struct module *module = process_module(process, address);
+  if (module == NULL) return (struct place){.address = address};
+  return (struct place){.address = address, .object = module->path, .offset = address - module->slide};
+}
+
+static void look_up(struct object *object, struct place *place) {
+  Dwfl_Module *module = dwfl_addrmodule(object->dwfl, place->offset);
+  if (module == NULL) return;
+  GElf_Off into;
+  GElf_Sym symbol;
+  const char *name = dwfl_module_addrinfo(module, place->offset, &into, &symbol, NULL, NULL, NULL);
+  place->function = name == NULL ? NULL : g_intern_string(name);
+  Dwfl_Line *line = dwfl_module_getsrc(module, place->offset);
+  int number = 0;
+  const char *file = line == NULL ? NULL : dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL);
+  if (file == NULL) return;
+  place->file = g_intern_string(file);
+  place->line = (guint)number;
+}
+
+void symbols_find(struct place *place) {
+  if (place->object == NULL || place->function != NULL) return;
+  struct object *object = object_open(place->object);
+  if (object->dwfl == NULL) return;
+  struct place *found = g_hash_table_lookup(object->found, &place->offset);
+  if (found == NULL) {
+    found = g_memdup2(place, sizeof *place);
+    look_up(object, found);
+    g_hash_table_insert(object->found, g_memdup2(&place->offset, sizeof place->offset), found);
+  }
+  place->function = found->function;
+  place->file = found->file;
+  place->line = found->line;
+}
+
+char *symbols_describe(struct place *place) {
+  symbols_find(place);
+  if (place->object == NULL) return g_strdup_printf("0x%" G_GINT64_MODIFIER "x", place->address);
+  g_autofree char *object = g_path_get_basename(place->object);
+  if (place->function == NULL) return g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", object, place->offset);
+  if (place->file == NULL) return g_strdup_printf("%s (%s)", place->function, object);
+  g_autofree char *file = g_path_get_basename(place->file);
+  return g_strdup_printf("%s (%s:%u)", place->function, file, place->line);
+}

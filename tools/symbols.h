@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Which function and line an address in a file is. */
+#ifndef ATFORK_SYMBOLS_H
+#define ATFORK_SYMBOLS_H
+
+#include <glib.h>
+
+#include "model.h"
+
+/* A place in a program or a shared object. */
+struct place {
+  guint64 address;    /* in the process */
+  const char *object; /* path; NULL: in none that is known */
+  guint64 offset;     /* in the object's file */
+  /* Filled in by symbols_find(): */
+  const char *function; /* NULL: not known */
+  const char *file;     /* NULL: not known */
+  guint line;
+};
+
+/* The object that the address lies in. */
+struct place symbols_place(const struct process *process, guint64 address);
+
+/* Function, file and line, as far as the object's symbols and debugging information tell; strings live as long as the
+ * process. */
+void symbols_find(struct place *place);
+
+/* "function (file.c:12)", "function (libc.so.6)" or "libc.so.6+0x123"; free it. */
+char *symbols_describe(struct place *place);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each way to make a process.
+ *
+ * A function of the C library that runs fork handlers (fork(), and what calls its like inside: daemon(), forkpty())
+ * is seen by a handler of ours, registered before all others: so it is the last of `prepare`, and the first of
+ * `parent` and `child`.  What runs none is seen by the function in front of it, and where there is none (an instruction
+ * of the program's own), by the child, as soon as it calls anything that is watched.
+ */
+#include <pthread.h>
+#include <pty.h>
+#include <sched.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "raw.h"
+#include "watch.h"
+
+NEXT(fork);
+NEXT(_Fork);
+NEXT(clone);
+NEXT(syscall);
+NEXT(daemon);
+NEXT(forkpty);
+NEXT(system);
+NEXT(popen);
+NEXT(posix_spawn);
+NEXT(posix_spawnp);
+
+/* ---- A fork under way ---- */
+
+uint64_t fork_begin(enum how how) {
+  if (watch_log == NULL) return 0;
+  struct self *self = self_get();
+  struct thread *thread = thread_get();
+  uint64_t count = atomic_fetch_add_explicit(&self->forks, 1, memory_order_relaxed) + 1;
+  uint64_t id = ((uint64_t)atomic_load(&self->number) << 32) | count;
+  thread->fork = id;
+  thread->how = how;
+  thread->fork_time = watch_now();
+  threads_learn_names();
+  watch_modules();
+  struct stack stack;
+  stack_take(&stack, 1);
+  struct text text = {.size = 0};
+  text_add(&text, thread->name);
+  LOG(RECORD_FORK, &text, &stack, id, how, threads_others(), handlers_count(), stack.in_signal);
+  return id;
+}
+
+void fork_end(uint64_t id, pid_t child) {
+  if (watch_log == NULL || id == 0) return;
+  struct thread *thread = thread_get();
+  LOG(RECORD_FORKED, NULL, NULL, id, (uint64_t)(int64_t)child, watch_now() - thread->fork_time);
+  thread->fork = 0;
+}
+
+/* ---- Those with handlers ---- */
+
+/* The fork is begun by whoever is in front of it, so that its own time and stack are right. */
+static void before(void) {
+  if (watch_log == NULL) return;
+  struct thread *thread = thread_get();
+  if (thread->fork == 0) fork_begin(HOW_LIBC);
+  if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_before_fork(thread->fork);
+  if (watches(WATCH_DESCRIPTORS)) descriptors_before_fork(thread->fork);
+  if (watches(WATCH_FILES)) stdio_before_fork(thread->fork);
+}
+
+static void in_parent(void) {
+  if (watch_log == NULL) return;
+  struct thread *thread = thread_get();
+  if (thread->how == HOW_LIBC) thread->fork = 0; /* the child tells its pid */
+}
+
+static void in_child(void) {
+  if (watch_log == NULL) return;
+  struct thread *thread = thread_get();
+  uint64_t id = thread->fork;
+  self_born(id, thread->how);
+  if (thread->how == HOW_LIBC) thread->fork = 0;
+}
+
+__attribute__((constructor(103))) static void watch_handlers(void) {
+  if (watch_log != NULL) pthread_atfork(before, in_parent, in_child);
+}
+
+static pid_t finish(uint64_t id, pid_t pid) {
+  int saved = errno;
+  if (pid == 0)
+    thread_get()->fork = 0;
+  else
+    fork_end(id, pid < 0 ? -saved : pid);
+  errno = saved;
+  return pid;
+}
+
+EXPORT pid_t fork(void) {
+  uint64_t id = fork_begin(HOW_FORK);
+  return finish(id, CALL(fork)());
+}
+
+EXPORT pid_t forkpty(int *amaster, char *name, const struct termios *termp, const struct winsize *winp) {
+  uint64_t id = fork_begin(HOW_FORKPTY);
+  return finish(id, CALL(forkpty)(amaster, name, termp, winp));
+}
+
+/* Its parent ends inside, with no word. */
+EXPORT int daemon(int nochdir, int noclose) {
+  fork_begin(HOW_DAEMON);
+  int result = CALL(daemon)(nochdir, noclose);
+  if (watch_log != NULL) thread_get()->fork = 0;
+  return result;
+}
+
+/* ---- Those without ---- */
+
+static pid_t finish_bypassing(uint64_t id, enum how how, pid_t pid) {
+  if (pid == 0 && watch_log != NULL) self_born(id, how);
+  return finish(id, pid);
+}
+
+EXPORT pid_t _Fork(void) {
+  uint64_t id = fork_begin(HOW_UFORK);
+  return finish_bypassing(id, HOW_UFORK, CALL(_Fork)());
+}
+
+struct child {
+  int (*function)(void *);
+  void *argument;
+  uint64_t id;
+};
+
+static int begin_child(void *data) {
+  struct child child = *(struct child *)data;
+  self_born(child.id, HOW_CLONE);
+  thread_get()->fork = 0;
+  return child.function(child.argument);
+}
+
+/* With the parent's memory it is a thread, or a vfork() of its own kind: that calls exec, which we see. */
+EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
+  va_list rest;
+  va_start(rest, argument);
+  pid_t *parent_tid = va_arg(rest, pid_t *);
+  void *tls = va_arg(rest, void *);
+  pid_t *child_tid = va_arg(rest, pid_t *);
+  va_end(rest);
+  if ((flags & CLONE_VM) != 0 || watch_log == NULL)
+    return CALL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+  struct child child = {function, argument, fork_begin(HOW_CLONE)};
+  return finish(child.id, CALL(clone)(begin_child, stack, flags, &child, parent_tid, tls, child_tid));
+}
+
+/* What syscall() makes; HOWS: no process, or one on a stack of its own, which no function can return to. */
+static enum how made_by(long number, const long *args) {
+#ifdef SYS_fork
+  if (number == SYS_fork) return HOW_FORK_RAW;
+#endif
+  if (number == SYS_clone && ((unsigned long)args[0] & CLONE_VM) == 0 && args[1] == 0) return HOW_CLONE_RAW;
+  if (number == SYS_clone3 && args[0] != 0) {
+    const uint64_t *asked = (const uint64_t *)args[0]; /* flags come first, stack sixth */
+    if ((asked[0] & CLONE_VM) == 0 && asked[5] == 0) return HOW_CLONE3_RAW;
+  }
+  return HOWS;
+}
+
+EXPORT long syscall(long number, ...) {
+  long args[6];
+  va_list rest;
+  va_start(rest, number);
+  for (int i = 0; i < 6; i++) args[i] = va_arg(rest, long);
+  va_end(rest);
+  enum how how = watch_log == NULL ? HOWS : made_by(number, args);
+  uint64_t id = how == HOWS ? 0 : fork_begin(how);
+  long result = raw_call(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+  if (result < 0 && result > -4096) {
+    errno = (int)-result;
+    result = -1;
+  }
+  return how == HOWS ? result : finish_bypassing(id, how, (pid_t)result);
+}
+
+/* ---- Those whose child shares the parent's memory until it calls exec ---- */
+
+static void spawned(enum how how, uint64_t begun, pid_t pid, const char *path) {
+  if (watch_log == NULL) return;
+  watch_modules();
+  struct text text = {.size = 0};
+  text_add(&text, path);
+  struct stack stack;
+  stack_take(&stack, 1);
+  LOG(RECORD_SPAWNED, &text, &stack, how, (uint64_t)(int64_t)pid, watch_now() - begun);
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {
+  uint64_t begun = watch_now();
+  pid_t child = 0;
+  int error = CALL(posix_spawn)(&child, path, actions, attributes, argv, envp);
+  if (error == 0 && pid != NULL) *pid = child;
+  spawned(HOW_SPAWN, begun, error != 0 ? -error : child, path);
+  return error;
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {
+  uint64_t begun = watch_now();
+  pid_t child = 0;
+  int error = CALL(posix_spawnp)(&child, file, actions, attributes, argv, envp);
+  if (error == 0 && pid != NULL) *pid = child;
+  spawned(HOW_SPAWN, begun, error != 0 ? -error : child, file);
+  return error;
+}
+
+EXPORT int system(const char *command) {
+  uint64_t begun = watch_now();
+  int status = CALL(system)(command);
+  if (command != NULL) spawned(HOW_SYSTEM, begun, 0, command);
+  return status;
+}
+
+EXPORT FILE *popen(const char *command, const char *type) {
+  uint64_t begun = watch_now();
+  FILE *file = CALL(popen)(command, type);
+  int saved = errno;
+  spawned(HOW_POPEN, begun, file == NULL ? -saved : 0, command);
+  errno = saved;
+  return file;
+}
+
+/*
+ * vfork() returns twice on one stack, so nothing of ours may lie on it: we note the call, and jump there.  Whoever
+ * returns, returns to the caller.
+ */
+__attribute__((used)) static any_function note_vfork(void) {
+  NEXT(vfork);
+  if (watch_log != NULL) {
+    int saved = errno;
+    fork_begin(HOW_VFORK);
+    thread_get()->fork = 0;
+    errno = saved;
+  }
+  return next_function(&next_of_vfork);
+}
+
+/* clang-format off */
+#if defined __x86_64__
+__asm__(".text\n.globl vfork\n.type vfork, @function\nvfork:\n"
+        ".cfi_startproc\n"
+        "endbr64\n"
+        "subq $8, %rsp\n.cfi_adjust_cfa_offset 8\n"
+        "call note_vfork\n"
+        "addq $8, %rsp\n.cfi_adjust_cfa_offset -8\n"
+        "jmp *%rax\n"
+        ".cfi_endproc\n.size vfork, . - vfork\n");
+#else
+__asm__(".text\n.globl vfork\n.type vfork, %function\nvfork:\n"
+        ".cfi_startproc\n"
+        "stp x29, x30, [sp, -16]!\n.cfi_adjust_cfa_offset 16\n"
+        "bl note_vfork\n"
+        "ldp x29, x30, [sp], 16\n.cfi_adjust_cfa_offset -16\n"
+        "br x0\n"
+        ".cfi_endproc\n.size vfork, . - vfork\n");
+#endif
+/* clang-format on */

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handlers of pthread_atfork(): which object registered each, and how long it takes.
+ *
+ * A handler is told nothing of itself, so each gets three functions of its own from a table, which are registered in
+ * place of the program's: they go with the object that registered them, as the C library has it.  When the table is
+ * full, what comes more is registered as it is.
+ */
+#include <dlfcn.h>
+#include <link.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "raw.h"
+#include "watch.h"
+
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso);
+NEXT(__register_atfork);
+
+enum { SLOTS = 128, PHASES = 3 };
+
+struct slot {
+  void (*functions[PHASES])(void);
+  char object[256]; /* path of the one that registered it */
+};
+
+static struct slot slots[SLOTS];
+static _Atomic unsigned slots_used;
+static _Atomic unsigned registered;
+
+unsigned handlers_count(void) {
+  return atomic_load_explicit(&registered, memory_order_relaxed);
+}
+
+static uint64_t address_of(void (*function)(void)) {
+  uintptr_t address;
+  memcpy(&address, &function, sizeof address);
+  return address;
+}
+
+/* Not in a child: it takes the dynamic linker's lock. */
+static bool is_loaded(void (*function)(void)) {
+  Dl_info info;
+  return dladdr((void *)(uintptr_t)address_of(function), &info) != 0;
+}
+
+static void run(unsigned number, unsigned phase) {
+  struct slot *slot = &slots[number];
+  struct thread *thread = thread_get();
+  /* prepare() of this fork runs before ours, which begins a fork that no function told of. */
+  if (phase == 0 && thread->fork == 0) fork_begin(HOW_LIBC);
+  uint64_t id = thread->fork;
+  struct text text = {.size = 0};
+  text_add(&text, slot->object);
+  text_add(&text, "");
+  bool gone = phase == 0 && !is_loaded(slot->functions[0]);
+  uint64_t begun = watch_now();
+  if (gone)
+    LOG(RECORD_CALLBACK, &text, NULL, id, phase, 0, address_of(slot->functions[phase]), 0, 0, CALLBACK_HANDLER, 1);
+  slot->functions[phase]();
+  LOG(RECORD_CALLBACK, &text, NULL, id, phase, watch_now() - begun, address_of(slot->functions[phase]), 0, 0,
+      CALLBACK_HANDLER, 0);
+}
+
+/* clang-format off */
+#define TEN(of, tens) of(tens##0) of(tens##1) of(tens##2) of(tens##3) of(tens##4) of(tens##5) of(tens##6) of(tens##7)
+#define ALL(of) \
+  TEN(of, 0) TEN(of, 01) TEN(of, 02) TEN(of, 03) TEN(of, 04) TEN(of, 05) TEN(of, 06) TEN(of, 07) \
+  TEN(of, 010) TEN(of, 011) TEN(of, 012) TEN(of, 013) TEN(of, 014) TEN(of, 015) TEN(of, 016) TEN(of, 017)
+#define FUNCTIONS(n)                            \
+  static void prepare_##n(void) { run(n, 0); }  \
+  static void parent_##n(void) { run(n, 1); }   \
+  static void child_##n(void) { run(n, 2); }
+ALL(FUNCTIONS)
+#define ROW(n) {prepare_##n, parent_##n, child_##n},
+static void (*const in_front[SLOTS][PHASES])(void) = {ALL(ROW)};
+/* clang-format on */
+
+static void name_object(struct slot *slot, void *dso, void (*const functions[PHASES])(void)) {
+  Dl_info info;
+  void *address = dso;
+  for (unsigned phase = 0; phase < PHASES && address == NULL; phase++)
+    if (functions[phase] != NULL) address = (void *)(uintptr_t)address_of(functions[phase]);
+  if (address == NULL || dladdr(address, &info) == 0 || info.dli_fname == NULL) return;
+  strncpy(slot->object, info.dli_fname, sizeof slot->object - 1);
+}
+
+/* What pthread_atfork() calls, which is linked into each object. */
+EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso) {
+  if (watch_log == NULL) return CALL(__register_atfork)(prepare, parent, child, dso);
+  unsigned number = atomic_fetch_add(&slots_used, 1);
+  if (number >= SLOTS) return CALL(__register_atfork)(prepare, parent, child, dso);
+  struct slot *slot = &slots[number];
+  void (*const functions[PHASES])(void) = {prepare, parent, child};
+  memcpy(slot->functions, functions, sizeof functions);
+  name_object(slot, dso, functions);
+  int error =
+      CALL(__register_atfork)(prepare == NULL ? NULL : in_front[number][0], parent == NULL ? NULL : in_front[number][1],
+                              child == NULL ? NULL : in_front[number][2], dso);
+  if (error == 0) atomic_fetch_add(&registered, 1);
+  return error;
+}

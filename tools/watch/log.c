@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* Records, and what they are made of: time, strings, stacks, objects. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <link.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#include "raw.h"
+#include "watch.h"
+
+struct log_header *watch_log;
+
+/* ---- The functions that ours stand in front of ---- */
+
+extern struct next __start_watch_next[], __stop_watch_next[];
+
+any_function watch_next(struct next *next) {
+  void *found = dlsym(RTLD_NEXT, next->name);
+  any_function function;
+  memcpy(&function, &found, sizeof function); /* ISO C has no conversion */
+  atomic_store_explicit(&next->function, function, memory_order_relaxed);
+  return function;
+}
+
+/* ---- The log ---- */
+
+static char **watch_environment;
+
+const char *watch_variable(const char *name) {
+  size_t length = strlen(name);
+  for (char **at = watch_environment; at != NULL && *at != NULL; at++)
+    if (strncmp(*at, name, length) == 0 && (*at)[length] == '=') return *at + length + 1;
+  return NULL;
+}
+
+/* The path comes by the environment, so that it goes on across exec. */
+static void map_log(void) {
+  const char *path = watch_variable("ATFORK_WATCH_LOG");
+  if (path == NULL) return;
+  int fd = raw_open(path, O_RDWR | O_CLOEXEC);
+  if (fd < 0) return;
+  struct log_header header;
+  if (raw_read(fd, &header, sizeof header) == (long)sizeof header && header.magic == LOG_MAGIC) {
+    void *mapped = mmap(NULL, header.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (mapped != MAP_FAILED) watch_log = mapped;
+  }
+  raw_close(fd);
+}
+
+/* Before any other object's constructors, those of the C library too (initfirst): getenv() finds nothing yet, but each
+ * constructor is given the environment. */
+__attribute__((constructor(101))) static void prepare_log(int argc, char **argv, char **envp) {
+  (void)argc;
+  (void)argv;
+  watch_environment = envp;
+  for (struct next *next = __start_watch_next; next < __stop_watch_next; next++) (void)next_function(next);
+  map_log();
+}
+
+uint64_t watch_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+void text_add(struct text *text, const char *string) {
+  size_t room = sizeof text->bytes - text->size;
+  if (room == 0) return;
+  size_t length = strnlen(string == NULL ? "" : string, room - 1);
+  if (string != NULL) memcpy(text->bytes + text->size, string, length);
+  text->bytes[text->size + length] = '\0';
+  text->size += length + 1;
+}
+
+/* NULL, with the record counted as lost: there is no room. */
+static struct record *take_place(size_t size) {
+  uint64_t at = atomic_fetch_add_explicit(&watch_log->tail, size, memory_order_relaxed);
+  if (at + size <= watch_log->size) return (struct record *)(void *)((char *)watch_log + at);
+  atomic_fetch_add_explicit(&watch_log->lost, 1, memory_order_relaxed);
+  return NULL;
+}
+
+/* Sequentially consistent, with the reader's look at the log between its storing `sleeping` and its sleep. */
+static void wake_reader(void) {
+  atomic_thread_fence(memory_order_seq_cst);
+  if (atomic_load(&watch_log->sleeping) == 0) return;
+  atomic_fetch_add(&watch_log->wake, 1);
+  raw_futex_wake(&watch_log->wake);
+}
+
+void log_write(enum record_kind kind, const uint64_t *args, size_t count, const struct text *text,
+               const struct stack *stack) {
+  if (watch_log == NULL) return;
+  int saved = errno;
+  unsigned frames = stack == NULL ? 0 : stack->count;
+  size_t bytes = text == NULL ? 0 : text->size;
+  size_t size = sizeof(struct record) + (count + frames) * sizeof(uint64_t) + bytes;
+  size = (size + RECORD_UNIT - 1) / RECORD_UNIT * RECORD_UNIT;
+  struct record *record = take_place(size);
+  if (record != NULL) {
+    record->magic = RECORD_MAGIC;
+    record->kind = (uint16_t)kind;
+    record->pid = raw_getpid();
+    record->tid = raw_gettid();
+    record->process = self_is_borrowed() ? 0 : atomic_load_explicit(&self_page->number, memory_order_relaxed);
+    record->args = (uint8_t)count;
+    record->frames = (uint8_t)frames;
+    record->text = (uint16_t)bytes;
+    record->time = watch_now();
+    memcpy(record->words, args, count * sizeof(uint64_t));
+    if (frames != 0) memcpy(record->words + count, stack->frames, frames * sizeof(uint64_t));
+    if (bytes != 0) memcpy(record->words + count + frames, text->bytes, bytes);
+    /* Pairs with the acquire of the reader. */
+    atomic_store_explicit(&record->size, (uint32_t)size, memory_order_release);
+    wake_reader();
+  }
+  errno = saved;
+}
+
+/* ---- Stacks ---- */
+
+struct unwinding {
+  struct stack *stack;
+  unsigned skip;
+};
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *data) {
+  struct unwinding *unwinding = data;
+  struct stack *stack = unwinding->stack;
+  int at_instruction = 0;
+  uintptr_t address = _Unwind_GetIPInfo(context, &at_instruction);
+  if (address == 0) return _URC_END_OF_STACK;
+  /* What a signal interrupted is at an instruction; what has called something, behind it. */
+  if (at_instruction) stack->in_signal = true;
+  if (unwinding->skip > 0) {
+    unwinding->skip--;
+    return _URC_NO_REASON;
+  }
+  stack->frames[stack->count++] = at_instruction ? address : address - 1;
+  return stack->count < RECORD_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+__attribute__((noinline)) void stack_take(struct stack *stack, unsigned skip) {
+  stack->count = 0;
+  stack->in_signal = false;
+  struct unwinding unwinding = {stack, skip + 1};
+  _Unwind_Backtrace(add_frame, &unwinding);
+}
+
+/* ---- Objects ---- */
+
+static int log_object(struct dl_phdr_info *object, size_t size, void *data) {
+  (void)size;
+  (void)data;
+  uintptr_t first = UINTPTR_MAX, end = 0;
+  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+    if (object->dlpi_phdr[i].p_type != PT_LOAD) continue;
+    uintptr_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
+    if (begin < first) first = begin;
+    if (begin + object->dlpi_phdr[i].p_memsz > end) end = begin + object->dlpi_phdr[i].p_memsz;
+  }
+  if (end == 0) return 0;
+  struct text text = {.size = 0};
+  char program[RECORD_TEXT];
+  const char *path = object->dlpi_name;
+  if (path[0] == '\0') {
+    long length = raw_readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length < 0 ? 0 : length] = '\0';
+    path = program;
+  }
+  text_add(&text, path);
+  LOG(RECORD_MODULE, &text, NULL, first, end, object->dlpi_addr);
+  return 0;
+}
+
+static int read_adds(struct dl_phdr_info *object, size_t size, void *data) {
+  (void)size;
+  *(unsigned long long *)data = object->dlpi_adds;
+  return 1;
+}
+
+/* All of them again when any came: that is seldom, and the later record of an address holds. */
+void watch_modules(void) {
+  static _Atomic unsigned long long known;
+  unsigned long long adds = 0;
+  dl_iterate_phdr(read_adds, &adds);
+  if (atomic_exchange_explicit(&known, adds, memory_order_relaxed) == adds) return;
+  dl_iterate_phdr(log_object, NULL);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* Which process this is, among those watched. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "raw.h"
+#include "watch.h"
+
+static struct self before_loading;
+struct self *self_page = &before_loading;
+
+/* Without a kernel that wipes (before 4.14), a child finds its parent's page, and a pid that is not its own. */
+static void make_page(void) {
+  long size = sysconf(_SC_PAGESIZE);
+  void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return;
+  madvise(page, (size_t)size, MADV_WIPEONFORK);
+  self_page = page;
+}
+
+static void take_number(void) {
+  self_page->pid = raw_getpid();
+  uint32_t number = atomic_fetch_add_explicit(&watch_log->processes, 1, memory_order_relaxed) + 1;
+  atomic_store_explicit(&self_page->number, number, memory_order_relaxed);
+}
+
+/* What the parent was, for a child whose page is wiped; its memory is a copy. */
+static uint32_t last_number;
+
+static void enter(uint64_t id, enum how how) {
+  memset(self_page, 0, sizeof *self_page);
+  self_page->parent = last_number;
+  self_page->fork = id;
+  self_page->how = how;
+  take_number();
+  struct thread *thread = thread_get();
+  atomic_store_explicit(&thread->tid, raw_gettid(), memory_order_relaxed);
+  struct text text = {.size = 0};
+  text_add(&text, thread->name);
+  LOG(RECORD_BORN, &text, NULL, id, (uint64_t)raw_getppid(), last_number, how);
+  last_number = atomic_load_explicit(&self_page->number, memory_order_relaxed);
+  threads_born(id);
+  if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_in_child(id);
+  if (watches(WATCH_RANDOM)) random_in_child(id);
+  if (watches(WATCH_DESCRIPTORS)) descriptors_in_child(id);
+  if (watches(WATCH_FILES)) stdio_in_child(id);
+}
+
+bool self_is_borrowed(void) {
+  return self_page->pid != 0 && self_page->pid != raw_getpid();
+}
+
+void self_born(uint64_t id, enum how how) {
+  if (watch_log == NULL) return;
+  enter(id, how);
+}
+
+struct self *self_get(void) {
+  if (LIKELY(atomic_load_explicit(&self_page->number, memory_order_relaxed) != 0) || watch_log == NULL)
+    return self_page;
+  struct thread *thread = thread_get();
+  enter(thread->fork, thread->fork == 0 ? HOW_UNSEEN : thread->how);
+  return self_page;
+}
+
+void self_goes_on(const char *function) {
+  if (watch_log == NULL) return;
+  struct self *self = self_get();
+  if (self->fork == 0 && self->how == HOW_ROOT) return;
+  if (atomic_exchange_explicit(&self->went_on, true, memory_order_relaxed)) return;
+  struct text text = {.size = 0};
+  text_add(&text, function);
+  LOG(RECORD_GOES_ON, &text, NULL, self->fork);
+}
+
+/* ---- The start of a program ---- */
+
+static void add_arguments(struct text *text) {
+  char buffer[RECORD_TEXT / 2];
+  int fd = raw_open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  long size = raw_read(fd, buffer, sizeof buffer - 1);
+  raw_close(fd);
+  buffer[size < 0 ? 0 : size] = '\0';
+  for (long i = 0; i < size; i += (long)strlen(buffer + i) + 1) text_add(text, buffer + i);
+}
+
+__attribute__((constructor(102))) static void begin(void) {
+  make_page();
+  if (watch_log == NULL) return;
+  take_number();
+  last_number = atomic_load_explicit(&self_page->number, memory_order_relaxed);
+  thread_enter();
+  struct text text = {.size = 0};
+  char path[RECORD_TEXT / 2];
+  long length = raw_readlink("/proc/self/exe", path, sizeof path - 1);
+  path[length < 0 ? 0 : length] = '\0';
+  text_add(&text, path);
+  add_arguments(&text);
+  LOG(RECORD_LOADED, &text, NULL, (uint64_t)raw_getppid());
+  watch_modules();
+}

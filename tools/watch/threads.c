@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* The threads of this process, and in a child those that it lost. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "raw.h"
+#include "watch.h"
+
+NEXT(pthread_create);
+NEXT(pthread_setname_np);
+
+_Thread_local struct thread *thread_current __attribute__((tls_model("initial-exec")));
+struct thread *_Atomic threads_live;
+struct thread *threads_lost;
+
+/* ---- Places ---- */
+
+static struct thread *make(void) {
+  void *mapped = mmap(NULL, sizeof(struct thread), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* Of a thread that has ended, and that the kernel knows no longer: its destructors may lock until then. */
+static struct thread *reuse(pid_t tid) {
+  pid_t pid = raw_getpid();
+  for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next)) {
+    pid_t old = atomic_load(&thread->tid);
+    if (!atomic_load(&thread->ended) || old == 0 || raw_tgkill(pid, old, 0) == 0) continue;
+    if (!atomic_compare_exchange_strong(&thread->tid, &old, tid)) continue;
+    thread->held_count = 0;
+    thread->named = false;
+    thread->start = NULL;
+    thread->fork = 0;
+    atomic_store(&thread->waits, NULL);
+    atomic_store(&thread->ended, false);
+    return thread;
+  }
+  return NULL;
+}
+
+/* Memory that cannot be had leaves a thread that is not told from others like it. */
+static struct thread nobody;
+
+struct thread *thread_enter(void) {
+  int saved = errno;
+  pid_t tid = raw_gettid();
+  struct thread *thread = reuse(tid);
+  if (thread == NULL && (thread = make()) != NULL) {
+    atomic_store(&thread->tid, tid);
+    struct thread *first = atomic_load(&threads_live);
+    do {
+      atomic_store(&thread->next, first);
+    } while (!atomic_compare_exchange_weak(&threads_live, &first, thread));
+  }
+  thread_current = thread == NULL ? &nobody : thread;
+  errno = saved;
+  return thread_current;
+}
+
+/* ---- Their beginning and end ---- */
+
+struct start {
+  void *(*routine)(void *);
+  void *argument;
+};
+
+static void end_thread(void *unused) {
+  (void)unused;
+  if (thread_current != NULL) atomic_store(&thread_current->ended, true);
+}
+
+static void *begin_thread(void *data) {
+  struct start start = *(struct start *)data;
+  munmap(data, sizeof start);
+  struct thread *thread = thread_get();
+  memcpy(&thread->start, &start.routine, sizeof thread->start);
+  void *result;
+  pthread_cleanup_push(end_thread, NULL);
+  result = start.routine(start.argument);
+  pthread_cleanup_pop(1);
+  return result;
+}
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *),
+                          void *argument) {
+  if (watch_log == NULL) return CALL(pthread_create)(thread, attributes, routine, argument);
+  self_goes_on("pthread_create");
+  struct start *start = mmap(NULL, sizeof *start, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return EAGAIN;
+  *start = (struct start){routine, argument};
+  int error = CALL(pthread_create)(thread, attributes, begin_thread, start);
+  if (error != 0) munmap(start, sizeof *start);
+  return error;
+}
+
+/* ---- Their names ---- */
+
+static void read_name(struct thread *thread, pid_t tid) {
+  char path[] = "/proc/self/task/0123456789/comm";
+  char digits[11];
+  size_t count = 0;
+  for (pid_t rest = tid; rest > 0; rest /= 10) digits[count++] = (char)('0' + rest % 10);
+  char *at = path + sizeof "/proc/self/task/" - 1;
+  while (count > 0) *at++ = digits[--count];
+  memcpy(at, "/comm", sizeof "/comm");
+  int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  long size = raw_read(fd, thread->name, sizeof thread->name);
+  raw_close(fd);
+  thread->name[size > 0 ? size - 1 : 0] = '\0';
+  thread->named = true;
+}
+
+static bool runs(const struct thread *thread) {
+  return atomic_load_explicit(&thread->tid, memory_order_relaxed) != 0 &&
+         !atomic_load_explicit(&thread->ended, memory_order_relaxed);
+}
+
+void threads_learn_names(void) {
+  for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
+    if (runs(thread) && !thread->named) read_name(thread, atomic_load(&thread->tid));
+}
+
+EXPORT int pthread_setname_np(pthread_t thread, const char *name) {
+  int error = CALL(pthread_setname_np)(thread, name);
+  for (struct thread *one = atomic_load(&threads_live); one != NULL; one = atomic_load(&one->next)) one->named = false;
+  return error;
+}
+
+/* ---- At a fork ---- */
+
+unsigned threads_others(void) {
+  unsigned count = 0;
+  for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
+    count += thread != thread_current && runs(thread);
+  return count;
+}
+
+static void log_lost(uint64_t id, const struct thread *thread) {
+  struct text text = {.size = 0};
+  text_add(&text, thread->name);
+  const void *waits = atomic_load_explicit(&thread->waits, memory_order_relaxed);
+  LOG(RECORD_THREAD_LOST, &text, NULL, id, (uint64_t)atomic_load(&thread->tid), (uint64_t)(uintptr_t)thread->start,
+      waits != NULL, (uint64_t)(uintptr_t)waits);
+}
+
+/* The list of the parent becomes that of the lost; the caller's place stays in it, and begins the new one: so its copy
+ * in the list of the lost is skipped by whoever looks there. */
+void threads_born(uint64_t id) {
+  struct thread *me = thread_current;
+  struct thread *lost = threads_lost; /* a lock that a thread of the grandparent held is held still */
+  for (struct thread *thread = atomic_load(&threads_live), *next; thread != NULL; thread = next) {
+    next = atomic_load(&thread->next);
+    if (thread == me) continue;
+    if (!runs(thread)) continue;
+    log_lost(id, thread);
+    atomic_store(&thread->next, lost);
+    lost = thread;
+  }
+  threads_lost = lost;
+  if (me != NULL) atomic_store(&me->next, NULL);
+  atomic_store(&threads_live, me == &nobody ? NULL : me);
+}
+
+const struct thread *threads_find_lost(pid_t tid) {
+  for (const struct thread *thread = threads_lost; thread != NULL; thread = atomic_load(&thread->next))
+    if (atomic_load(&thread->tid) == tid) return thread;
+  return NULL;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is loaded into each watched process, before all else.  It stands in front of functions of the C library, calls
+ * these, and writes down what they did.
+ *
+ * It may be called anywhere: in a signal handler, in a child of vfork(), in a child whose other threads are gone.  So
+ * it allocates nothing by malloc(), and takes no lock.
+ */
+#ifndef ATFORK_WATCH_H
+#define ATFORK_WATCH_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../record.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+
+/* ---- The functions that ours stand in front of ---- */
+
+typedef void (*any_function)(void);
+
+struct next {
+  const char *name;
+  _Atomic(any_function) function;
+};
+
+any_function watch_next(struct next *next);
+
+/* The next function of this name; all are looked up as we are loaded, and one that is called before, then.  NULL where
+ * the C library has none. */
+static inline any_function next_function(struct next *next) {
+  any_function function = atomic_load_explicit(&next->function, memory_order_relaxed);
+  return LIKELY(function != NULL) ? function : watch_next(next);
+}
+
+#define NEXT(name) static struct next next_of_##name __attribute__((section("watch_next"), used)) = {#name, NULL}
+#define CALL(name) ((__typeof__(&name))next_function(&next_of_##name))
+
+/* ---- The log ---- */
+
+extern struct log_header *watch_log; /* NULL: nothing is watched */
+
+static inline bool watches(enum watch_flags flags) {
+  return watch_log != NULL && (watch_log->flags & flags) != 0;
+}
+
+struct text {
+  char bytes[RECORD_TEXT];
+  size_t size;
+};
+
+/* Adds a string; one that does not fit is cut. */
+void text_add(struct text *text, const char *string);
+
+struct stack {
+  uint64_t frames[RECORD_FRAMES];
+  unsigned count;
+  bool in_signal; /* some frame is a signal handler's */
+};
+
+/* Of the caller of the function that is in front of another: `skip` frames of ours are left out.  noinline keeps count.
+ */
+void stack_take(struct stack *stack, unsigned skip);
+
+uint64_t watch_now(void); /* ns, CLOCK_MONOTONIC */
+
+/* Writes a record; text and stack may be NULL.  Keeps errno. */
+void log_write(enum record_kind kind, const uint64_t *args, size_t count, const struct text *text,
+               const struct stack *stack);
+#define LOG(kind, text, stack, ...)                                                                                  \
+  log_write(kind, (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t), text, \
+            stack)
+
+/* Of the environment that the program was started with, for constructors; NULL: there is none of this name. */
+const char *watch_variable(const char *name);
+
+/* Objects that have been loaded since we looked last.  In a parent alone: it takes the dynamic linker's lock. */
+void watch_modules(void);
+
+/* ---- This process ---- */
+
+/* In a page that the kernel wipes at a fork: a child finds zeros. */
+struct self {
+  _Atomic uint32_t number; /* among all watched processes; 0: a child that nobody has looked at yet */
+  pid_t pid;
+  uint32_t parent; /* number of the parent */
+  uint64_t fork;   /* id of the fork that made it; 0: none */
+  enum how how;
+  _Atomic uint32_t forks; /* how many it began */
+  _Atomic bool went_on;   /* RECORD_GOES_ON was written */
+};
+
+extern struct self *self_page;
+
+/* This process; where a fork made it that nobody saw, it is entered now. */
+struct self *self_get(void);
+
+/* In a child, once: it is `how`'s, by the fork `id`. */
+void self_born(uint64_t id, enum how how);
+
+/* In a child of vfork() the memory, this page too, is the parent's. */
+bool self_is_borrowed(void);
+
+/* What only a child that goes on calls, and one that is to exec or _exit() does not: `function` is such. */
+void self_goes_on(const char *function);
+
+/* ---- A fork ---- */
+
+/* Before any call that may make a process; the stack is of the caller's caller.  Returns the fork's id. */
+uint64_t fork_begin(enum how how);
+void fork_end(uint64_t id, pid_t child); /* in the parent; child < 0: -errno */
+
+/* ---- Threads ---- */
+
+enum { HELD = 64 };
+
+struct held {
+  const void *_Atomic lock; /* NULL: none */
+  const void *site;
+  enum lock_kind kind;
+};
+
+struct thread {
+  struct thread *_Atomic next;
+  _Atomic pid_t tid; /* 0: free */
+  char name[16];     /* as of the last fork, or as it was named */
+  bool named;
+  const void *start; /* routine; NULL: the first thread, or one that something else made */
+  _Atomic bool ended;
+  /* What it waits for, with no limit of time. */
+  const void *_Atomic waits;
+  enum stuck waits_kind;
+  /* A fork that this thread is in the middle of: what its handlers are told. */
+  uint64_t fork;
+  enum how how;
+  uint64_t fork_time;
+  unsigned held_count;
+  struct held held[HELD];
+};
+
+extern _Thread_local struct thread *thread_current __attribute__((tls_model("initial-exec")));
+extern struct thread *_Atomic threads_live; /* of this process; also those that have ended */
+extern struct thread *threads_lost;         /* of a parent: gone in this child */
+
+struct thread *thread_enter(void);
+
+static inline struct thread *thread_get(void) {
+  struct thread *thread = thread_current;
+  return LIKELY(thread != NULL) ? thread : thread_enter();
+}
+
+unsigned threads_others(void);                     /* how many run beside the caller */
+void threads_learn_names(void);                    /* in a parent, before a fork */
+void threads_born(uint64_t id);                    /* in a child: all but the caller are lost */
+const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it lives */
+
+/* ---- Hooks for what is watched beside forks: each in a file of its own ---- */
+
+/* In the parent before a fork, in the order of the calls; then in the parent, or in the child. */
+void locks_before_fork(uint64_t id);
+void locks_in_child(uint64_t id);
+void random_in_child(uint64_t id);
+void descriptors_before_fork(uint64_t id);
+void descriptors_in_child(uint64_t id);
+void descriptors_before_exec(const char *path);
+void stdio_before_fork(uint64_t id);
+void stdio_in_child(uint64_t id);
+unsigned handlers_count(void); /* of pthread_atfork(), without ours */
+
+#endif
