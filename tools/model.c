@@ -146,6 +146,8 @@ static struct process *by_number(const struct model *model, guint64 number) {
 /* A place among the processes that its parent made. */
 static void set_place(struct process *process, struct fork_event *birth) {
   process->birth = birth;
+  g_free(process->thread);
+  process->thread = g_strdup(birth->thread);
   process->how = birth->how;
   birth->child = process;
   birth->pid = process->pid;
@@ -246,15 +248,20 @@ static struct process *add_loaded(struct model *model, const struct record *reco
   return process;
 }
 
+/* Its parent may have told its pid before.  Two may tell of one fork: a child that made a process in a way that is not
+ * seen, before it had called anything that is watched. */
 static struct process *add_born(struct model *model, const struct record *record) {
   struct fork_event *birth = model_fork(model, record->words[0]);
-  struct process *parent = birth != NULL ? birth->parent : by_number(model, record->words[2]);
-  if (parent == NULL) parent = model->root;
-  if (birth == NULL || birth->child != NULL) birth = add_fork(parent, (enum how)record->words[3], record->time);
-  struct process *process = add_process(model, parent, record->pid, record->time);
-  g_free(process->thread);
-  process->thread = g_strdup(record_string(record, 0));
-  set_place(process, birth);
+  struct process *process = birth == NULL ? NULL : birth->child;
+  if (process == NULL || process->pid != record->pid) {
+    enum how how = process == NULL ? (enum how)record->words[2] : HOW_UNSEEN;
+    struct process *parent = birth != NULL && process == NULL ? birth->parent : by_pid(model, (pid_t)record->words[1]);
+    if (parent == NULL) parent = birth != NULL ? birth->parent : model->root;
+    if (birth == NULL || process != NULL || (birth->pid != 0 && birth->pid != record->pid))
+      birth = add_fork(parent, how, record->time);
+    process = add_process(model, parent, record->pid, record->time);
+    set_place(process, birth);
+  }
   g_hash_table_insert(model->by_number, GUINT_TO_POINTER(record->process), process);
   return process;
 }
@@ -280,6 +287,9 @@ static void add_forked(struct model *model, const struct record *record) {
   else
     event->pid = (pid_t)pid;
   event->nanoseconds = record->words[2];
+  if (pid <= 0 || event->child != NULL) return;
+  struct process *child = add_process(model, event->parent, event->pid, record->time);
+  set_place(child, event);
 }
 
 /* Its child may have told of itself before, or not at all. */

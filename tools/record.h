@@ -83,7 +83,7 @@ enum record_kind {
   RECORD_FORK,        /* id, how, threads beside the caller's, pthread_atfork handlers, 1 in a signal handler;
                          name of the thread; frames */
   RECORD_FORKED,      /* id, child's pid or -errno, ns since RECORD_FORK */
-  RECORD_BORN,        /* id, ppid, number of the parent, how; name of the thread */
+  RECORD_BORN,        /* id, ppid, how: written when the child first calls what is watched */
   RECORD_EXEC,        /* id of the vfork() or 0; path */
   RECORD_EXEC_FAILED, /* errno; path */
   RECORD_SPAWNED,     /* how, pid (0: not known) or -errno, ns; path; frames */

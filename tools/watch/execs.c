@@ -241,8 +241,9 @@ EXPORT int execle(const char *path, const char *first, ...) {
 /* ---- The end ---- */
 
 static void note_exit(int status, enum exit_by by) {
-  if (watch_log == NULL || self_is_borrowed()) return;
-  self_get();
+  if (watch_log == NULL) return;
+  self_get_at_end();
+  if (self_is_borrowed()) return;
   LOG(RECORD_EXIT, NULL, NULL, (uint64_t)(unsigned)status, by);
 }
 

@@ -35,30 +35,29 @@ NEXT(posix_spawnp);
 
 /* ---- A fork under way ---- */
 
+_Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
+
 uint64_t fork_begin(enum how how) {
   if (watch_log == NULL) return 0;
   struct self *self = self_get();
-  struct thread *thread = thread_get();
+  threads_know_caller();
   uint64_t count = atomic_fetch_add_explicit(&self->forks, 1, memory_order_relaxed) + 1;
   uint64_t id = ((uint64_t)atomic_load(&self->number) << 32) | count;
-  thread->fork = id;
-  thread->how = how;
-  thread->fork_time = watch_now();
+  unsigned others = threads_others();
+  fork_under_way = (struct fork_under_way){id, how, others != 0, watch_now()};
   threads_learn_names();
-  watch_modules();
   struct stack stack;
   stack_take(&stack, 1);
   struct text text = {.size = 0};
-  text_add(&text, thread->name);
-  LOG(RECORD_FORK, &text, &stack, id, how, threads_others(), handlers_count(), stack.in_signal);
+  text_add(&text, thread_current->name);
+  LOG(RECORD_FORK, &text, &stack, id, how, others, handlers_count(), stack.in_signal);
   return id;
 }
 
 void fork_end(uint64_t id, pid_t child) {
   if (watch_log == NULL || id == 0) return;
-  struct thread *thread = thread_get();
-  LOG(RECORD_FORKED, NULL, NULL, id, (uint64_t)(int64_t)child, watch_now() - thread->fork_time);
-  thread->fork = 0;
+  LOG(RECORD_FORKED, NULL, NULL, id, (uint64_t)(int64_t)child, watch_now() - fork_under_way.begun);
+  fork_under_way.id = 0;
 }
 
 /* ---- Those with handlers ---- */
@@ -66,38 +65,29 @@ void fork_end(uint64_t id, pid_t child) {
 /* The fork is begun by whoever is in front of it, so that its own time and stack are right. */
 static void before(void) {
   if (watch_log == NULL) return;
-  struct thread *thread = thread_get();
-  if (thread->fork == 0) fork_begin(HOW_LIBC);
-  if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_before_fork(thread->fork);
-  if (watches(WATCH_DESCRIPTORS)) descriptors_before_fork(thread->fork);
-  if (watches(WATCH_FILES)) stdio_before_fork(thread->fork);
+  self_get();
+  if (fork_under_way.id == 0) fork_begin(HOW_LIBC);
+  if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_before_fork(fork_under_way.id);
+  if (watches(WATCH_DESCRIPTORS)) descriptors_before_fork(fork_under_way.id);
+  if (watches(WATCH_FILES)) stdio_before_fork(fork_under_way.id);
 }
 
 static void in_parent(void) {
-  if (watch_log == NULL) return;
-  struct thread *thread = thread_get();
-  if (thread->how == HOW_LIBC) thread->fork = 0; /* the child tells its pid */
+  if (fork_under_way.how == HOW_LIBC) fork_under_way.id = 0; /* the child tells its pid */
 }
 
+/* A child that has lost threads is entered at once, as their locks tell now who held them. */
 static void in_child(void) {
-  if (watch_log == NULL) return;
-  struct thread *thread = thread_get();
-  uint64_t id = thread->fork;
-  self_born(id, thread->how);
-  if (thread->how == HOW_LIBC) thread->fork = 0;
+  if (watch_log != NULL && fork_under_way.threads) self_get();
 }
 
 __attribute__((constructor(103))) static void watch_handlers(void) {
-  if (watch_log != NULL) pthread_atfork(before, in_parent, in_child);
+  if (watch_log != NULL) handlers_register_own(before, in_parent, in_child);
 }
 
 static pid_t finish(uint64_t id, pid_t pid) {
-  int saved = errno;
-  if (pid == 0)
-    thread_get()->fork = 0;
-  else
-    fork_end(id, pid < 0 ? -saved : pid);
-  errno = saved;
+  if (pid > 0) fork_end(id, pid);
+  if (pid < 0) fork_end(id, -errno);
   return pid;
 }
 
@@ -115,32 +105,30 @@ EXPORT pid_t forkpty(int *amaster, char *name, const struct termios *termp, cons
 EXPORT int daemon(int nochdir, int noclose) {
   fork_begin(HOW_DAEMON);
   int result = CALL(daemon)(nochdir, noclose);
-  if (watch_log != NULL) thread_get()->fork = 0;
+  if (result < 0) fork_under_way.id = 0;
   return result;
 }
 
 /* ---- Those without ---- */
 
-static pid_t finish_bypassing(uint64_t id, enum how how, pid_t pid) {
-  if (pid == 0 && watch_log != NULL) self_born(id, how);
+static pid_t finish_bypassing(uint64_t id, pid_t pid) {
+  if (pid == 0) in_child();
   return finish(id, pid);
 }
 
 EXPORT pid_t _Fork(void) {
   uint64_t id = fork_begin(HOW_UFORK);
-  return finish_bypassing(id, HOW_UFORK, CALL(_Fork)());
+  return finish_bypassing(id, CALL(_Fork)());
 }
 
 struct child {
   int (*function)(void *);
   void *argument;
-  uint64_t id;
 };
 
 static int begin_child(void *data) {
   struct child child = *(struct child *)data;
-  self_born(child.id, HOW_CLONE);
-  thread_get()->fork = 0;
+  in_child();
   return child.function(child.argument);
 }
 
@@ -154,8 +142,9 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
   va_end(rest);
   if ((flags & CLONE_VM) != 0 || watch_log == NULL)
     return CALL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
-  struct child child = {function, argument, fork_begin(HOW_CLONE)};
-  return finish(child.id, CALL(clone)(begin_child, stack, flags, &child, parent_tid, tls, child_tid));
+  struct child child = {function, argument};
+  uint64_t id = fork_begin(HOW_CLONE);
+  return finish(id, CALL(clone)(begin_child, stack, flags, &child, parent_tid, tls, child_tid));
 }
 
 /* What syscall() makes; HOWS: no process, or one on a stack of its own, which no function can return to. */
@@ -184,14 +173,13 @@ EXPORT long syscall(long number, ...) {
     errno = (int)-result;
     result = -1;
   }
-  return how == HOWS ? result : finish_bypassing(id, how, (pid_t)result);
+  return how == HOWS ? result : finish_bypassing(id, (pid_t)result);
 }
 
 /* ---- Those whose child shares the parent's memory until it calls exec ---- */
 
 static void spawned(enum how how, uint64_t begun, pid_t pid, const char *path) {
   if (watch_log == NULL) return;
-  watch_modules();
   struct text text = {.size = 0};
   text_add(&text, path);
   struct stack stack;
@@ -244,7 +232,7 @@ __attribute__((used)) static any_function note_vfork(void) {
   if (watch_log != NULL) {
     int saved = errno;
     fork_begin(HOW_VFORK);
-    thread_get()->fork = 0;
+    fork_under_way.id = 0;
     errno = saved;
   }
   return next_function(&next_of_vfork);

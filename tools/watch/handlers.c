@@ -46,10 +46,10 @@ static bool is_loaded(void (*function)(void)) {
 
 static void run(unsigned number, unsigned phase) {
   struct slot *slot = &slots[number];
-  struct thread *thread = thread_get();
+  self_get();
   /* prepare() of this fork runs before ours, which begins a fork that no function told of. */
-  if (phase == 0 && thread->fork == 0) fork_begin(HOW_LIBC);
-  uint64_t id = thread->fork;
+  if (phase == 0 && fork_under_way.id == 0) fork_begin(HOW_LIBC);
+  uint64_t id = phase == 2 ? self_page->fork : fork_under_way.id;
   struct text text = {.size = 0};
   text_add(&text, slot->object);
   text_add(&text, "");
@@ -83,6 +83,10 @@ static void name_object(struct slot *slot, void *dso, void (*const functions[PHA
     if (functions[phase] != NULL) address = (void *)(uintptr_t)address_of(functions[phase]);
   if (address == NULL || dladdr(address, &info) == 0 || info.dli_fname == NULL) return;
   strncpy(slot->object, info.dli_fname, sizeof slot->object - 1);
+}
+
+void handlers_register_own(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+  CALL(__register_atfork)(prepare, parent, child, NULL);
 }
 
 /* What pthread_atfork() calls, which is linked into each object. */

@@ -2,7 +2,6 @@
 /* Records, and what they are made of: time, strings, stacks, objects. */
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <link.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,10 +93,15 @@ static void wake_reader(void) {
   raw_futex_wake(&watch_log->wake);
 }
 
+/* Not by memcpy(): a child that only exits would have a page of the C library mapped for it. */
+static void copy_words(uint64_t *to, const uint64_t *from, size_t count) {
+  for (size_t i = 0; i < count; i++) to[i] = from[i];
+}
+
 void log_write(enum record_kind kind, const uint64_t *args, size_t count, const struct text *text,
                const struct stack *stack) {
   if (watch_log == NULL) return;
-  int saved = errno;
+  if (stack != NULL) modules_tell(stack);
   unsigned frames = stack == NULL ? 0 : stack->count;
   size_t bytes = text == NULL ? 0 : text->size;
   size_t size = sizeof(struct record) + (count + frames) * sizeof(uint64_t) + bytes;
@@ -113,14 +117,13 @@ void log_write(enum record_kind kind, const uint64_t *args, size_t count, const 
     record->frames = (uint8_t)frames;
     record->text = (uint16_t)bytes;
     record->time = watch_now();
-    memcpy(record->words, args, count * sizeof(uint64_t));
-    if (frames != 0) memcpy(record->words + count, stack->frames, frames * sizeof(uint64_t));
+    copy_words(record->words, args, count);
+    if (frames != 0) copy_words(record->words + count, stack->frames, frames);
     if (bytes != 0) memcpy(record->words + count + frames, text->bytes, bytes);
     /* Pairs with the acquire of the reader. */
     atomic_store_explicit(&record->size, (uint32_t)size, memory_order_release);
     wake_reader();
   }
-  errno = saved;
 }
 
 /* ---- Stacks ---- */
@@ -151,45 +154,4 @@ __attribute__((noinline)) void stack_take(struct stack *stack, unsigned skip) {
   stack->in_signal = false;
   struct unwinding unwinding = {stack, skip + 1};
   _Unwind_Backtrace(add_frame, &unwinding);
-}
-
-/* ---- Objects ---- */
-
-static int log_object(struct dl_phdr_info *object, size_t size, void *data) {
-  (void)size;
-  (void)data;
-  uintptr_t first = UINTPTR_MAX, end = 0;
-  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
-    if (object->dlpi_phdr[i].p_type != PT_LOAD) continue;
-    uintptr_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
-    if (begin < first) first = begin;
-    if (begin + object->dlpi_phdr[i].p_memsz > end) end = begin + object->dlpi_phdr[i].p_memsz;
-  }
-  if (end == 0) return 0;
-  struct text text = {.size = 0};
-  char program[RECORD_TEXT];
-  const char *path = object->dlpi_name;
-  if (path[0] == '\0') {
-    long length = raw_readlink("/proc/self/exe", program, sizeof program - 1);
-    program[length < 0 ? 0 : length] = '\0';
-    path = program;
-  }
-  text_add(&text, path);
-  LOG(RECORD_MODULE, &text, NULL, first, end, object->dlpi_addr);
-  return 0;
-}
-
-static int read_adds(struct dl_phdr_info *object, size_t size, void *data) {
-  (void)size;
-  *(unsigned long long *)data = object->dlpi_adds;
-  return 1;
-}
-
-/* All of them again when any came: that is seldom, and the later record of an address holds. */
-void watch_modules(void) {
-  static _Atomic unsigned long long known;
-  unsigned long long adds = 0;
-  dl_iterate_phdr(read_adds, &adds);
-  if (atomic_exchange_explicit(&known, adds, memory_order_relaxed) == adds) return;
-  dl_iterate_phdr(log_object, NULL);
 }

@@ -27,21 +27,19 @@ static void take_number(void) {
   atomic_store_explicit(&self_page->number, number, memory_order_relaxed);
 }
 
-/* What the parent was, for a child whose page is wiped; its memory is a copy. */
-static uint32_t last_number;
+/* No fork was under way in this thread: what made this process was not seen. */
+static void describe_birth(void) {
+  self_page->fork = fork_under_way.id;
+  self_page->how = fork_under_way.id == 0 ? HOW_UNSEEN : fork_under_way.how;
+  fork_under_way.id = 0;
+}
 
-static void enter(uint64_t id, enum how how) {
-  memset(self_page, 0, sizeof *self_page);
-  self_page->parent = last_number;
-  self_page->fork = id;
-  self_page->how = how;
+void self_enter(void) {
+  if (watch_log == NULL) return;
+  describe_birth();
   take_number();
-  struct thread *thread = thread_get();
-  atomic_store_explicit(&thread->tid, raw_gettid(), memory_order_relaxed);
-  struct text text = {.size = 0};
-  text_add(&text, thread->name);
-  LOG(RECORD_BORN, &text, NULL, id, (uint64_t)raw_getppid(), last_number, how);
-  last_number = atomic_load_explicit(&self_page->number, memory_order_relaxed);
+  LOG(RECORD_BORN, NULL, NULL, self_page->fork, (uint64_t)raw_getppid(), self_page->how);
+  uint64_t id = self_page->fork;
   threads_born(id);
   if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_in_child(id);
   if (watches(WATCH_RANDOM)) random_in_child(id);
@@ -53,23 +51,10 @@ bool self_is_borrowed(void) {
   return self_page->pid != 0 && self_page->pid != raw_getpid();
 }
 
-void self_born(uint64_t id, enum how how) {
-  if (watch_log == NULL) return;
-  enter(id, how);
-}
-
-struct self *self_get(void) {
-  if (LIKELY(atomic_load_explicit(&self_page->number, memory_order_relaxed) != 0) || watch_log == NULL)
-    return self_page;
-  struct thread *thread = thread_get();
-  enter(thread->fork, thread->fork == 0 ? HOW_UNSEEN : thread->how);
-  return self_page;
-}
-
 void self_goes_on(const char *function) {
   if (watch_log == NULL) return;
   struct self *self = self_get();
-  if (self->fork == 0 && self->how == HOW_ROOT) return;
+  if (self->how == HOW_ROOT) return;
   if (atomic_exchange_explicit(&self->went_on, true, memory_order_relaxed)) return;
   struct text text = {.size = 0};
   text_add(&text, function);
@@ -92,7 +77,6 @@ __attribute__((constructor(102))) static void begin(void) {
   make_page();
   if (watch_log == NULL) return;
   take_number();
-  last_number = atomic_load_explicit(&self_page->number, memory_order_relaxed);
   thread_enter();
   struct text text = {.size = 0};
   char path[RECORD_TEXT / 2];
@@ -101,5 +85,5 @@ __attribute__((constructor(102))) static void begin(void) {
   text_add(&text, path);
   add_arguments(&text);
   LOG(RECORD_LOADED, &text, NULL, (uint64_t)raw_getppid());
-  watch_modules();
+  modules_tell_all();
 }

@@ -33,7 +33,6 @@ static struct thread *reuse(pid_t tid) {
     thread->held_count = 0;
     thread->named = false;
     thread->start = NULL;
-    thread->fork = 0;
     atomic_store(&thread->waits, NULL);
     atomic_store(&thread->ended, false);
     return thread;
@@ -88,6 +87,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
                           void *argument) {
   if (watch_log == NULL) return CALL(pthread_create)(thread, attributes, routine, argument);
   self_goes_on("pthread_create");
+  threads_know_caller();
   struct start *start = mmap(NULL, sizeof *start, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return EAGAIN;
   *start = (struct start){routine, argument};
@@ -97,6 +97,12 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 }
 
 /* ---- Their names ---- */
+
+void threads_know_caller(void) {
+  struct thread *thread = thread_get();
+  pid_t tid = raw_gettid();
+  if (atomic_load_explicit(&thread->tid, memory_order_relaxed) != tid) atomic_store(&thread->tid, tid);
+}
 
 static void read_name(struct thread *thread, pid_t tid) {
   char path[] = "/proc/self/task/0123456789/comm";
@@ -147,15 +153,16 @@ static void log_lost(uint64_t id, const struct thread *thread) {
       waits != NULL, (uint64_t)(uintptr_t)waits);
 }
 
-/* The list of the parent becomes that of the lost; the caller's place stays in it, and begins the new one: so its copy
- * in the list of the lost is skipped by whoever looks there. */
+/* The list of the parent becomes that of the lost, but for the caller, who begins the new one. */
 void threads_born(uint64_t id) {
   struct thread *me = thread_current;
+  struct thread *first = atomic_load(&threads_live);
+  if (first == NULL || (first == me && atomic_load(&me->next) == NULL))
+    return;                           /* nothing is written: no page is copied */
   struct thread *lost = threads_lost; /* a lock that a thread of the grandparent held is held still */
-  for (struct thread *thread = atomic_load(&threads_live), *next; thread != NULL; thread = next) {
+  for (struct thread *thread = first, *next; thread != NULL; thread = next) {
     next = atomic_load(&thread->next);
-    if (thread == me) continue;
-    if (!runs(thread)) continue;
+    if (thread == me || !runs(thread)) continue;
     log_lost(id, thread);
     atomic_store(&thread->next, lost);
     lost = thread;

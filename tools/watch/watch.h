@@ -70,7 +70,7 @@ void stack_take(struct stack *stack, unsigned skip);
 
 uint64_t watch_now(void); /* ns, CLOCK_MONOTONIC */
 
-/* Writes a record; text and stack may be NULL.  Keeps errno. */
+/* Writes a record; text and stack may be NULL.  Leaves errno alone. */
 void log_write(enum record_kind kind, const uint64_t *args, size_t count, const struct text *text,
                const struct stack *stack);
 #define LOG(kind, text, stack, ...)                                                                                  \
@@ -80,17 +80,20 @@ void log_write(enum record_kind kind, const uint64_t *args, size_t count, const 
 /* Of the environment that the program was started with, for constructors; NULL: there is none of this name. */
 const char *watch_variable(const char *name);
 
-/* Objects that have been loaded since we looked last.  In a parent alone: it takes the dynamic linker's lock. */
-void watch_modules(void);
+/* The objects that the stack's frames lie in, where they have not been told yet; and all. */
+void modules_tell(const struct stack *stack);
+void modules_tell_all(void);
 
 /* ---- This process ---- */
 
-/* In a page that the kernel wipes at a fork: a child finds zeros. */
+/*
+ * In a page that the kernel wipes at a fork: a child finds zeros, however it was made.  It is entered by its first call
+ * that is watched, so that one which only execs or exits touches next to nothing.
+ */
 struct self {
-  _Atomic uint32_t number; /* among all watched processes; 0: a child that nobody has looked at yet */
+  _Atomic uint32_t number; /* among all watched processes; 0: nobody has entered it yet */
   pid_t pid;
-  uint32_t parent; /* number of the parent */
-  uint64_t fork;   /* id of the fork that made it; 0: none */
+  uint64_t fork; /* id of the fork that made it; 0: none that was seen */
   enum how how;
   _Atomic uint32_t forks; /* how many it began */
   _Atomic bool went_on;   /* RECORD_GOES_ON was written */
@@ -98,19 +101,38 @@ struct self {
 
 extern struct self *self_page;
 
-/* This process; where a fork made it that nobody saw, it is entered now. */
-struct self *self_get(void);
+void self_enter(void);
 
-/* In a child, once: it is `how`'s, by the fork `id`. */
-void self_born(uint64_t id, enum how how);
+/* This process, entered. */
+static inline struct self *self_get(void) {
+  if (!LIKELY(atomic_load_explicit(&self_page->number, memory_order_relaxed) != 0)) self_enter();
+  return self_page;
+}
 
 /* In a child of vfork() the memory, this page too, is the parent's. */
 bool self_is_borrowed(void);
+
+/* As self_get(), where that is sure to be the first call of many a child: a write first spares it a page fault. */
+static inline struct self *self_get_at_end(void) {
+  atomic_fetch_add_explicit(&self_page->number, 0, memory_order_relaxed);
+  return self_get();
+}
 
 /* What only a child that goes on calls, and one that is to exec or _exit() does not: `function` is such. */
 void self_goes_on(const char *function);
 
 /* ---- A fork ---- */
+
+/* That this thread is in the middle of.  A child finds it, too: so it lies in thread-local memory, a page of which the
+ * C library writes to in each child anyway. */
+struct fork_under_way {
+  uint64_t id; /* 0: none */
+  enum how how;
+  bool threads; /* there are others than the one that forks */
+  uint64_t begun;
+};
+
+extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
 
 /* Before any call that may make a process; the stack is of the caller's caller.  Returns the fork's id. */
 uint64_t fork_begin(enum how how);
@@ -136,10 +158,6 @@ struct thread {
   /* What it waits for, with no limit of time. */
   const void *_Atomic waits;
   enum stuck waits_kind;
-  /* A fork that this thread is in the middle of: what its handlers are told. */
-  uint64_t fork;
-  enum how how;
-  uint64_t fork_time;
   unsigned held_count;
   struct held held[HELD];
 };
@@ -156,6 +174,7 @@ static inline struct thread *thread_get(void) {
 }
 
 unsigned threads_others(void);                     /* how many run beside the caller */
+void threads_know_caller(void);                    /* its tid is another one after a fork; before others can fork */
 void threads_learn_names(void);                    /* in a parent, before a fork */
 void threads_born(uint64_t id);                    /* in a child: all but the caller are lost */
 const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it lives */
@@ -172,5 +191,6 @@ void descriptors_before_exec(const char *path);
 void stdio_before_fork(uint64_t id);
 void stdio_in_child(uint64_t id);
 unsigned handlers_count(void); /* of pthread_atfork(), without ours */
+void handlers_register_own(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 #endif

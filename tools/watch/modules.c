@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The objects of this process, told as soon as a stack has a frame in one that has not been told yet.  To ask the
+ * dynamic linker at each fork would cost a page: it takes a lock.
+ */
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+
+#include "raw.h"
+#include "watch.h"
+
+NEXT(dlclose);
+
+enum { KNOWN = 1024 };
+
+static struct range { uint64_t first, end; } known[KNOWN];
+static _Atomic unsigned known_count;
+
+static bool is_known(uint64_t address) {
+  unsigned count = atomic_load_explicit(&known_count, memory_order_acquire);
+  for (unsigned i = 0; i < count && i < KNOWN; i++)
+    if (address >= known[i].first && address < known[i].end) return true;
+  return false;
+}
+
+/* Two threads at once may tell of one twice. */
+static void remember(uint64_t first, uint64_t end) {
+  unsigned count = atomic_load_explicit(&known_count, memory_order_relaxed);
+  if (count >= KNOWN) return;
+  known[count] = (struct range){first, end};
+  /* Pairs with the acquire in is_known(). */
+  atomic_store_explicit(&known_count, count + 1, memory_order_release);
+}
+
+static void find_range(const struct dl_phdr_info *object, uint64_t *first, uint64_t *end) {
+  *first = UINT64_MAX;
+  *end = 0;
+  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+    if (object->dlpi_phdr[i].p_type != PT_LOAD) continue;
+    uint64_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
+    if (begin < *first) *first = begin;
+    if (begin + object->dlpi_phdr[i].p_memsz > *end) *end = begin + object->dlpi_phdr[i].p_memsz;
+  }
+}
+
+static int tell(struct dl_phdr_info *object, size_t size, void *data) {
+  (void)size;
+  (void)data;
+  uint64_t first, end;
+  find_range(object, &first, &end);
+  if (end == 0 || is_known(first)) return 0;
+  remember(first, end);
+  char program[RECORD_TEXT];
+  const char *path = object->dlpi_name;
+  if (path[0] == '\0') {
+    long length = raw_readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length < 0 ? 0 : length] = '\0';
+    path = program;
+  }
+  struct text text = {.size = 0};
+  text_add(&text, path);
+  LOG(RECORD_MODULE, &text, NULL, first, end, object->dlpi_addr);
+  return 0;
+}
+
+void modules_tell_all(void) {
+  dl_iterate_phdr(tell, NULL);
+}
+
+/* A thread that is gone may have held the dynamic linker's lock. */
+void modules_tell(const struct stack *stack) {
+  if (threads_lost != NULL) return;
+  for (unsigned i = 0; i < stack->count; i++)
+    if (!is_known(stack->frames[i])) {
+      modules_tell_all();
+      return;
+    }
+}
+
+/* Another object may come to where one was. */
+EXPORT int dlclose(void *handle) {
+  atomic_store_explicit(&known_count, 0, memory_order_relaxed);
+  return CALL(dlclose)(handle);
+}
