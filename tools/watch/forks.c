@@ -47,7 +47,7 @@ uint64_t fork_begin(enum how how) {
   fork_under_way = (struct fork_under_way){id, how, others != 0, watch_now()};
   threads_learn_names();
   struct stack stack;
-  stack_take(&stack, 1);
+  stack_take(&stack);
   struct text text = {.size = 0};
   text_add(&text, thread_current->name);
   LOG(RECORD_FORK, &text, &stack, id, how, others, handlers_count(), stack.in_signal);
@@ -183,7 +183,7 @@ static void spawned(enum how how, uint64_t begun, pid_t pid, const char *path) {
   struct text text = {.size = 0};
   text_add(&text, path);
   struct stack stack;
-  stack_take(&stack, 1);
+  stack_take(&stack);
   LOG(RECORD_SPAWNED, &text, &stack, how, (uint64_t)(int64_t)pid, watch_now() - begun);
 }
 

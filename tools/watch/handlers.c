@@ -38,12 +38,6 @@ static uint64_t address_of(void (*function)(void)) {
   return address;
 }
 
-/* Not in a child: it takes the dynamic linker's lock. */
-static bool is_loaded(void (*function)(void)) {
-  Dl_info info;
-  return dladdr((void *)(uintptr_t)address_of(function), &info) != 0;
-}
-
 static void run(unsigned number, unsigned phase) {
   struct slot *slot = &slots[number];
   self_get();
@@ -53,7 +47,7 @@ static void run(unsigned number, unsigned phase) {
   struct text text = {.size = 0};
   text_add(&text, slot->object);
   text_add(&text, "");
-  bool gone = phase == 0 && !is_loaded(slot->functions[0]);
+  bool gone = !modules_have(address_of(slot->functions[phase]));
   uint64_t begun = watch_now();
   if (gone)
     LOG(RECORD_CALLBACK, &text, NULL, id, phase, 0, address_of(slot->functions[phase]), 0, 0, CALLBACK_HANDLER, 1);

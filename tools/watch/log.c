@@ -128,30 +128,27 @@ void log_write(enum record_kind kind, const uint64_t *args, size_t count, const 
 
 /* ---- Stacks ---- */
 
-struct unwinding {
-  struct stack *stack;
-  unsigned skip;
-};
+/* The linker's, of this object. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
+
+static bool is_ours(uintptr_t address) {
+  return address >= (uintptr_t)__ehdr_start && address < (uintptr_t)_end;
+}
 
 static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *data) {
-  struct unwinding *unwinding = data;
-  struct stack *stack = unwinding->stack;
+  struct stack *stack = data;
   int at_instruction = 0;
   uintptr_t address = _Unwind_GetIPInfo(context, &at_instruction);
   if (address == 0) return _URC_END_OF_STACK;
+  if (is_ours(address)) return _URC_NO_REASON;
   /* What a signal interrupted is at an instruction; what has called something, behind it. */
   if (at_instruction) stack->in_signal = true;
-  if (unwinding->skip > 0) {
-    unwinding->skip--;
-    return _URC_NO_REASON;
-  }
   stack->frames[stack->count++] = at_instruction ? address : address - 1;
   return stack->count < RECORD_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-__attribute__((noinline)) void stack_take(struct stack *stack, unsigned skip) {
+void stack_take(struct stack *stack) {
   stack->count = 0;
   stack->in_signal = false;
-  struct unwinding unwinding = {stack, skip + 1};
-  _Unwind_Backtrace(add_frame, &unwinding);
+  _Unwind_Backtrace(add_frame, stack);
 }

@@ -68,14 +68,15 @@ void modules_tell_all(void) {
   dl_iterate_phdr(tell, NULL);
 }
 
-/* A thread that is gone may have held the dynamic linker's lock. */
+/* A thread that is gone may have held the dynamic linker's lock; what its parent knew, a child knows. */
+bool modules_have(uint64_t address) {
+  if (!is_known(address) && threads_lost == NULL) modules_tell_all();
+  return is_known(address);
+}
+
 void modules_tell(const struct stack *stack) {
-  if (threads_lost != NULL) return;
   for (unsigned i = 0; i < stack->count; i++)
-    if (!is_known(stack->frames[i])) {
-      modules_tell_all();
-      return;
-    }
+    if (!modules_have(stack->frames[i])) return;
 }
 
 /* Another object may come to where one was. */

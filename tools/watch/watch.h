@@ -64,9 +64,8 @@ struct stack {
   bool in_signal; /* some frame is a signal handler's */
 };
 
-/* Of the caller of the function that is in front of another: `skip` frames of ours are left out.  noinline keeps count.
- */
-void stack_take(struct stack *stack, unsigned skip);
+/* From the caller of a function that ours stands in front of: frames of ours are left out. */
+void stack_take(struct stack *stack);
 
 uint64_t watch_now(void); /* ns, CLOCK_MONOTONIC */
 
@@ -83,6 +82,7 @@ const char *watch_variable(const char *name);
 /* The objects that the stack's frames lie in, where they have not been told yet; and all. */
 void modules_tell(const struct stack *stack);
 void modules_tell_all(void);
+bool modules_have(uint64_t address); /* it lies in an object that is loaded */
 
 /* ---- This process ---- */
 
@@ -134,7 +134,7 @@ struct fork_under_way {
 
 extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
 
-/* Before any call that may make a process; the stack is of the caller's caller.  Returns the fork's id. */
+/* Before any call that may make a process.  Returns the fork's id. */
 uint64_t fork_begin(enum how how);
 void fork_end(uint64_t id, pid_t child); /* in the parent; child < 0: -errno */
 
