@@ -229,6 +229,7 @@ void launch_follow(struct launch *launch, record_handler handler, GSourceFunc id
 
 void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
   read_records(launch, handler, data, TRUE);
+  launch->lost += launch->position < MIN(atomic_load(&launch->log->tail), launch->log->size); /* the last was cut short */
   launch->lost += atomic_load(&launch->log->lost);
   if (launch->lost != 0)
     g_printerr("atfork: %" G_GUINT64_FORMAT " records are lost: what follows may be incomplete\n", launch->lost);

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The command `atfork`: its arguments, statuses and reports.  Speaks the Test Anything Protocol.
+
+command.py ATFORK PROGRAM PLUGIN    PROGRAM is forks.c, PLUGIN plugin.c
+"""
+import glob
+import json
+import os
+import pathlib
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
+import tap  # noqa: E402
+
+ATFORK, PROGRAM, PLUGIN = sys.argv[1:4]
+
+
+def atfork(*arguments, **options):
+    return subprocess.run([ATFORK, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                          universal_newlines=True, check=False, **options)
+
+
+def doctor(*arguments):
+    return atfork("doctor", "--", PROGRAM, *arguments)
+
+
+def found(*arguments):
+    """The rules of what is found, with their severities, and the status."""
+    ran = atfork("doctor", "--json", "--", PROGRAM, *arguments)
+    report = json.loads(ran.stdout)
+    return sorted((finding["severity"], finding["rule"]) for finding in report["findings"]), ran.returncode
+
+
+def says(ran, status, words):
+    tap.equal(ran.returncode, status)
+    if words not in ran.stderr:
+        raise AssertionError(f"\"{words}\" is not in: {ran.stderr}")
+
+
+def test_help_names_each_command():
+    ran = atfork("--help")
+    tap.equal(ran.returncode, 0)
+    for name in ("doctor",):
+        assert f"atfork {name} " in ran.stdout, ran.stdout
+        tap.equal(atfork(name, "--help").returncode, 0)
+
+
+def test_bad_arguments_are_named():
+    says(atfork(), 125, "atfork tree")
+    says(atfork("tre"), 125, "no such command: tre")
+    says(atfork("doctor"), 125, "a command is wanted")
+    says(atfork("doctor", "--nonsense", "--", "true"), 125, "--nonsense")
+    says(atfork("doctor", "--fail-on", "everything", "--", "true"), 125, "--fail-on")
+    says(atfork("doctor", "--slow", "-1", "--", "true"), 125, "--slow")
+    says(atfork("doctor", "--suppressions", "/nonexistent", "--", "true"), 125, "/nonexistent")
+
+
+def test_options_behind_the_command_are_the_commands():
+    tap.equal(atfork("doctor", "sh", "-c", "exit 7").returncode, 7)
+    tap.equal(atfork("doctor", "echo", "--json").stdout, "--json\n")
+
+
+def test_the_commands_status_is_ours():
+    tap.equal(atfork("doctor", "--", "sh", "-c", "exit 3").returncode, 3)
+    tap.equal(atfork("tree", "--", "sh", "-c", "exit 3").returncode, 3)
+    tap.equal(atfork("tree", "--", "sh", "-c", "kill -TERM $$").returncode, 128 + signal.SIGTERM)
+
+
+def test_what_cannot_be_started_has_a_status_of_its_own():
+    says(atfork("tree", "--", "no-such-command"), 127, "no-such-command: no such command")
+    says(atfork("tree", "--", "/etc/passwd"), 126, "/etc/passwd: cannot be executed")
+
+
+def test_a_static_program_cannot_be_watched():
+    with tempfile.TemporaryDirectory() as directory:
+        source = pathlib.Path(directory, "static.c")
+        source.write_text("int main(void) { return 0; }\n")
+        subprocess.run(["cc", "-static", "-o", f"{directory}/static", source], check=True)
+        says(atfork("tree", "--", f"{directory}/static"), 125, "linked statically")
+
+
+def test_a_setuid_program_is_left_alone():
+    with tempfile.TemporaryDirectory() as directory:
+        program = pathlib.Path(directory, "true")
+        program.write_bytes(pathlib.Path("/bin/true").read_bytes())
+        program.chmod(0o755)
+        try:
+            os.chown(program, 65534, -1)
+        except PermissionError:  # then it is another user's that we need
+            program = pathlib.Path("/bin/su")
+        else:
+            program.chmod(0o755 | stat.S_ISUID)
+        says(atfork("tree", "--", str(program)), 125, "setuid")
+
+
+def test_no_log_is_left():
+    before = set(glob.glob("/dev/shm/atfork-*"))
+    doctor("fork")
+    tap.equal(set(glob.glob("/dev/shm/atfork-*")) - before, set())
+
+
+def test_a_signal_goes_on_to_the_command():
+    with subprocess.Popen([ATFORK, "doctor", "--", PROGRAM, "wait"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as running:
+        tap.equal(running.stdout.readline(), b"ready\n")
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
+        tap.equal(running.returncode, 128 + signal.SIGTERM)
+
+
+def test_an_empty_environment_does_not_hide_what_follows():
+    report = json.loads(atfork("doctor", "--json", "--", "env", "-i", "/bin/sh", "-c", "(exit 0); true").stdout)
+    tap.equal(report["processes"], 2)
+
+
+def test_a_preload_of_the_users_own_is_kept():
+    env = dict(os.environ, LD_PRELOAD=os.path.abspath(PLUGIN))
+    ran = atfork("tree", "--", "sh", "-c", "echo $LD_PRELOAD", env=env)
+    words = ran.stdout.strip().split(":")
+    assert words[-1] == os.path.abspath(PLUGIN) and words[0].endswith("libatfork-watch.so"), ran.stdout
+
+
+def test_nothing_is_found_where_nothing_is_wrong():
+    tap.equal(found("fork"), ([], 0))
+    tap.equal(found("bypassing-exec"), ([], 0))
+
+
+def test_a_slow_handler_is_found():
+    ran = atfork("doctor", "--slow", "10", "--", PROGRAM, "slow-handler")
+    says(ran, 100, "slow-handler")
+    says(ran, 100, "spend (forks.c:")
+    tap.equal(doctor("slow-handler").returncode, 0)
+
+
+def test_a_fork_in_a_signal_handler_is_found():
+    tap.equal(found("signal-fork"), ([("warning", "signal-fork")], 100))
+
+
+def test_handlers_that_a_bypassing_fork_missed_are_found():
+    tap.equal(found("missed-handler"), ([("error", "missed-handler")], 100))
+
+
+def test_a_handler_of_an_unloaded_object_is_found():
+    tap.equal(found("unloaded-handler", PLUGIN), ([("error", "unloaded-handler")], 100))
+
+
+def test_fail_on_decides_the_status():
+    for severity, status in (("note", 100), ("warning", 100), ("error", 0), ("never", 0)):
+        tap.equal(atfork("doctor", "--fail-on", severity, "--", PROGRAM, "signal-fork").returncode, status)
+
+
+def suppressed(lines):
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(lines)
+        file.flush()
+        return atfork("doctor", "--suppressions", file.name, "--", PROGRAM, "signal-fork")
+
+
+def test_suppressions_leave_out_what_they_name():
+    says(suppressed("# ours\nsignal-fork on_sig*\n"), 0, "1 suppressed")
+    says(suppressed("* */forks.c\n"), 0, "1 suppressed")
+    says(suppressed(f"signal-fork */{os.path.basename(PROGRAM)[:-1]}?\n"), 0, "1 suppressed")
+    says(suppressed("signal-fork no_such_function\n"), 100, "1 warning")
+    says(suppressed("slow-handler on_signal\n"), 100, "1 warning")
+
+
+def test_bad_suppressions_name_their_line():
+    says(suppressed("\nno-such-rule x\n"), 125, ":2: no such rule")
+    says(suppressed("signal-fork\n"), 125, ":1: a rule and a pattern are wanted")
+
+
+def test_sarif_has_rules_and_places():
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/report.sarif"
+        ran = atfork("doctor", "--sarif", "--output", path, "--", PROGRAM, "signal-fork")
+        tap.equal((ran.returncode, ran.stdout), (100, ""))
+        log = json.loads(pathlib.Path(path).read_text())
+    tap.equal(log["version"], "2.1.0")
+    run = log["runs"][0]
+    result = run["results"][0]
+    tap.equal((result["ruleId"], result["level"]), ("signal-fork", "warning"))
+    assert "signal-fork" in [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"].endswith("/forks.c") and place["region"]["startLine"] > 0, place
+
+
+def test_a_report_that_cannot_be_written_is_trouble():
+    says(atfork("doctor", "--output", "/nonexistent/report", "--", PROGRAM, "fork"), 125, "/nonexistent/report")
+
+
+if __name__ == "__main__":
+    sys.exit(tap.run(dict(globals())))

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The log that watched processes write: what the reader makes of one that was cut short, or is full. */
+#include <glib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "../../tools/launch.h"
+
+enum { SIZE = 16 * RECORD_UNIT, FIRST = (sizeof(struct log_header) + RECORD_UNIT - 1) / RECORD_UNIT * RECORD_UNIT };
+
+struct reading {
+  struct launch launch;
+  _Alignas(RECORD_UNIT) char bytes[FIRST + SIZE];
+  GString *read;
+};
+
+static void begin(struct reading *reading) {
+  memset(reading, 0, sizeof *reading);
+  reading->launch.log = (struct log_header *)(void *)reading->bytes;
+  reading->launch.log->size = sizeof reading->bytes;
+  reading->launch.position = FIRST;
+  reading->read = g_string_new(NULL);
+  atomic_store(&reading->launch.log->tail, FIRST);
+}
+
+/* A record of `units`; one that is not finished has no size yet. */
+static void write_record(struct reading *reading, int kind, guint units, gboolean finished) {
+  guint64 at = atomic_fetch_add(&reading->launch.log->tail, units * RECORD_UNIT);
+  if (at + units * RECORD_UNIT > sizeof reading->bytes) {
+    atomic_fetch_add(&reading->launch.log->lost, 1);
+    return;
+  }
+  struct record *record = (struct record *)(void *)(reading->bytes + at);
+  record->magic = RECORD_MAGIC;
+  record->kind = (guint16)kind;
+  if (finished) atomic_store(&record->size, units * RECORD_UNIT);
+}
+
+static void take(const struct record *record, gpointer data) {
+  struct reading *reading = data;
+  g_string_append_printf(reading->read, "%d ", record->kind);
+}
+
+static void check(struct reading *reading, const char *wanted) {
+  launch_drain(&reading->launch, take, reading);
+  g_assert_cmpstr(reading->read->str, ==, wanted);
+  g_string_free(reading->read, TRUE);
+}
+
+static void test_records_come_in_their_order(void) {
+  struct reading reading;
+  begin(&reading);
+  for (int kind = 1; kind < 5; kind++) write_record(&reading, kind, (guint)kind, TRUE);
+  check(&reading, "1 2 3 4 ");
+  g_assert_cmpuint(reading.launch.lost, ==, 0);
+}
+
+static void test_a_hole_is_passed(void) {
+  struct reading reading;
+  begin(&reading);
+  write_record(&reading, 1, 1, TRUE);
+  write_record(&reading, 2, 3, FALSE);
+  write_record(&reading, 3, 2, TRUE);
+  write_record(&reading, 4, 1, FALSE);
+  check(&reading, "1 3 ");
+  g_assert_cmpuint(reading.launch.lost, ==, 2);
+}
+
+static void test_what_has_no_room_is_counted(void) {
+  struct reading reading;
+  begin(&reading);
+  for (int kind = 1; kind <= 6; kind++) write_record(&reading, kind, 4, TRUE);
+  check(&reading, "1 2 3 4 ");
+  g_assert_cmpuint(reading.launch.lost, ==, 2);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/log/order", test_records_come_in_their_order);
+  g_test_add_func("/log/hole", test_a_hole_is_passed);
+  g_test_add_func("/log/full", test_what_has_no_room_is_counted);
+  return g_test_run();
+}
