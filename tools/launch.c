@@ -129,18 +129,36 @@ static void forward(int signal) {
   if (forwards_for != NULL && !forwards_for->ended) kill(forwards_for->pid, signal);
 }
 
+static const int forwarded[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+
 /* The terminal's signals go to the whole group, so we outlast them; what is sent to us alone goes on to the command. */
 static void set_signals(struct launch *launch) {
   forwards_for = launch;
   signal(SIGINT, SIG_IGN);
   signal(SIGQUIT, SIG_IGN);
-  const int sent[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-  for (guint i = 0; i < G_N_ELEMENTS(sent); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS(forwarded); i++) {
     struct sigaction action = {.sa_handler = forward};
-    sigaction(sent[i], &action, NULL);
+    sigaction(forwarded[i], &action, NULL);
   }
   struct sigaction action = {.sa_handler = nothing};
   sigaction(SIGCHLD, &action, NULL); /* interrupts the wait for records */
+}
+
+/* Signals that are sent meanwhile are kept back until they can be forwarded. */
+static int start(struct launch *launch, const char *program, char **command, char **env) {
+  sigset_t kept_back, before;
+  sigemptyset(&kept_back);
+  for (guint i = 0; i < G_N_ELEMENTS(forwarded); i++) sigaddset(&kept_back, forwarded[i]);
+  sigprocmask(SIG_BLOCK, &kept_back, &before);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setsigmask(&attributes, &before);
+  int error = posix_spawn(&launch->pid, program, NULL, &attributes, command, env);
+  posix_spawnattr_destroy(&attributes);
+  if (error == 0) set_signals(launch);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return error;
 }
 
 int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
@@ -163,13 +181,12 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
   int status = make_log(launch, header);
   if (status != 0) return status;
   g_auto(GStrv) env = environment(launch, library);
-  int error = posix_spawn(&launch->pid, program, NULL, NULL, command, env);
+  int error = start(launch, program, command, env);
   if (error != 0) {
     g_printerr("atfork: %s: %s\n", program, g_strerror(error));
     unlink(launch->path);
     return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
   }
-  set_signals(launch);
   return 0;
 }
 
@@ -229,7 +246,8 @@ void launch_follow(struct launch *launch, record_handler handler, GSourceFunc id
 
 void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
   read_records(launch, handler, data, TRUE);
-  launch->lost += launch->position < MIN(atomic_load(&launch->log->tail), launch->log->size); /* the last was cut short */
+  launch->lost +=
+      launch->position < MIN(atomic_load(&launch->log->tail), launch->log->size); /* the last was cut short */
   launch->lost += atomic_load(&launch->log->lost);
   if (launch->lost != 0)
     g_printerr("atfork: %" G_GUINT64_FORMAT " records are lost: what follows may be incomplete\n", launch->lost);
