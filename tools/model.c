@@ -107,6 +107,7 @@ static void free_process(gpointer data) {
   g_array_unref(process->modules);
   g_strfreev(process->arguments);
   g_free(process->program);
+  g_free(process->first);
   g_free(process->lineage);
   g_free(process->thread);
   g_free(process->went_on_by);
@@ -127,6 +128,7 @@ static struct process *add_process(struct model *model, struct process *parent, 
   if (parent != NULL) {
     g_ptr_array_add(parent->children, process);
     process->program = g_strdup(parent->program);
+    process->first = g_strdup(parent->program);
     process->arguments = g_strdupv(parent->arguments);
     g_array_append_vals(process->modules, parent->modules->data, parent->modules->len);
   }
@@ -143,16 +145,26 @@ static struct process *by_number(const struct model *model, guint64 number) {
   return g_hash_table_lookup(model->by_number, GUINT_TO_POINTER((guint)number));
 }
 
+static void name_lineage(struct process *process) {
+  g_free(process->lineage);
+  process->lineage = g_strdup_printf("%s.%u", process->parent->lineage, process->birth->index);
+  for (guint i = 0; i < process->children->len; i++) name_lineage(g_ptr_array_index(process->children, i));
+}
+
 /* A place among the processes that its parent made. */
 static void set_place(struct process *process, struct fork_event *birth) {
   process->birth = birth;
-  g_free(process->thread);
-  process->thread = g_strdup(birth->thread);
   process->how = birth->how;
   birth->child = process;
-  birth->pid = process->pid;
-  g_free(process->lineage);
-  process->lineage = g_strdup_printf("%s.%u", process->parent->lineage, birth->index);
+  if (birth->pid == 0) birth->pid = process->pid;
+  g_free(process->thread);
+  process->thread = g_strdup(birth->thread);
+  name_lineage(process);
+}
+
+static void set_program(struct process *process, const char *path) {
+  g_free(process->program);
+  process->program = g_strdup(path);
 }
 
 struct model *model_new(pid_t root) {
@@ -193,30 +205,50 @@ static struct fork_event *add_fork(struct process *parent, enum how how, guint64
   return event;
 }
 
-/* The oldest that has no child, of those that do not know which it is. */
-static struct fork_event *childless(struct process *parent) {
+/* The child is a program of its own from the start, and knows at most its parent. */
+static gboolean how_starts(enum how how) {
+  return how == HOW_VFORK || how == HOW_SPAWN || how == HOW_SYSTEM || how == HOW_POPEN;
+}
+
+/* The oldest that such a child may come from. */
+static struct fork_event *childless(struct process *parent, pid_t pid) {
   for (guint i = 0; i < parent->forks->len; i++) {
     struct fork_event *event = g_ptr_array_index(parent->forks, i);
-    gboolean unknown = event->how == HOW_VFORK || event->how == HOW_POPEN;
-    if (unknown && event->child == NULL && event->error == 0) return event;
+    if (how_starts(event->how) && event->child == NULL && event->error == 0 && (event->pid == 0 || event->pid == pid))
+      return event;
   }
   return NULL;
 }
 
-/* A process that nothing of its own told of so far: a child of vfork() or posix_spawn(). */
-static struct process *add_spawned(struct model *model, pid_t ppid, pid_t pid, guint64 time) {
-  struct process *parent = by_pid(model, ppid);
+/* A process that nothing of its own told of so far; `id` is of the fork that made it, or 0. */
+static struct process *add_unknown(struct model *model, guint64 id, pid_t ppid, pid_t pid, guint64 time) {
+  struct fork_event *birth = model_fork(model, id);
+  if (birth != NULL && birth->child != NULL) birth = NULL;
+  struct process *parent = birth != NULL ? birth->parent : by_pid(model, ppid);
   if (parent == NULL) parent = model->root; /* its parent has ended, or is not watched */
   struct process *process = add_process(model, parent, pid, time);
-  struct fork_event *birth = childless(parent);
-  if (birth == NULL) birth = add_fork(parent, HOW_SPAWN, time);
+  if (birth == NULL) birth = childless(parent, pid);
+  if (birth == NULL) birth = add_fork(parent, HOW_UNSEEN, time);
+  process->born = birth->time;
   set_place(process, birth);
   return process;
 }
 
-static void end_process(struct model *model, struct process *process, guint64 time) {
-  if (process->end == 0) process->end = time;
-  if (by_pid(model, process->pid) == process) g_hash_table_remove(model->by_pid, GINT_TO_POINTER(process->pid));
+/* The parent says now which process a fork made, after that one was given another's place. */
+static void claim(struct fork_event *event, pid_t pid) {
+  struct process *parent = event->parent;
+  for (guint i = parent->children->len; how_starts(event->how) && event->pid != pid && i > 0; i--) {
+    struct process *child = g_ptr_array_index(parent->children, i - 1);
+    if (child->pid != pid || !how_starts(child->how)) continue;
+    struct fork_event *other = child->birth;
+    struct process *former = event->child;
+    other->child = former;
+    other->pid = 0;
+    if (former != NULL) set_place(former, other);
+    event->pid = 0;
+    set_place(child, event);
+  }
+  event->pid = pid;
 }
 
 static void set_status(struct process *process, int status) {
@@ -234,13 +266,27 @@ static char **arguments_of(const struct record *record) {
   return (char **)g_ptr_array_free(arguments, FALSE);
 }
 
+static void add_exec_event(struct process *process, guint64 time, const char *path) {
+  struct exec_event *event = g_new0(struct exec_event, 1);
+  event->time = time;
+  event->path = g_strdup(path);
+  event->unwatched = -1;
+  g_ptr_array_add(process->execs, event);
+  process->execed = TRUE;
+}
+
 static struct process *add_loaded(struct model *model, const struct record *record) {
   struct process *process = by_pid(model, record->pid);
-  if (process == NULL) process = add_spawned(model, (pid_t)record->words[0], record->pid, record->time);
+  if (process == NULL) process = add_unknown(model, 0, (pid_t)record->words[0], record->pid, record->time);
   if (process == model->root && process->born == 0) process->born = record->time;
+  if (process->loaded) add_exec_event(process, record->time, record_string(record, 0)); /* by a raw system call */
+  process->loaded = TRUE;
   if (!how_forks(process->how)) process->execed = TRUE;
-  g_free(process->program);
-  process->program = g_strdup(record_string(record, 0));
+  if (process->first == NULL || (process->execs->len == 0 && how_starts(process->how))) {
+    g_free(process->first);
+    process->first = g_strdup(record_string(record, 0));
+  }
+  set_program(process, record_string(record, 0));
   g_strfreev(process->arguments);
   process->arguments = arguments_of(record);
   g_array_set_size(process->modules, 0);
@@ -259,7 +305,12 @@ static struct process *add_born(struct model *model, const struct record *record
     if (parent == NULL) parent = birth != NULL ? birth->parent : model->root;
     if (birth == NULL || process != NULL || (birth->pid != 0 && birth->pid != record->pid))
       birth = add_fork(parent, how, record->time);
-    process = add_process(model, parent, record->pid, record->time);
+    if (birth->id == 0) {
+      g_free(birth->thread);
+      birth->thread = g_strdup(record_string(record, 0));
+    }
+    process = add_process(model, parent, record->pid, birth->time);
+    process->loaded = TRUE;
     set_place(process, birth);
   }
   g_hash_table_insert(model->by_number, GUINT_TO_POINTER(record->process), process);
@@ -269,6 +320,7 @@ static struct process *add_born(struct model *model, const struct record *record
 static void add_begun(struct model *model, struct process *process, const struct record *record) {
   struct fork_event *event = add_fork(process, (enum how)record->words[1], record->time);
   event->id = record->words[0];
+  event->tid = record->tid;
   event->threads = (guint)record->words[2];
   event->handlers = (guint)record->words[3];
   event->in_signal = record->words[4] != 0;
@@ -285,43 +337,38 @@ static void add_forked(struct model *model, const struct record *record) {
   if (pid < 0)
     event->error = (int)-pid;
   else
-    event->pid = (pid_t)pid;
+    claim(event, (pid_t)pid);
   event->nanoseconds = record->words[2];
   if (pid <= 0 || event->child != NULL) return;
-  struct process *child = add_process(model, event->parent, event->pid, record->time);
+  struct process *child = add_process(model, event->parent, event->pid, event->time);
+  child->loaded = how_forks(event->how);
   set_place(child, event);
 }
 
 /* Its child may have told of itself before, or not at all. */
-static void add_spawn(struct model *model, struct process *parent, const struct record *record) {
-  enum how how = (enum how)record->words[0];
+static void add_spawn(struct model *model, const struct record *record) {
+  struct fork_event *event = model_fork(model, record->words[0]);
+  if (event == NULL) return;
   gint64 pid = (gint64)record->words[1];
-  struct process *child = pid > 0 ? by_pid(model, (pid_t)pid) : NULL;
-  struct fork_event *event = child != NULL && child->parent == parent ? child->birth : NULL;
-  for (guint i = parent->forks->len; event == NULL && pid == 0 && i > 0; i--) {
-    struct fork_event *old = g_ptr_array_index(parent->forks, i - 1);
-    if (old->how == HOW_SPAWN && old->stack.count == 0 && old->time + record->words[2] >= record->time - 1) event = old;
-  }
-  if (event == NULL) event = add_fork(parent, how, record->time - record->words[2]);
-  event->how = how;
   event->nanoseconds = record->words[2];
-  record_stack(record, &event->stack);
   if (pid < 0) event->error = (int)-pid;
-  if (pid > 0 && event->child == NULL) set_place(add_process(model, parent, (pid_t)pid, record->time), event);
-  if (event->child == NULL) return;
-  event->child->how = how;
-  event->child->execed = TRUE;
+  if (pid <= 0) return;
+  claim(event, (pid_t)pid);
+  if (event->child != NULL) return;
+  struct process *child = add_process(model, event->parent, (pid_t)pid, event->time);
+  g_free(child->first);
+  child->first = g_strdup(record_string(record, 0));
+  set_program(child, child->first);
+  child->execed = TRUE;
+  set_place(child, event);
 }
 
-static void add_exec(struct model *model, struct process *process, const struct record *record) {
-  if (process == NULL) process = by_pid(model, record->pid);
-  if (process == NULL) process = add_spawned(model, (pid_t)record->words[1], record->pid, record->time);
-  struct exec_event *event = g_new0(struct exec_event, 1);
-  event->time = record->time;
-  event->path = g_strdup(record_string(record, 0));
-  event->unwatched = -1;
-  g_ptr_array_add(process->execs, event);
-  process->execed = TRUE;
+static struct process *add_exec(struct model *model, struct process *process, const struct record *record) {
+  if (process == NULL)
+    process = add_unknown(model, record->words[0], (pid_t)record->words[1], record->pid, record->time);
+  add_exec_event(process, record->time, record_string(record, 0));
+  process->loaded = FALSE;
+  return process;
 }
 
 static struct exec_event *last_exec(const struct process *process) {
@@ -333,28 +380,47 @@ static void add_exec_failed(struct process *process, const struct record *record
   if (event == NULL) return;
   event->error = (int)record->words[0];
   process->execed = FALSE;
+  process->loaded = TRUE;
 }
 
 static void add_unwatched(struct process *process, const struct record *record) {
   struct exec_event *event = last_exec(process);
-  if (event != NULL) event->unwatched = (int)record->words[0];
+  if (event == NULL) return;
+  event->unwatched = (int)record->words[0];
+  set_program(process, event->path);
 }
 
-static void add_waited(struct model *model, const struct record *record) {
-  struct process *process = by_pid(model, (pid_t)record->words[0]);
-  for (guint i = model->processes->len; process == NULL && i > 0; i--) {
-    struct process *old = g_ptr_array_index(model->processes, i - 1);
-    if (old->pid == (pid_t)record->words[0]) process = old;
+void model_end(struct model *model, struct process *process, guint64 time, int status) {
+  if (process->end == 0) process->end = time;
+  if (status >= 0) set_status(process, status);
+  if (process->ending == ENDING_NONE) process->ending = ENDING_UNKNOWN;
+  if (by_pid(model, process->pid) == process) g_hash_table_remove(model->by_pid, GINT_TO_POINTER(process->pid));
+}
+
+/* The newest of this pid. */
+static struct process *find_child(const struct process *parent, pid_t pid) {
+  for (guint i = parent->children->len; i > 0; i--) {
+    struct process *child = g_ptr_array_index(parent->children, i - 1);
+    if (child->pid == pid) return child;
   }
-  if (process == NULL) return;
-  set_status(process, (int)record->words[1]);
-  end_process(model, process, record->time);
+  return NULL;
 }
 
-static void add_exit(struct process *process, const struct record *record) {
+static void add_waited(struct model *model, struct process *parent, const struct record *record) {
+  pid_t pid = (pid_t)record->words[0];
+  struct process *process = by_pid(model, pid);
+  if (process == NULL && parent != NULL) process = find_child(parent, pid);
+  if (process == NULL) process = add_unknown(model, 0, record->pid, pid, record->time);
+  model_end(model, process, record->time, (int)record->words[1]);
+}
+
+static struct process *add_exit(struct model *model, struct process *process, const struct record *record) {
+  if (process == NULL)
+    process = add_unknown(model, record->words[2], (pid_t)record->words[3], record->pid, record->time);
   process->ending = ENDING_EXITED;
   process->status = (int)(record->words[0] & 0xff);
   process->end = record->time;
+  return process;
 }
 
 static void add_module(struct model *model, struct process *process, const struct record *record) {
@@ -365,10 +431,12 @@ static void add_module(struct model *model, struct process *process, const struc
 
 static void add_callback(struct model *model, struct process *process, const struct record *record) {
   struct fork_event *event = model_fork(model, record->words[0]);
+  if (event == NULL) event = process->birth; /* of a worker that was spawned: atfork_spawned(), atfork_adopt() */
   if (event == NULL) return;
   struct callback *callback = g_new0(struct callback, 1);
   callback->phase = (guint)record->words[1];
   callback->nanoseconds = record->words[2];
+  callback->time = record->time - record->words[2];
   callback->function = record->words[3];
   callback->priority = (gint)(gint64)record->words[5];
   callback->kind = (enum callback_kind)record->words[6];
@@ -391,17 +459,11 @@ static void add_known(struct model *model, struct process *process, const struct
     case RECORD_FORK:
       add_begun(model, process, record);
       break;
-    case RECORD_SPAWNED:
-      add_spawn(model, process, record);
-      break;
     case RECORD_EXEC_FAILED:
       add_exec_failed(process, record);
       break;
     case RECORD_UNWATCHED:
       add_unwatched(process, record);
-      break;
-    case RECORD_EXIT:
-      add_exit(process, record);
       break;
     case RECORD_MODULE:
       add_module(model, process, record);
@@ -422,16 +484,30 @@ struct process *model_add(struct model *model, const struct record *record) {
   if (record->kind == RECORD_LOADED) return add_loaded(model, record);
   if (record->kind == RECORD_BORN) return add_born(model, record);
   struct process *process = record->process != 0 ? by_number(model, record->process) : by_pid(model, record->pid);
-  if (record->kind == RECORD_EXEC) add_exec(model, process, record);
+  if (record->kind == RECORD_EXEC) process = add_exec(model, process, record);
+  if (record->kind == RECORD_EXIT) process = add_exit(model, process, record);
   if (record->kind == RECORD_FORKED) add_forked(model, record);
-  if (record->kind == RECORD_WAITED) add_waited(model, record);
+  if (record->kind == RECORD_SPAWNED) add_spawn(model, record);
+  if (record->kind == RECORD_WAITED) add_waited(model, process, record);
   if (process != NULL) add_known(model, process, record);
   return process;
+}
+
+/* A child that was gone before it could tell of itself. */
+static void find_untold(struct model *model, const struct process *process) {
+  for (guint i = 0; i < process->forks->len; i++) {
+    struct fork_event *event = g_ptr_array_index(process->forks, i);
+    if (event->child != NULL || event->pid <= 0) continue;
+    struct process *child = add_process(model, event->parent, event->pid, event->time);
+    set_place(child, event);
+  }
 }
 
 void model_finish(struct model *model, int status) {
   set_status(model->root, status);
   if (model->root->end == 0) model->root->end = (guint64)g_get_monotonic_time() * 1000;
+  for (guint i = 0, told = model->processes->len; i < told; i++)
+    find_untold(model, g_ptr_array_index(model->processes, i));
   for (guint i = 0; i < model->processes->len; i++) {
     struct process *process = g_ptr_array_index(model->processes, i);
     if (process->ending == ENDING_NONE && kill(process->pid, 0) != 0) process->ending = ENDING_UNKNOWN;

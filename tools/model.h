@@ -25,7 +25,8 @@ struct frames {
 
 /* One phase of one pthread_atfork() handler, or hook of libatfork. */
 struct callback {
-  guint phase; /* 0 prepare, 1 parent, 2 child */
+  guint phase;  /* 0 prepare, 1 parent, 2 child */
+  guint64 time; /* ns, when it began */
   guint64 nanoseconds;
   guint64 function;
   gint priority;
@@ -45,6 +46,7 @@ struct fork_event {
   guint64 time;          /* ns, when it began */
   guint64 nanoseconds;   /* that it took in the parent; 0: not known */
   pid_t pid;             /* of the child; 0: not known */
+  pid_t tid;             /* of the thread that forked; 0: not known */
   int error;             /* errno; 0: none */
   guint threads;         /* beside the one that forks */
   guint handlers;        /* of pthread_atfork() */
@@ -74,6 +76,7 @@ struct process {
   GPtrArray *forks;    /* of struct fork_event */
   GPtrArray *execs;    /* of struct exec_event */
   char *program;       /* path; what runs now, or ran last */
+  char *first;         /* what ran when the process came to be */
   char **arguments;
   char *thread; /* that it came from, as its name was there; "" */
   guint64 born; /* ns, CLOCK_MONOTONIC */
@@ -83,6 +86,7 @@ struct process {
   gboolean went_on; /* it called what may not be called after a fork with threads */
   char *went_on_by; /* the first such function */
   gboolean execed;
+  gboolean loaded; /* its program told of itself; FALSE: it has just been started, or cannot be watched */
   guint made;      /* how many processes it made */
   GArray *modules; /* of struct module; strings are the model's */
 };
@@ -102,6 +106,9 @@ void model_free(struct model *model);
 
 /* Takes a record in, and returns whose it is; NULL: nobody's that is known. */
 struct process *model_add(struct model *model, const struct record *record);
+
+/* The process has ended at that time; status as of waitpid(), or -1: not known. */
+void model_end(struct model *model, struct process *process, guint64 time, int status);
 
 /* After the last record: the command's own end, and what became of those whose end nobody told. */
 void model_finish(struct model *model, int status);

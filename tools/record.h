@@ -83,11 +83,12 @@ enum record_kind {
   RECORD_FORK,        /* id, how, threads beside the caller's, pthread_atfork handlers, 1 in a signal handler;
                          name of the thread; frames */
   RECORD_FORKED,      /* id, child's pid or -errno, ns since RECORD_FORK */
-  RECORD_BORN,        /* id, ppid, how: written when the child first calls what is watched */
-  RECORD_EXEC,        /* id of the vfork() or 0; path */
+  RECORD_BORN,        /* id, ppid, how: written when the child first calls what is watched; name of the thread, where no
+                         fork was seen */
+  RECORD_EXEC,        /* id of the vfork() that made the process, 0: it is no such child; ppid; path */
   RECORD_EXEC_FAILED, /* errno; path */
-  RECORD_SPAWNED,     /* how, pid (0: not known) or -errno, ns; path; frames */
-  RECORD_EXIT,        /* status, enum exit_by */
+  RECORD_SPAWNED,     /* id, pid (0: not known) or -errno, ns since RECORD_FORK; path, or the shell's command */
+  RECORD_EXIT,        /* status, enum exit_by, id as RECORD_EXEC has it, ppid */
   RECORD_WAITED,      /* pid, status as of waitpid() */
   RECORD_CALLBACK,    /* id, phase (0 prepare, 1 parent, 2 child), ns, function, data, priority, enum callback_kind,
                          1: its object is unloaded; path of the object that registered it, name of the hook */

@@ -24,6 +24,7 @@ NEXT(execve);
 NEXT(execvpe);
 NEXT(fexecve);
 NEXT(exit);
+NEXT(on_exit);
 NEXT(wait);
 NEXT(waitpid);
 NEXT(waitid);
@@ -150,13 +151,19 @@ static void look_at(const char *path) {
 
 /* ---- exec ---- */
 
+/* The id of the vfork() that made this process, where it has borrowed its parent's memory; else 0, and the process is
+ * known. */
+static uint64_t borrowed_by(void) {
+  if (self_is_borrowed()) return fork_under_way.vfork;
+  self_get();
+  return 0;
+}
+
 static void note_exec(const char *path) {
   if (watch_log == NULL) return;
-  bool borrowed = self_is_borrowed();
-  if (!borrowed) self_get();
   struct text text = {.size = 0};
   text_add(&text, path);
-  LOG(RECORD_EXEC, &text, NULL, borrowed, (uint64_t)raw_getppid());
+  LOG(RECORD_EXEC, &text, NULL, borrowed_by(), (uint64_t)raw_getppid());
   if (strchr(path, '/') != NULL) look_at(path);
   if (watches(WATCH_DESCRIPTORS)) descriptors_before_exec(path);
 }
@@ -177,8 +184,25 @@ EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
   return note_failed(path);
 }
 
+/* The file that execvp() finds in PATH, or the name itself. */
+static const char *search(const char *file, char *buffer, size_t size) {
+  const char *path = strchr(file, '/') == NULL ? getenv("PATH") : NULL;
+  while (path != NULL && *path != '\0') {
+    size_t length = strcspn(path, ":");
+    if (length != 0 && length + 1 + strlen(file) < size) {
+      memcpy(buffer, path, length);
+      buffer[length] = '/';
+      strcpy(buffer + length + 1, file);
+      if (raw_call(SYS_faccessat, AT_FDCWD, (long)buffer, X_OK, 0, 0, 0) == 0) return buffer;
+    }
+    path += length + (path[length] == ':');
+  }
+  return file;
+}
+
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
-  note_exec(file);
+  char found[RECORD_TEXT / 2];
+  note_exec(search(file, found, sizeof found));
   COMPLETE(envp);
   CALL(execvpe)(file, argv, envp);
   return note_failed(file);
@@ -243,8 +267,18 @@ EXPORT int execle(const char *path, const char *first, ...) {
 static void note_exit(int status, enum exit_by by) {
   if (watch_log == NULL) return;
   self_get_at_end();
-  if (self_is_borrowed()) return;
-  LOG(RECORD_EXIT, NULL, NULL, (uint64_t)(unsigned)status, by);
+  LOG(RECORD_EXIT, NULL, NULL, (uint64_t)(unsigned)status, by, borrowed_by(), (uint64_t)raw_getppid());
+}
+
+/* The last of all handlers, as ours is registered before all others: of a return from main() too, which calls the C
+ * library's own exit(). */
+static void note_last(int status, void *unused) {
+  (void)unused;
+  note_exit(status, EXIT_RETURN);
+}
+
+__attribute__((constructor(105))) static void watch_exit(void) {
+  if (watch_log != NULL) CALL(on_exit)(note_last, NULL);
 }
 
 EXPORT _Noreturn void _exit(int status) {
@@ -257,7 +291,6 @@ EXPORT _Noreturn void _Exit(int status) {
   raw_exit(status);
 }
 
-/* The return from main() calls the C library's own, past ours: the destructor tells of that. */
 EXPORT _Noreturn void exit(int status) {
   note_exit(status, EXIT_EXIT);
   CALL(exit)(status);

@@ -44,7 +44,7 @@ uint64_t fork_begin(enum how how) {
   uint64_t count = atomic_fetch_add_explicit(&self->forks, 1, memory_order_relaxed) + 1;
   uint64_t id = ((uint64_t)atomic_load(&self->number) << 32) | count;
   unsigned others = threads_others();
-  fork_under_way = (struct fork_under_way){id, how, others != 0, watch_now()};
+  fork_under_way = (struct fork_under_way){id, how, others != 0, watch_now(), 0};
   threads_learn_names();
   struct stack stack;
   stack_take(&stack);
@@ -132,7 +132,14 @@ static int begin_child(void *data) {
   return child.function(child.argument);
 }
 
-/* With the parent's memory it is a thread, or a vfork() of its own kind: that calls exec, which we see. */
+/* With the parent's memory, a vfork() of its own kind: exec and _exit() tell of the child. */
+static int clone_borrowing(int (*function)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
+                           void *tls, pid_t *child_tid) {
+  uint64_t id = fork_begin(HOW_CLONE);
+  fork_under_way.vfork = id;
+  return finish(id, CALL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid));
+}
+
 EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
   va_list rest;
   va_start(rest, argument);
@@ -140,6 +147,8 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
   void *tls = va_arg(rest, void *);
   pid_t *child_tid = va_arg(rest, pid_t *);
   va_end(rest);
+  if ((flags & (CLONE_VM | CLONE_THREAD | CLONE_SETTLS)) == CLONE_VM && watch_log != NULL)
+    return clone_borrowing(function, stack, flags, argument, parent_tid, tls, child_tid);
   if ((flags & CLONE_VM) != 0 || watch_log == NULL)
     return CALL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
   struct child child = {function, argument};
@@ -178,47 +187,49 @@ EXPORT long syscall(long number, ...) {
 
 /* ---- Those whose child shares the parent's memory until it calls exec ---- */
 
-static void spawned(enum how how, uint64_t begun, pid_t pid, const char *path) {
+static void spawned(uint64_t id, pid_t pid, const char *path) {
   if (watch_log == NULL) return;
   struct text text = {.size = 0};
   text_add(&text, path);
-  struct stack stack;
-  stack_take(&stack);
-  LOG(RECORD_SPAWNED, &text, &stack, how, (uint64_t)(int64_t)pid, watch_now() - begun);
+  LOG(RECORD_SPAWNED, &text, NULL, id, (uint64_t)(int64_t)pid, watch_now() - fork_under_way.begun);
+  fork_under_way.id = 0;
 }
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {
-  uint64_t begun = watch_now();
+  uint64_t id = fork_begin(HOW_SPAWN);
   pid_t child = 0;
   int error = CALL(posix_spawn)(&child, path, actions, attributes, argv, envp);
   if (error == 0 && pid != NULL) *pid = child;
-  spawned(HOW_SPAWN, begun, error != 0 ? -error : child, path);
+  spawned(id, error != 0 ? -error : child, path);
   return error;
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                         const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {
-  uint64_t begun = watch_now();
+  uint64_t id = fork_begin(HOW_SPAWN);
   pid_t child = 0;
   int error = CALL(posix_spawnp)(&child, file, actions, attributes, argv, envp);
   if (error == 0 && pid != NULL) *pid = child;
-  spawned(HOW_SPAWN, begun, error != 0 ? -error : child, file);
+  spawned(id, error != 0 ? -error : child, file);
   return error;
 }
 
 EXPORT int system(const char *command) {
-  uint64_t begun = watch_now();
+  if (command == NULL) return CALL(system)(command);
+  uint64_t id = fork_begin(HOW_SYSTEM);
   int status = CALL(system)(command);
-  if (command != NULL) spawned(HOW_SYSTEM, begun, 0, command);
+  int saved = errno;
+  spawned(id, status == -1 ? -saved : 0, command);
+  errno = saved;
   return status;
 }
 
 EXPORT FILE *popen(const char *command, const char *type) {
-  uint64_t begun = watch_now();
+  uint64_t id = fork_begin(HOW_POPEN);
   FILE *file = CALL(popen)(command, type);
   int saved = errno;
-  spawned(HOW_POPEN, begun, file == NULL ? -saved : 0, command);
+  spawned(id, file == NULL ? -saved : 0, command);
   errno = saved;
   return file;
 }
@@ -231,8 +242,9 @@ __attribute__((used)) static any_function note_vfork(void) {
   NEXT(vfork);
   if (watch_log != NULL) {
     int saved = errno;
-    fork_begin(HOW_VFORK);
+    uint64_t id = fork_begin(HOW_VFORK);
     fork_under_way.id = 0;
+    fork_under_way.vfork = id;
     errno = saved;
   }
   return next_function(&next_of_vfork);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "raw.h"
@@ -34,11 +35,20 @@ static void describe_birth(void) {
   fork_under_way.id = 0;
 }
 
+/* Of the thread that forked: the kernel gives it to the child. */
+static void add_name(struct text *text) {
+  char name[16] = "";
+  raw_call(SYS_prctl, PR_GET_NAME, (long)name, 0, 0, 0, 0);
+  text_add(text, name);
+}
+
 void self_enter(void) {
   if (watch_log == NULL) return;
   describe_birth();
   take_number();
-  LOG(RECORD_BORN, NULL, NULL, self_page->fork, (uint64_t)raw_getppid(), self_page->how);
+  struct text text = {.size = 0};
+  if (self_page->fork == 0) add_name(&text);
+  LOG(RECORD_BORN, &text, NULL, self_page->fork, (uint64_t)raw_getppid(), self_page->how);
   uint64_t id = self_page->fork;
   threads_born(id);
   if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_in_child(id);

@@ -130,6 +130,7 @@ struct fork_under_way {
   enum how how;
   bool threads; /* there are others than the one that forks */
   uint64_t begun;
+  uint64_t vfork; /* id of the last vfork(): the child finds it here, in the memory that it borrows */
 };
 
 extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
