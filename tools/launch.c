@@ -21,15 +21,21 @@ enum { LOG_MOST = 256 << 20, LOG_LEAST = 1 << 20, PATIENCE = 50 /* ms */ };
 
 /* ---- What is started ---- */
 
+static char *find_from(const char *directory, const char *file) {
+  char *path = g_build_filename(directory, file, NULL);
+  if (g_file_test(path, G_FILE_TEST_EXISTS)) return path;
+  g_free(path);
+  return NULL;
+}
+
+/* An installation may be moved, or lie below DESTDIR. */
 char *launch_find_library(const char *file) {
   g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-  if (self != NULL) {
-    g_autofree char *directory = g_path_get_dirname(self);
-    char *beside = g_build_filename(directory, file, NULL);
-    if (g_file_test(beside, G_FILE_TEST_EXISTS)) return beside;
-    g_free(beside);
-  }
-  return g_build_filename(TOOLS_LIBDIR, file, NULL);
+  g_autofree char *beside = self == NULL ? g_strdup(".") : g_path_get_dirname(self);
+  g_autofree char *moved = g_build_filename(beside, TOOLS_FROM_BINDIR, NULL);
+  char *path = find_from(beside, file);
+  if (path == NULL) path = find_from(moved, file);
+  return path != NULL ? path : g_build_filename(TOOLS_LIBDIR, file, NULL);
 }
 
 static gboolean has_interpreter(const char *bytes, gsize size) {

@@ -42,6 +42,13 @@ links_static() {
   ! ldd "$work/static" 2>/dev/null | grep -q libatfork
 }
 
+# Wherever it was installed; nothing where the tools are not built.
+watches_from_there() {
+  test -x "$root/bin/atfork" || return 0
+  "$root/bin/atfork" doctor --json -- sh -c '(exit 0); true' >"$work/report"
+  grep -q '"processes": 2' "$work/report"
+}
+
 header_alone() {
   # shellcheck disable=SC2046
   $cc -std=c99 -pedantic -Wall -Wextra -Werror "$source/test/core/header.c" -o "$work/c99" $(config --cflags --libs)
@@ -145,6 +152,7 @@ check "a program linked with pkg-config --cflags --libs" links_shared
 check "a program linked with pkg-config --static" links_static
 check "the header as C99, C++11 and C++20, pedantic" header_alone
 check "exports atfork_* and nothing else" exports_only_atfork
+check "the installed command watches" watches_from_there
 check "the installed Lua modules load" runs_lua
 check "the installed Ruby module loads" runs_ruby
 check "the installed Python package loads" runs_python
