@@ -30,16 +30,16 @@ struct options {
   gboolean json, sarif;
   char *output;
   char *fail_on;
+  guint fails_on; /* enum severity, or SEVERITY_ERROR + 1: never */
   char **suppressions;
   double slow; /* ms */
 };
 
-static int misused(const char *what) {
+static gboolean misused(const char *what) {
   g_printerr("atfork doctor: %s\n", what);
-  return STATUS_TROUBLE;
+  return FALSE;
 }
 
-/* SEVERITY_ERROR + 1: at none. */
 static gboolean read_severity(const char *name, guint *severity) {
   static const char *const names[] = {"note", "warning", "error", "never"};
   for (*severity = 0; *severity < G_N_ELEMENTS(names); ++*severity)
@@ -47,7 +47,7 @@ static gboolean read_severity(const char *name, guint *severity) {
   return FALSE;
 }
 
-static int examine(struct doctor *doctor, const struct options *options, guint fail_on, char **command) {
+static int examine(struct doctor *doctor, const struct options *options, char **command) {
   struct launch launch = {.path = NULL};
   struct log_header header = {
       .flags = WATCH_FORKS | WATCH_LOCKS | WATCH_RANDOM | WATCH_DESCRIPTORS | WATCH_FILES,
@@ -68,24 +68,25 @@ static int examine(struct doctor *doctor, const struct options *options, guint f
   GString *report = report_make(format, "doctor", doctor->findings, doctor->model, command, status);
   if (!report_write(report, format, options->output)) status = STATUS_TROUBLE;
   g_string_free(report, TRUE);
-  if (fail_on <= SEVERITY_ERROR && findings_count(doctor->findings, fail_on) > 0 && status != STATUS_TROUBLE)
+  if (options->fails_on <= SEVERITY_ERROR && findings_count(doctor->findings, options->fails_on) > 0 &&
+      status != STATUS_TROUBLE)
     status = STATUS_FOUND;
   model_free(doctor->model);
   return status;
 }
 
-int doctor_main(int argc, char **argv) {
-  struct options options = {.slow = 100};
+/* FALSE: what is wrong was said. */
+static gboolean read_options(struct options *options, int *argc, char ***argv) {
   const GOptionEntry entries[] = {
-      {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "Write the findings as JSON", NULL},
-      {"sarif", 0, 0, G_OPTION_ARG_NONE, &options.sarif, "Write them as SARIF 2.1.0", NULL},
-      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output, "Write them to FILE", "FILE"},
-      {"fail-on", 0, 0, G_OPTION_ARG_STRING, &options.fail_on,
+      {"json", 0, 0, G_OPTION_ARG_NONE, &options->json, "Write the findings as JSON", NULL},
+      {"sarif", 0, 0, G_OPTION_ARG_NONE, &options->sarif, "Write them as SARIF 2.1.0", NULL},
+      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output, "Write them to FILE", "FILE"},
+      {"fail-on", 0, 0, G_OPTION_ARG_STRING, &options->fail_on,
        "Exit with 100 where there is a finding of this severity or above: note, warning (the default), error, never",
        "SEVERITY"},
-      {"suppressions", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options.suppressions,
+      {"suppressions", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->suppressions,
        "Leave out what lines \"RULE PATTERN\" of FILE name; may be given again", "FILE"},
-      {"slow", 0, 0, G_OPTION_ARG_DOUBLE, &options.slow, "What a fork handler may take (default 100 ms)", "MS"},
+      {"slow", 0, 0, G_OPTION_ARG_DOUBLE, &options->slow, "What a fork handler may take (default 100 ms)", "MS"},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
   };
   g_autoptr(GOptionContext) context = g_option_context_new("-- COMMAND [ARGUMENT...]");
@@ -93,18 +94,30 @@ int doctor_main(int argc, char **argv) {
   g_option_context_set_strict_posix(context, TRUE);
   g_option_context_add_main_entries(context, entries, NULL);
   g_autoptr(GError) error = NULL;
-  if (!g_option_context_parse(context, &argc, &argv, &error)) return misused(error->message);
-  if (argc > 1 && strcmp(argv[1], "--") == 0) argv++, argc--;
-  if (argc < 2) return misused("a command is wanted: atfork doctor -- COMMAND");
-  guint fail_on = SEVERITY_WARNING;
-  if (options.fail_on != NULL && !read_severity(options.fail_on, &fail_on))
+  if (!g_option_context_parse(context, argc, argv, &error)) return misused(error->message);
+  if (*argc > 1 && strcmp((*argv)[1], "--") == 0) ++*argv, --*argc;
+  if (*argc < 2) return misused("a command is wanted: atfork doctor -- COMMAND");
+  if (options->fail_on != NULL && !read_severity(options->fail_on, &options->fails_on))
     return misused("--fail-on: note, warning, error or never is wanted");
-  if (!(options.slow >= 0)) return misused("--slow: a number of milliseconds is wanted");
-  struct doctor doctor = {.findings = findings_new(), .slow = (guint64)(options.slow * 1e6)};
-  doctor.later = g_ptr_array_new_with_free_func(g_free);
-  for (guint i = 0; options.suppressions != NULL && options.suppressions[i] != NULL; i++)
-    if (!findings_suppress(doctor.findings, options.suppressions[i], &error)) return misused(error->message);
-  int status = examine(&doctor, &options, fail_on, argv + 1);
+  if (!(options->slow >= 0)) return misused("--slow: a number of milliseconds is wanted");
+  return TRUE;
+}
+
+static gboolean read_suppressions(struct findings *findings, char **paths) {
+  g_autoptr(GError) error = NULL;
+  for (guint i = 0; paths != NULL && paths[i] != NULL; i++)
+    if (!findings_suppress(findings, paths[i], &error)) return misused(error->message);
+  return TRUE;
+}
+
+int doctor_main(int argc, char **argv) {
+  struct options options = {.slow = 100, .fails_on = SEVERITY_WARNING};
+  struct doctor doctor = {.findings = findings_new(), .later = g_ptr_array_new_with_free_func(g_free)};
+  int status = STATUS_TROUBLE;
+  if (read_options(&options, &argc, &argv) && read_suppressions(doctor.findings, options.suppressions)) {
+    doctor.slow = (guint64)(options.slow * 1e6);
+    status = examine(&doctor, &options, argv + 1);
+  }
   g_ptr_array_unref(doctor.later);
   findings_free(doctor.findings);
   g_strfreev(options.suppressions);

@@ -119,10 +119,13 @@ def test_an_empty_environment_does_not_hide_what_follows():
 
 
 def test_a_preload_of_the_users_own_is_kept():
-    env = dict(os.environ, LD_PRELOAD=os.path.abspath(PLUGIN))
-    ran = atfork("tree", "--", "sh", "-c", "echo $LD_PRELOAD", env=env)
-    words = ran.stdout.strip().split(":")
-    assert words[-1] == os.path.abspath(PLUGIN) and words[0].endswith("libatfork-watch.so"), ran.stdout
+    plugin = os.path.abspath(PLUGIN)
+    # A command that is built with AddressSanitizer may be loaded behind it.
+    env = dict(os.environ, LD_PRELOAD=plugin, ASAN_OPTIONS="verify_asan_link_order=0")
+    for ran in (atfork("tree", "--", "sh", "-c", "echo $LD_PRELOAD", env=env),
+                atfork("tree", "--", "env", f"LD_PRELOAD={plugin}", "sh", "-c", "echo $LD_PRELOAD")):
+        words = ran.stdout.strip().split(":")
+        assert words[-1] == plugin and words[0].endswith("libatfork-watch.so"), ran.stdout
 
 
 def test_nothing_is_found_where_nothing_is_wrong():

@@ -39,7 +39,7 @@ static inline any_function next_function(struct next *next) {
   return LIKELY(function != NULL) ? function : watch_next(next);
 }
 
-#define NEXT(name) static struct next next_of_##name __attribute__((section("watch_next"), used)) = {#name, NULL}
+#define NEXT(of) static struct next next_of_##of __attribute__((section("watch_next"), used)) = {.name = #of}
 #define CALL(name) ((__typeof__(&name))next_function(&next_of_##name))
 
 /* ---- The log ---- */
