@@ -48,6 +48,26 @@ struct place symbols_place(const struct process *process, guint64 address) {
   return (struct place){.address = address, .object = module->path, .offset = address - module->slide};
 }
 
+/* clang writes no table of the addresses of each compilation unit, so all are asked. */
+static Dwarf_Die *find_unit(Dwfl_Module *module, guint64 address, Dwarf_Addr *bias) {
+  Dwarf_Die *unit = dwfl_module_addrdie(module, address, bias);
+  if (unit != NULL) return unit;
+  while ((unit = dwfl_module_nextcu(module, unit, bias)) != NULL)
+    if (dwarf_haspc(unit, address - *bias) > 0) return unit;
+  return NULL;
+}
+
+static void find_line(Dwfl_Module *module, struct place *place) {
+  Dwarf_Addr bias = 0;
+  Dwarf_Die *unit = find_unit(module, place->offset, &bias);
+  Dwarf_Line *line = unit == NULL ? NULL : dwarf_getsrc_die(unit, place->offset - bias);
+  const char *file = line == NULL ? NULL : dwarf_linesrc(line, NULL, NULL);
+  int number = 0;
+  if (file == NULL || dwarf_lineno(line, &number) != 0) return;
+  place->file = g_intern_string(file);
+  place->line = (guint)number;
+}
+
 static void look_up(struct object *object, struct place *place) {
   Dwfl_Module *module = dwfl_addrmodule(object->dwfl, place->offset);
   if (module == NULL) return;
@@ -55,12 +75,7 @@ static void look_up(struct object *object, struct place *place) {
   GElf_Sym symbol;
   const char *name = dwfl_module_addrinfo(module, place->offset, &into, &symbol, NULL, NULL, NULL);
   place->function = name == NULL ? NULL : g_intern_string(name);
-  Dwfl_Line *line = dwfl_module_getsrc(module, place->offset);
-  int number = 0;
-  const char *file = line == NULL ? NULL : dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL);
-  if (file == NULL) return;
-  place->file = g_intern_string(file);
-  place->line = (guint)number;
+  find_line(module, place);
 }
 
 void symbols_find(struct place *place) {
