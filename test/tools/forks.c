@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of the command have watched: forks.c WHAT [ARGUMENT]. */
+#include <atfork.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
@@ -48,15 +49,30 @@ static void *run_thread(void *unused) {
   return unused;
 }
 
+/* What no function may do after a fork with threads. */
+static _Noreturn void go_on(void) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, run_thread, NULL);
+  pthread_join(thread, NULL);
+  _exit(0);
+}
+
 static int missed_handler(void) {
   pthread_atfork(NULL, NULL, nothing);
   pid_t pid = _Fork();
-  if (pid == 0) {
-    pthread_t thread;
-    pthread_create(&thread, NULL, run_thread, NULL);
-    pthread_join(thread, NULL);
-    _exit(0);
-  }
+  if (pid == 0) go_on();
+  return collect(pid);
+}
+
+static void hook(void *unused) {
+  (void)unused;
+}
+
+/* The handlers of libatfork itself are missed, too, but not its hooks. */
+static int polled_hook(void) {
+  atfork_register_after_fork(hook, NULL);
+  pid_t pid = _Fork();
+  if (pid == 0 && atfork_poll() == 1) go_on();
   return collect(pid);
 }
 
@@ -94,6 +110,7 @@ int main(int argc, char **argv) {
   if (strcmp(what, "slow-handler") == 0) return slow_handler();
   if (strcmp(what, "signal-fork") == 0) return in_signal();
   if (strcmp(what, "missed-handler") == 0) return missed_handler();
+  if (strcmp(what, "polled-hook") == 0) return polled_hook();
   if (strcmp(what, "bypassing-exec") == 0) return bypassing_exec();
   if (strcmp(what, "unloaded-handler") == 0) return unloaded_handler(argv[2]);
   if (strcmp(what, "wait") == 0) wait_for_signal();

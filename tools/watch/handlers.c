@@ -70,6 +70,44 @@ ALL(FUNCTIONS)
 static void (*const in_front[SLOTS][PHASES])(void) = {ALL(ROW)};
 /* clang-format on */
 
+/* ---- The handlers of libatfork itself ---- */
+
+/* Each copy has a note of this name in what it is linked into.  Its hooks are right in a child of a bypassing fork,
+ * too, once that polls, so its handlers do not count as missed. */
+static bool has_our_note(const struct dl_phdr_info *object) {
+  static const char name[8] = "atfork\0";
+  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+    if (object->dlpi_phdr[i].p_type != PT_NOTE) continue;
+    const char *begin = (const char *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr);
+    for (size_t at = 0; at + 20 <= object->dlpi_phdr[i].p_memsz; at += 4)
+      if (memcmp(begin + at + 12, name, sizeof name) == 0) return true;
+  }
+  return false;
+}
+
+struct search {
+  uintptr_t address;
+  bool is_libatfork;
+};
+
+static int look_at(struct dl_phdr_info *object, size_t size, void *data) {
+  (void)size;
+  struct search *search = data;
+  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+    uintptr_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
+    if (object->dlpi_phdr[i].p_type != PT_LOAD || search->address - begin >= object->dlpi_phdr[i].p_memsz) continue;
+    search->is_libatfork = has_our_note(object);
+    return 1;
+  }
+  return 0;
+}
+
+static bool is_libatfork(const void *dso) {
+  struct search search = {(uintptr_t)dso, false};
+  dl_iterate_phdr(look_at, &search);
+  return search.is_libatfork;
+}
+
 static void name_object(struct slot *slot, void *dso, void (*const functions[PHASES])(void)) {
   Dl_info info;
   void *address = dso;
@@ -95,6 +133,6 @@ EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
   int error =
       CALL(__register_atfork)(prepare == NULL ? NULL : in_front[number][0], parent == NULL ? NULL : in_front[number][1],
                               child == NULL ? NULL : in_front[number][2], dso);
-  if (error == 0) atomic_fetch_add(&registered, 1);
+  if (error == 0 && !is_libatfork(dso)) atomic_fetch_add(&registered, 1);
   return error;
 }
