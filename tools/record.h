@@ -99,8 +99,8 @@ enum record_kind {
   RECORD_STUCK,       /* id, enum stuck, object, enum lock_kind, tid of the holder or 0, site of the holder, 1: ended by
                          us; name of the holder, function that waits; frames: who waits */
   RECORD_WAITERS_LOST, /* id, object, how many, 0 condition 1 barrier; function that used it; frames: the use */
-  RECORD_DRAWN,        /* generator (hash of where its state is), value, count before, 1: seeded in this process since;
-                          function; frames */
+  RECORD_DRAWN,        /* where the generator's state is, place in its numbers (a seeding and a count, the state itself,
+                          or the number), count, value, enum drawn_flags; function; frames */
   RECORD_DESCRIPTOR, /* id of the fork, fd, enum descriptor, enum use, device, inode or kernel id; path; frames: the use
                       */
   RECORD_LEAKED,     /* fd, enum descriptor, pid's exec; path of the program, what it is */
@@ -116,6 +116,11 @@ enum unwatched { UNWATCHED_STATIC, UNWATCHED_SETUID, UNWATCHED_FOREIGN };
 enum exit_by { EXIT_EXIT, EXIT_UNDERSCORE, EXIT_RETURN };
 enum callback_kind { CALLBACK_HANDLER, CALLBACK_HOOK };
 enum lock_kind { KIND_MUTEX, KIND_READ, KIND_WRITE, KIND_SPIN, KIND_SEMAPHORE, KIND_FILE, LOCK_KINDS };
+enum drawn_flags {
+  DRAWN_UNSEEDED = 1, /* the program never seeded it: each run draws the same */
+  DRAWN_HIDDEN = 2,   /* the state is not seen: the number itself tells */
+  DRAWN_LATER = 4,    /* the state lies in a variable that was made after the fork */
+};
 enum stuck { STUCK_LOCK, STUCK_CONDITION, STUCK_BARRIER, STUCK_SEMAPHORE, STUCK_JOIN, STUCK_FUTEX, STUCKS };
 
 struct record {

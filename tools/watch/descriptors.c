@@ -2,14 +2,6 @@
 /* Descriptors that both sides of a fork use, and those that go past exec. */
 #include "watch.h"
 
-void descriptors_before_fork(uint64_t id) {
-  (void)id;
-}
-
-void descriptors_in_child(uint64_t id) {
-  (void)id;
-}
-
 void descriptors_before_exec(const char *path) {
   (void)path;
 }

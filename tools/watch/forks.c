@@ -37,6 +37,8 @@ NEXT(posix_spawnp);
 
 _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
 
+_Atomic uint32_t forks_begun;
+
 uint64_t fork_begin(enum how how) {
   if (watch_log == NULL) return 0;
   struct self *self = self_get();
@@ -44,10 +46,12 @@ uint64_t fork_begin(enum how how) {
   uint64_t count = atomic_fetch_add_explicit(&self->forks, 1, memory_order_relaxed) + 1;
   uint64_t id = ((uint64_t)atomic_load(&self->number) << 32) | count;
   unsigned others = threads_others();
-  fork_under_way = (struct fork_under_way){id, how, others != 0, watch_now(), 0};
+  fork_under_way = (struct fork_under_way){id, how, others != 0, watch_now(), 0, NULL};
+  if (how != HOW_VFORK) atomic_fetch_add_explicit(&forks_begun, 1, memory_order_relaxed);
   threads_learn_names();
   struct stack stack;
   stack_take(&stack);
+  fork_under_way.frame = stack.frame;
   struct text text = {.size = 0};
   text_add(&text, thread_current->name);
   LOG(RECORD_FORK, &text, &stack, id, how, others, handlers_count(), stack.in_signal);
@@ -68,7 +72,6 @@ static void before(void) {
   self_get();
   if (fork_under_way.id == 0) fork_begin(HOW_LIBC);
   if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_before_fork(fork_under_way.id);
-  if (watches(WATCH_DESCRIPTORS)) descriptors_before_fork(fork_under_way.id);
   if (watches(WATCH_FILES)) stdio_before_fork(fork_under_way.id);
 }
 
@@ -111,13 +114,19 @@ EXPORT int daemon(int nochdir, int noclose) {
 
 /* ---- Those without ---- */
 
+static uint64_t begin_bypassing(enum how how) {
+  uint64_t id = fork_begin(how);
+  if (watches(WATCH_FILES)) stdio_before_fork(id);
+  return id;
+}
+
 static pid_t finish_bypassing(uint64_t id, pid_t pid) {
   if (pid == 0) in_child();
   return finish(id, pid);
 }
 
 EXPORT pid_t _Fork(void) {
-  uint64_t id = fork_begin(HOW_UFORK);
+  uint64_t id = begin_bypassing(HOW_UFORK);
   return finish_bypassing(id, CALL(_Fork)());
 }
 
@@ -152,7 +161,7 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
   if ((flags & CLONE_VM) != 0 || watch_log == NULL)
     return CALL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
   struct child child = {function, argument};
-  uint64_t id = fork_begin(HOW_CLONE);
+  uint64_t id = begin_bypassing(HOW_CLONE);
   return finish(id, CALL(clone)(begin_child, stack, flags, &child, parent_tid, tls, child_tid));
 }
 
@@ -176,7 +185,7 @@ EXPORT long syscall(long number, ...) {
   for (int i = 0; i < 6; i++) args[i] = va_arg(rest, long);
   va_end(rest);
   enum how how = watch_log == NULL ? HOWS : made_by(number, args);
-  uint64_t id = how == HOWS ? 0 : fork_begin(how);
+  uint64_t id = how == HOWS ? 0 : begin_bypassing(how);
   long result = raw_call(number, args[0], args[1], args[2], args[3], args[4], args[5]);
   if (result < 0 && result > -4096) {
     errno = (int)-result;

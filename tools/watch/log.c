@@ -143,6 +143,7 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *data
   if (is_ours(address)) return _URC_NO_REASON;
   /* What a signal interrupted is at an instruction; what has called something, behind it. */
   if (at_instruction) stack->in_signal = true;
+  if (stack->count == 0) stack->frame = (const void *)_Unwind_GetCFA(context);
   stack->frames[stack->count++] = at_instruction ? address : address - 1;
   return stack->count < RECORD_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
@@ -150,5 +151,6 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *data
 void stack_take(struct stack *stack) {
   stack->count = 0;
   stack->in_signal = false;
+  stack->frame = NULL;
   _Unwind_Backtrace(add_frame, stack);
 }

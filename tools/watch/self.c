@@ -12,6 +12,7 @@
 
 static struct self before_loading;
 struct self *self_page = &before_loading;
+uint32_t self_loaded;
 
 /* Without a kernel that wipes (before 4.14), a child finds its parent's page, and a pid that is not its own. */
 static void make_page(void) {
@@ -52,9 +53,6 @@ void self_enter(void) {
   uint64_t id = self_page->fork;
   threads_born(id);
   if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_in_child(id);
-  if (watches(WATCH_RANDOM)) random_in_child(id);
-  if (watches(WATCH_DESCRIPTORS)) descriptors_in_child(id);
-  if (watches(WATCH_FILES)) stdio_in_child(id);
 }
 
 bool self_is_borrowed(void) {
@@ -87,6 +85,7 @@ __attribute__((constructor(102))) static void begin(void) {
   make_page();
   if (watch_log == NULL) return;
   take_number();
+  self_loaded = atomic_load_explicit(&self_page->number, memory_order_relaxed);
   thread_enter();
   struct text text = {.size = 0};
   char path[RECORD_TEXT / 2];

@@ -5,7 +5,3 @@
 void stdio_before_fork(uint64_t id) {
   (void)id;
 }
-
-void stdio_in_child(uint64_t id) {
-  (void)id;
-}

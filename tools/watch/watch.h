@@ -61,7 +61,8 @@ void text_add(struct text *text, const char *string);
 struct stack {
   uint64_t frames[RECORD_FRAMES];
   unsigned count;
-  bool in_signal; /* some frame is a signal handler's */
+  bool in_signal;    /* some frame is a signal handler's */
+  const void *frame; /* what the first one's function has on the stack lies at it and above */
 };
 
 /* From the caller of a function that ours stands in front of: frames of ours are left out. */
@@ -100,6 +101,7 @@ struct self {
 };
 
 extern struct self *self_page;
+extern uint32_t self_loaded; /* number of the process that the program was started in: a child finds it, too */
 
 void self_enter(void);
 
@@ -131,6 +133,7 @@ struct fork_under_way {
   bool threads; /* there are others than the one that forks */
   uint64_t begun;
   uint64_t vfork; /* id of the last vfork(): the child finds it here, in the memory that it borrows */
+  const void *frame; /* of the caller: what lies below was not there yet.  It stays after the fork */
 };
 
 extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
@@ -138,6 +141,12 @@ extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_mod
 /* Before any call that may make a process.  Returns the fork's id. */
 uint64_t fork_begin(enum how how);
 void fork_end(uint64_t id, pid_t child); /* in the parent; child < 0: -errno */
+
+/* How many forks that copy memory this process, and those that it comes from, began since the program was started. */
+extern _Atomic uint32_t forks_begun;
+static inline uint32_t forks_generation(void) {
+  return atomic_load_explicit(&forks_begun, memory_order_relaxed);
+}
 
 /* ---- Threads ---- */
 
@@ -185,12 +194,8 @@ const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it liv
 /* In the parent before a fork, in the order of the calls; then in the parent, or in the child. */
 void locks_before_fork(uint64_t id);
 void locks_in_child(uint64_t id);
-void random_in_child(uint64_t id);
-void descriptors_before_fork(uint64_t id);
-void descriptors_in_child(uint64_t id);
 void descriptors_before_exec(const char *path);
 void stdio_before_fork(uint64_t id);
-void stdio_in_child(uint64_t id);
 unsigned handlers_count(void); /* of pthread_atfork(), without ours */
 void handlers_register_own(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions of libraries that the program may not have, or may load later, for its own eyes alone (RTLD_LOCAL). */
+#ifndef ATFORK_WATCH_LIBRARY_H
+#define ATFORK_WATCH_LIBRARY_H
+
+#include "watch.h"
+
+/* The function of this name that the caller would have called; NULL: there is none.  It may take the dynamic linker's
+ * lock once, as the first call of any function does. */
+any_function library_next(struct next *next, const void *caller);
+
+/* Declares `next`.  Without such a function, returns the second argument, which is empty in a void function. */
+#define LIBRARY_NEXT(name, missing)                                                                       \
+  static struct next next_of_##name = {#name, NULL};                                                      \
+  __typeof__(&name) next = (__typeof__(&name))library_next(&next_of_##name, __builtin_return_address(0)); \
+  if (next == NULL) return missing
+
+#endif
