@@ -6,6 +6,7 @@
 
 #include "lock.h"
 #include "os.h"
+#include "probes.h"
 #include "process.h"
 #include "registry.h"
 #include "sequence.h"
@@ -48,6 +49,52 @@ void atfork_fork_end(struct frame *walk) {
 
 /* ---- Phases ---- */
 
+static bool __attribute__((cold)) is_another(uint64_t mark) {
+  return process_mark() != mark;
+}
+
+/* Whether this is another process than the one of `mark`, which is at `at`.  A plain look, unless pages are not wiped.
+ */
+static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
+  return atomic_load_explicit(at, memory_order_relaxed) != mark && is_another(mark);
+}
+
+static bool callbacks_are_probed(void) {
+  return PROBE_IS_ON(callback) | PROBE_IS_ON(callback_end);
+}
+
+/* What a try_callback says, or 0. */
+static int call_hook(enum phase phase, atfork_id id, const struct contents *hook) {
+  const callback call = hook->callbacks[phase];
+  int answer = 0;
+  PROBE(callback, phase, id, hook->detail->name, call, hook->data);
+  if (phase == PREPARE && hook->detail->refuses)
+    answer = ((try_callback)(any_callback)call)(hook->data);
+  else
+    call(hook->data);
+  PROBE(callback_end, phase, id, answer);
+  return answer;
+}
+
+static int __attribute__((cold, noinline)) call_probed(const struct walk *walk, size_t i) {
+  struct contents hook;
+  atfork_walk_read(walk, i, &hook);
+  return call_hook(walk->phase, atfork_walk_id(walk, i), &hook);
+}
+
+/* The loops of run_parents(), whose mark is 0, and run_children(), when tracers look. */
+static size_t __attribute__((cold, noinline)) run_probed(const struct walk *walk, size_t i, uint64_t mark) {
+  size_t count = 0;
+  for (; i < walk->end; i++) {
+    callback call = atomic_load_explicit(&walk->callbacks[i], memory_order_relaxed);
+    if (call == NULL || !atfork_walk_takes_part(walk, i)) continue;
+    if (mark != 0 && is_over(&transient()->mark, mark)) break;
+    call_probed(walk, i);
+    count++;
+  }
+  return count;
+}
+
 /*
  * The loops over hooks have copies of what they need of a walk: no callback changes it, but no compiler can know.  They
  * take four hooks at a turn, as each jump costs as much as a call, and what is seldom asked is cold, out of their way.
@@ -55,6 +102,10 @@ void atfork_fork_end(struct frame *walk) {
 
 /* Calls `parent` of the hooks where the walk stands, from index `i` on. */
 static void run_parents(const struct walk *walk, size_t i) {
+  if (callbacks_are_probed()) {
+    run_probed(walk, i, 0);
+    return;
+  }
   const _Atomic(callback) *const callbacks = walk->callbacks;
   void *const *const data = walk->data;
   const size_t end = walk->end;
@@ -70,17 +121,9 @@ static void run_parents(const struct walk *walk, size_t i) {
 static void run_parent(const struct frame *frame) {
   struct walk walk;
   atfork_walk_begin(&walk, frame, PARENT);
+  PROBE(parent, process_mark() - 1, registry_live());
   while (atfork_walk_forward(&walk)) run_parents(&walk, 0);
-}
-
-static bool __attribute__((cold)) is_another(uint64_t mark) {
-  return process_mark() != mark;
-}
-
-/* Whether this is another process than the one of `mark`, which is at `at`.  A plain look, unless pages are not wiped.
- */
-static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
-  return atomic_load_explicit(at, memory_order_relaxed) != mark && is_another(mark);
+  PROBE(parent_end, process_mark() - 1);
 }
 
 /*
@@ -89,8 +132,11 @@ static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
  * A callback, or a handler, that forks makes a process with a child phase of its own, which has the same hooks.  When
  * that process comes back here, this phase is over.  After a bypassing fork its own is still to come: it is run at once
  * where it would pass over what is unregistered, when this walk, which keeps that, has ended.
+ *
+ * Not inlined, so that all it needs lies in registers.
  */
-static size_t run_children(const struct walk *walk, uint64_t mark) {
+static size_t __attribute__((noinline)) run_children(const struct walk *walk, uint64_t mark) {
+  if (callbacks_are_probed()) return run_probed(walk, 0, mark);
   const _Atomic uint64_t *const at = &transient()->mark;
   const _Atomic(callback) *const callbacks = walk->callbacks;
   void *const *const data = walk->data;
@@ -111,7 +157,9 @@ static size_t run_children(const struct walk *walk, uint64_t mark) {
 /* Of the hooks that were registered before this process was; how many. */
 static int run_child(struct walk *walk, uint64_t mark) {
   size_t count = 0;
+  PROBE(child, mark - 1, registry_live());
   while (atfork_walk_forward(walk)) count += run_children(walk, mark);
+  PROBE(child_end, mark - 1, count);
   if (is_over(&transient()->mark, mark) && registry_has_retired()) atfork_fork_catch_up();
   return count > INT_MAX ? INT_MAX : (int)count;
 }
@@ -139,9 +187,8 @@ struct attempt {
 };
 
 static void run_parent_of(const struct walk *walk, atfork_id id) {
-  void *data;
-  callback call = atfork_walk_find(walk, id, PARENT, &data);
-  if (call != NULL) call(data);
+  struct contents hook;
+  if (atfork_walk_find(walk, id, PARENT, &hook)) call_hook(PARENT, id, &hook);
 }
 
 /* Tells the hooks that were prepared that it comes to nothing: those after the one that refuses, and the one kept. */
@@ -157,11 +204,11 @@ static void take_back(const struct attempt *attempt) {
 static int __attribute__((cold)) prepare_carefully(const struct attempt *attempt, size_t i, callback call) {
   const struct walk *walk = &attempt->walk;
   if (walk->sparse && !atfork_walk_takes_part(walk, i)) return 0;
-  if (walk->refuses && atfork_walk_refuses(walk, i)) {
-    if (atfork_walk_id(walk, i) == attempt->kept) return 0;
-    atfork_thread.locked = NULL;
-    return ((try_callback)(any_callback)call)(walk->data[i]);
-  }
+  const bool refuses = walk->refuses && atfork_walk_refuses(walk, i);
+  if (refuses && atfork_walk_id(walk, i) == attempt->kept) return 0;
+  if (refuses) atfork_thread.locked = NULL;
+  if (callbacks_are_probed()) return call_probed(walk, i);
+  if (refuses) return ((try_callback)(any_callback)call)(walk->data[i]);
   call(walk->data[i]);
   return 0;
 }
@@ -172,7 +219,7 @@ static bool run_prepares(struct attempt *attempt) {
   const struct walk *const walk = &attempt->walk;
   const _Atomic(callback) *const callbacks = walk->callbacks;
   void *const *const data = walk->data;
-  const bool careful = walk->sparse || walk->refuses;
+  const bool careful = walk->sparse || walk->refuses || callbacks_are_probed();
 #pragma GCC unroll 4
   for (size_t i = walk->end; i-- > 0;) {
     callback call = atomic_load_explicit(&callbacks[i], memory_order_relaxed);
@@ -235,10 +282,10 @@ static void begin_anew(struct frame *frame, struct attempt *attempt) {
  * may be waiting to take another back.
  */
 static void wait_by_hook(struct frame *frame, const struct attempt *attempt) {
-  void *data;
-  if (atfork_walk_find(&attempt->walk, attempt->id, PREPARE, &data) == NULL) return;
+  struct contents hook;
+  if (!atfork_walk_find(&attempt->walk, attempt->id, PREPARE, &hook)) return;
   atfork_frame_need_only(frame, id_sequence(attempt->id));
-  attempt->detail->wait(data);
+  attempt->detail->wait(hook.data);
 }
 
 bool atfork_fork_gives_up(void) {
@@ -272,6 +319,7 @@ static void prepare_all(struct frame *frame) {
   struct waiting waiting = {.who = "fork()", .what = "hook"};
   struct attempt attempt = {.kept = 0};
   for (unsigned count = 0; !try_to_prepare(frame, &attempt); count++) {
+    PROBE(not_now, attempt.id, attempt.detail->name, attempt.answer);
     atfork_fork_waits_for_hook(attempt.detail->name, attempt.id, attempt.answer, frame, &attempt, &waiting, count);
     begin_anew(frame, &attempt);
   }
@@ -350,11 +398,13 @@ static void on_prepare(void) {
   if (is_called_twice(called_at)) return;
   atfork_fork_catch_up();
   struct frame *frame = atfork_frame_begin(false);
+  PROBE(prepare, process_mark() - 1, registry_live());
   prepare_all(frame);
   frame->called_at = called_at;
   frame->repeats = 0;
   frame->errno_at = &errno;
   atfork_process_number_child(&frame->number);
+  PROBE(prepare_end, process_mark() - 1, frame->number);
   put_back(frame->errno_at, error);
 }
 

@@ -6,6 +6,7 @@
 
 #include "fork.h"
 #include "os.h"
+#include "probes.h"
 #include "registry.h"
 #include "sequence.h"
 #include "state.h"
@@ -78,6 +79,7 @@ static void on_unload(void *dso) {
   for (atfork_id id = 0; (id = atfork_registry_next_owned(dso, id + 1, true)) != 0;) continue;
   atfork_unload_waits_for_forks(dso, sequence_now());
   for (atfork_id id = 0; (id = atfork_registry_next_owned(dso, id + 1, false)) != 0;) {
+    PROBE(unregister, id, dso);
     /* In a callback: the walk that this is in the middle of has looked at what is retired already. */
     if (atfork_frame_innermost() != NULL) atfork_registry_silence(id);
     end_hook(id);
@@ -113,6 +115,7 @@ atfork_id atfork_hook_register(const struct atfork_hook *hook, void *dso) {
   int error = errno;
   uint64_t mark = atfork_fork_enter();
   atfork_id id = atfork_fork_is_handled() && know_owner(dso) ? atfork_registry_add(hook, dso, mark - 1) : 0;
+  PROBE(register, id, hook->name, hook->priority, dso);
   errno = id == 0 ? ENOMEM : error;
   return id;
 }
@@ -132,6 +135,7 @@ int atfork_hook_unregister(atfork_id id) {
   bool inside = atfork_frame_innermost() != NULL;
   uint64_t sequence = atfork_registry_retire(id, inside, &grave);
   if (sequence == 0) return -1;
+  PROBE(unregister, id, (void *)NULL);
   int error = errno;
   if (grave.id != 0) {
     run_destroy(&grave);

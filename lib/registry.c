@@ -122,7 +122,7 @@ static bool try_add(const struct atfork_hook *hook, const struct detail *detail,
     return false;
   atfork_slot_write(place.slot, &contents);
   *committed = commit(place.changed, place.value, sequence);
-  if (*committed) table->live++;
+  if (*committed) table_count_live(table, 1);
   *id = id_of(bucket, sequence);
   return true;
 }
@@ -161,8 +161,9 @@ static void bury(atfork_id id, struct slot slot, struct grave *grave) {
     if (table == slot.chunk->table || atfork_table_find(table, id, &slot)) atfork_slot_bury(slot);
     atomic_signal_fence(memory_order_seq_cst);
   } while (table != registry_table());
-  if (table->live > 0) table->live--;
-  if (++table->dead > table->live + PLENTY) atomic_store_explicit(&registry()->wasteful, true, memory_order_relaxed);
+  if (table_live(table) > 0) table_count_live(table, -1);
+  if (++table->dead > table_live(table) + PLENTY)
+    atomic_store_explicit(&registry()->wasteful, true, memory_order_relaxed);
 }
 
 void atfork_registry_bury(atfork_id id, struct grave *grave) {

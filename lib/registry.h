@@ -39,6 +39,13 @@ static inline bool registry_has_retired(void) {
   return table_has_retired(registry_table());
 }
 
+/* How many hooks are not buried, for tracers: one too few or many where a signal handler has interrupted an update.  In
+ * a walk, as the table must not be given back meanwhile. */
+static inline uint64_t registry_live(void) {
+  const struct table *table = registry_table();
+  return table == NULL ? 0 : table_live(table);
+}
+
 /* Returns the id, or 0 when there is no memory. */
 atfork_id atfork_registry_add(const struct atfork_hook *hook, void *dso, uint64_t generation);
 

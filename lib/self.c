@@ -7,6 +7,7 @@
 #include "fork.h"
 #include "launcher.h"
 #include "os.h"
+#include "probes.h"
 #include "process.h"
 
 uint64_t atfork_self_generation(void) {
@@ -47,8 +48,10 @@ void atfork_self_seed_bytes(uint64_t base, void *buf, size_t size) {
 }
 
 int atfork_self_poll(void) {
-  atfork_fork_enter();
-  return atfork_fork_catch_up();
+  uint64_t mark = atfork_fork_enter();
+  int count = atfork_fork_catch_up();
+  PROBE(poll, mark - 1, count);
+  return count;
 }
 
 int atfork_self_token(char *buf, size_t size) {
@@ -79,6 +82,7 @@ int atfork_self_spawned(const char *token) {
   int before = errno;
   atfork_fork_enter();
   int error = atfork_process_spawned(token != NULL ? token : atfork_os_environment(variable));
+  PROBE(spawned, token, error);
   /* Before the hooks run, as what they spawn must not find it. */
   if (error == 0 && token == NULL) atfork_os_forget(variable);
   return settle(error, before);
@@ -87,7 +91,9 @@ int atfork_self_spawned(const char *token) {
 int atfork_self_adopt(const char *rank) {
   int before = errno;
   atfork_fork_enter();
-  return settle(atfork_process_adopt(rank), before);
+  int error = atfork_process_adopt(rank);
+  PROBE(adopt, rank, error);
+  return settle(error, before);
 }
 
 int atfork_self_launcher(char *buf, size_t size) {

@@ -300,7 +300,7 @@ static bool copy_bucket(struct table *to, const struct table *from, unsigned buc
   for (struct chunk *chunk = NULL; (chunk = atfork_table_next_chunk(from, bucket, chunk)) != NULL;)
     if (!copy_chunk(to, place.slot.chunk, &copied, chunk)) return false;
   atomic_store_explicit(&place.slot.chunk->used, copied, memory_order_relaxed);
-  to->live += copied;
+  table_count_live(to, (int)copied);
   return true;
 }
 

@@ -83,7 +83,7 @@ struct table {
   struct arena arena; /* that all of it lies in, itself too */
   word branch[FAN];
   _Atomic int lowest, highest; /* bucket that may have hooks, so that a walk need not look at all */
-  uint64_t live;               /* hooks not buried, and buried: advice for collecting, not relied on */
+  word live;                   /* hooks not buried, and buried: advice for collecting, not relied on */
   uint64_t dead;
   word retired;          /* hooks that are retired and not yet buried; perhaps too high, never too low */
   struct detail *latest; /* the detail of the latest hook, in case the next one is alike */
@@ -205,6 +205,15 @@ static inline void table_count_retired(struct table *table, int more) {
 }
 static inline bool table_has_retired(const struct table *table) {
   return table != NULL && atomic_load_explicit(&table->retired, memory_order_acquire) != 0;
+}
+
+/* How many hooks are not buried, for whoever holds the lock. */
+static inline void table_count_live(struct table *table, int more) {
+  uint64_t count = atomic_load_explicit(&table->live, memory_order_relaxed);
+  atomic_store_explicit(&table->live, count + (uint64_t)more, memory_order_relaxed);
+}
+static inline uint64_t table_live(const struct table *table) {
+  return atomic_load_explicit(&table->live, memory_order_relaxed);
 }
 
 /* The first bucket from `from` on, or the last down from it, that has hooks; BUCKETS or -1 when there is none. */

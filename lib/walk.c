@@ -100,18 +100,20 @@ const struct detail *atfork_walk_detail(const struct walk *walk, size_t i) {
   return chunk_record(walk->chunk, walk->first + i)->detail;
 }
 
-callback atfork_walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data) {
+void atfork_walk_read(const struct walk *walk, size_t i, struct contents *hook) {
+  atfork_slot_read((struct slot){walk->chunk, walk->first + i}, hook);
+}
+
+bool atfork_walk_find(const struct walk *walk, atfork_id id, enum phase phase, struct contents *hook) {
   struct slot slot;
-  struct contents hook;
-  if (!atfork_table_find(walk->table, id, &slot)) return NULL;
-  atfork_slot_read(slot, &hook);
-  *data = hook.data;
-  return hook.callbacks[phase];
+  if (!atfork_table_find(walk->table, id, &slot)) return false;
+  atfork_slot_read(slot, hook);
+  return hook->callbacks[phase] != NULL;
 }
 
 void atfork_walk_describe(const struct walk *walk, size_t i, struct atfork_info *info) {
   struct contents hook;
-  atfork_slot_read((struct slot){walk->chunk, walk->first + i}, &hook);
+  atfork_walk_read(walk, i, &hook);
   const struct detail *detail = hook.detail;
   assert(detail != NULL); /* what takes part is not buried */
   *info = (struct atfork_info){

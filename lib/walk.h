@@ -56,8 +56,11 @@ bool atfork_walk_refuses(const struct walk *walk, size_t i);
 atfork_id atfork_walk_id(const struct walk *walk, size_t i);
 const struct detail *atfork_walk_detail(const struct walk *walk, size_t i);
 
-/* The callback for a phase, and its data, of the hook with this id; NULL when it is gone with its object. */
-callback atfork_walk_find(const struct walk *walk, atfork_id id, enum phase phase, void **data);
+/* Reads the hook that it stands at. */
+void atfork_walk_read(const struct walk *walk, size_t i, struct contents *hook);
+
+/* Reads the hook with this id; whether it has a callback for a phase, and so is not gone with its object. */
+bool atfork_walk_find(const struct walk *walk, atfork_id id, enum phase phase, struct contents *hook);
 
 /* Of one that takes part. */
 void atfork_walk_describe(const struct walk *walk, size_t i, struct atfork_info *info);

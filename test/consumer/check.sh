@@ -65,7 +65,8 @@ exports_only_atfork() {
   nm -D --defined-only "$libdir/libatfork.so" >"$work/symbols"
   grep -q ' T atfork_register$' "$work/symbols"
   nm --defined-only --extern-only "$libdir/libatfork.a" | sed -n 's/.* [A-Z] //p' >>"$work/symbols"
-  ! awk '{ print $NF }' "$work/symbols" | grep -v '^atfork_'
+  # What the notes of probes are relative to is in all objects that have some, and shared.
+  ! awk '{ print $NF }' "$work/symbols" | grep -v -e '^atfork_' -e '^_\.stapsdt\.base$'
 }
 
 # looks INTERPRETER OPTION CODE DIRECTORY: whether DIRECTORY is among the lines that CODE prints, where the prefix is one of those
