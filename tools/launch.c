@@ -38,17 +38,18 @@ char *launch_find_library(const char *file) {
   return path != NULL ? path : g_build_filename(TOOLS_LIBDIR, file, NULL);
 }
 
-static gboolean has_interpreter(const char *bytes, gsize size) {
-  if (bytes[EI_CLASS] != ELFCLASS64) return TRUE; /* another objection */
+/* Its loader's path: "" where it has none. */
+static char *find_interpreter(const char *bytes, gsize size) {
   const Elf64_Ehdr *header = (const Elf64_Ehdr *)(const void *)bytes;
   for (guint i = 0; i < header->e_phnum; i++) {
     guint64 at = header->e_phoff + (guint64)i * header->e_phentsize;
-    if (at + sizeof(Elf64_Phdr) > size) return TRUE;
     Elf64_Phdr segment;
+    if (at + sizeof segment > size) break;
     memcpy(&segment, bytes + at, sizeof segment);
-    if (segment.p_type == PT_INTERP) return TRUE;
+    if (segment.p_type == PT_INTERP && segment.p_offset < size)
+      return g_strndup(bytes + segment.p_offset, MIN(segment.p_filesz, size - segment.p_offset));
   }
-  return FALSE;
+  return g_strdup("");
 }
 
 char *launch_objection(const char *program) {
@@ -63,7 +64,9 @@ char *launch_objection(const char *program) {
   if (size < sizeof(Elf64_Ehdr) || memcmp(bytes, ELFMAG, SELFMAG) != 0) return NULL;
   if (bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
     return g_strdup("it is for a processor of another kind than this command is");
-  if (!has_interpreter(bytes, size)) return g_strdup("it is linked statically, and nothing can be loaded into it");
+  g_autofree char *interpreter = find_interpreter(bytes, size);
+  if (*interpreter == '\0') return g_strdup("it is linked statically, and nothing can be loaded into it");
+  if (strstr(interpreter, "musl") != NULL) return g_strdup("it is for another C library, musl");
   return NULL;
 }
 
@@ -121,7 +124,6 @@ static char **environment(const struct launch *launch, const char *library) {
   const char *old = g_environ_getenv(env, "LD_PRELOAD");
   g_autofree char *preload = old == NULL || *old == '\0' ? g_strdup(library) : g_strconcat(library, ":", old, NULL);
   env = g_environ_setenv(env, "LD_PRELOAD", preload, TRUE);
-  env = g_environ_setenv(env, "ATFORK_WATCH_LIBRARY", library, TRUE);
   return g_environ_setenv(env, "ATFORK_WATCH_LOG", launch->path, TRUE);
 }
 

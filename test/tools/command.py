@@ -84,6 +84,16 @@ def test_a_static_program_cannot_be_watched():
         says(atfork("tree", "--", f"{directory}/static"), 125, "linked statically")
 
 
+def test_a_program_of_another_c_library_runs_as_it_would():
+    with tempfile.TemporaryDirectory() as directory:
+        source = pathlib.Path(directory, "musl.c")
+        source.write_text("int main(void) { return 5; }\n")
+        subprocess.run(["musl-gcc", "-o", f"{directory}/musl", source], check=True)
+        says(atfork("tree", "--", f"{directory}/musl"), 125, "another C library")
+        tap.equal(atfork("tree", "--", "sh", "-c", f"{directory}/musl").returncode, 5)
+        tap.equal(atfork("tree", "--", "sh", "-c", f"{directory}/musl; exit $?").returncode, 5)
+
+
 def test_a_setuid_program_is_left_alone():
     with tempfile.TemporaryDirectory() as directory:
         program = pathlib.Path(directory, "true")
@@ -116,6 +126,9 @@ def test_a_signal_goes_on_to_the_command():
 def test_an_empty_environment_does_not_hide_what_follows():
     report = json.loads(atfork("doctor", "--json", "--", "env", "-i", "/bin/sh", "-c", "(exit 0); true").stdout)
     tap.equal(report["processes"], 2)
+    nested = "env -i /bin/sh -c '/bin/true; /bin/true'; true"
+    report = json.loads(atfork("doctor", "--json", "--", "env", "-i", "/bin/sh", "-c", nested).stdout)
+    tap.equal(report["processes"], 4)
 
 
 def test_a_preload_of_the_users_own_is_kept():

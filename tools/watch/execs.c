@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * exec, and the end of a process.
- *
- * What is needed for the new program to be watched goes into its environment, as a program may have made one of its
- * own. A child of vfork() calls this on the parent's memory: the new environment lies on the stack.
- */
+/* exec, and the end of a process. */
 #include <alloca.h>
-#include <elf.h>
-#include <link.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "raw.h"
 #include "watch.h"
 
@@ -33,122 +25,6 @@ NEXT(wait4);
 
 extern char **environ;
 
-/* ---- The environment ---- */
-
-static const char preload[] = "LD_PRELOAD=";
-static const char log_path[] = "ATFORK_WATCH_LOG=";
-
-/* As this process got them: "LD_PRELOAD=...", "ATFORK_WATCH_LOG=...", "ATFORK_WATCH_LIBRARY=...". */
-static char kept[2][4096];
-static char library[4096];
-
-static void keep(char *where, const char *name, size_t length) {
-  const char *value = watch_variable(name);
-  if (value == NULL || length + strlen(value) >= sizeof kept[0]) return;
-  memcpy(where, name, length - 1);
-  where[length - 1] = '=';
-  memcpy(where + length, value, strlen(value) + 1);
-}
-
-__attribute__((constructor(104))) static void keep_environment(void) {
-  if (watch_log == NULL) return;
-  keep(kept[0], "LD_PRELOAD", sizeof preload - 1);
-  keep(kept[1], "ATFORK_WATCH_LOG", sizeof log_path - 1);
-  const char *path = watch_variable("ATFORK_WATCH_LIBRARY");
-  if (path != NULL && strlen(path) < sizeof library) memcpy(library, path, strlen(path) + 1);
-}
-
-static bool begins(const char *string, const char *with) {
-  return strncmp(string, with, strlen(with)) == 0;
-}
-
-static size_t count_strings(char *const *strings) {
-  size_t count = 0;
-  while (strings != NULL && strings[count] != NULL) count++;
-  return count;
-}
-
-/* Whether the program would be watched with this environment as it is. */
-static bool is_whole(char *const *envp) {
-  bool preloads = false, logs = false;
-  for (; envp != NULL && *envp != NULL; envp++) {
-    preloads |= begins(*envp, preload) && strstr(*envp, library) != NULL;
-    logs |= strcmp(*envp, kept[1]) == 0;
-  }
-  return preloads && logs;
-}
-
-/* `full` has room for two more than envp.  A preload of the program's own comes after ours, in `joined`. */
-static void complete(char **full, char *const *envp, char *joined) {
-  size_t count = 0;
-  char *preloads = kept[0];
-  for (; envp != NULL && *envp != NULL; envp++) {
-    if (begins(*envp, log_path)) continue;
-    if (!begins(*envp, preload)) {
-      full[count++] = *envp;
-    } else if (strstr(*envp, library) != NULL) {
-      preloads = *envp;
-    } else {
-      stpcpy(stpcpy(stpcpy(stpcpy(joined, preload), library), ":"), *envp + sizeof preload - 1);
-      preloads = joined;
-    }
-  }
-  full[count++] = preloads;
-  full[count++] = kept[1];
-  full[count] = NULL;
-}
-
-static size_t joined_size(char *const *envp) {
-  size_t size = sizeof preload + sizeof library + 2;
-  for (; envp != NULL && *envp != NULL; envp++)
-    if (begins(*envp, preload)) size += strlen(*envp);
-  return size;
-}
-
-/* On the caller's stack. */
-#define COMPLETE(envp)                                                \
-  do {                                                                \
-    if (watch_log != NULL && library[0] != '\0' && !is_whole(envp)) { \
-      char **full = alloca((count_strings(envp) + 3) * sizeof *full); \
-      complete(full, envp, alloca(joined_size(envp)));                \
-      (envp) = full;                                                  \
-    }                                                                 \
-  } while (0)
-
-/* ---- Programs that cannot be watched ---- */
-
-static bool has_interpreter(int fd, const ElfW(Ehdr) * header) {
-  for (unsigned i = 0; i < header->e_phnum; i++) {
-    ElfW(Phdr) segment;
-    long at = (long)header->e_phoff + (long)i * header->e_phentsize;
-    if (raw_call(SYS_pread64, fd, (long)&segment, sizeof segment, at, 0, 0) != (long)sizeof segment) return true;
-    if (segment.p_type == PT_INTERP) return true;
-  }
-  return false;
-}
-
-static void look_at(const char *path) {
-  struct stat status;
-  int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  ElfW(Ehdr) header;
-  int why = -1;
-  if (raw_read(fd, &header, sizeof header) == (long)sizeof header && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0) {
-    if (header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
-      why = UNWATCHED_FOREIGN;
-    else if (!has_interpreter(fd, &header))
-      why = UNWATCHED_STATIC;
-  }
-  if (fstat(fd, &status) == 0 && (((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
-                                  ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid())))
-    why = UNWATCHED_SETUID;
-  raw_close(fd);
-  if (why < 0) return;
-  struct text text = {.size = 0};
-  text_add(&text, path);
-  LOG(RECORD_UNWATCHED, &text, NULL, (uint64_t)why);
-}
-
 /* ---- exec ---- */
 
 /* The id of the vfork() that made this process, where it has borrowed its parent's memory; else 0, and the process is
@@ -164,7 +40,8 @@ static void note_exec(const char *path) {
   struct text text = {.size = 0};
   text_add(&text, path);
   LOG(RECORD_EXEC, &text, NULL, borrowed_by(), (uint64_t)raw_getppid());
-  if (strchr(path, '/') != NULL) look_at(path);
+  enum unwatched why;
+  if (!program_is_watchable(path, &why)) LOG(RECORD_UNWATCHED, &text, NULL, (uint64_t)why);
   if (watches(WATCH_DESCRIPTORS)) descriptors_before_exec(path);
 }
 
@@ -179,31 +56,16 @@ static int note_failed(const char *path) {
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
   note_exec(path);
-  COMPLETE(envp);
+  ENVIRONMENT(path, envp);
   CALL(execve)(path, argv, envp);
   return note_failed(path);
 }
 
-/* The file that execvp() finds in PATH, or the name itself. */
-static const char *search(const char *file, char *buffer, size_t size) {
-  const char *path = strchr(file, '/') == NULL ? getenv("PATH") : NULL;
-  while (path != NULL && *path != '\0') {
-    size_t length = strcspn(path, ":");
-    if (length != 0 && length + 1 + strlen(file) < size) {
-      memcpy(buffer, path, length);
-      buffer[length] = '/';
-      strcpy(buffer + length + 1, file);
-      if (raw_call(SYS_faccessat, AT_FDCWD, (long)buffer, X_OK, 0, 0, 0) == 0) return buffer;
-    }
-    path += length + (path[length] == ':');
-  }
-  return file;
-}
-
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
   char found[RECORD_TEXT / 2];
-  note_exec(search(file, found, sizeof found));
-  COMPLETE(envp);
+  const char *path = environment_search(file, found, sizeof found);
+  note_exec(path);
+  ENVIRONMENT(path, envp);
   CALL(execvpe)(file, argv, envp);
   return note_failed(file);
 }
@@ -218,7 +80,7 @@ EXPORT int execvp(const char *file, char *const argv[]) {
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   note_exec("a descriptor");
-  COMPLETE(envp);
+  ENVIRONMENT("", envp);
   CALL(fexecve)(fd, argv, envp);
   return note_failed("a descriptor");
 }

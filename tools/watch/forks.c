@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "raw.h"
 #include "watch.h"
 
@@ -207,6 +208,7 @@ static void spawned(uint64_t id, pid_t pid, const char *path) {
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {
   uint64_t id = fork_begin(HOW_SPAWN);
+  ENVIRONMENT(path, envp);
   pid_t child = 0;
   int error = CALL(posix_spawn)(&child, path, actions, attributes, argv, envp);
   if (error == 0 && pid != NULL) *pid = child;
@@ -217,6 +219,9 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                         const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {
   uint64_t id = fork_begin(HOW_SPAWN);
+  char found[RECORD_TEXT / 2];
+  const char *path = environment_search(file, found, sizeof found);
+  ENVIRONMENT(path, envp);
   pid_t child = 0;
   int error = CALL(posix_spawnp)(&child, file, actions, attributes, argv, envp);
   if (error == 0 && pid != NULL) *pid = child;

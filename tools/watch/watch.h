@@ -132,7 +132,7 @@ struct fork_under_way {
   enum how how;
   bool threads; /* there are others than the one that forks */
   uint64_t begun;
-  uint64_t vfork; /* id of the last vfork(): the child finds it here, in the memory that it borrows */
+  uint64_t vfork;    /* id of the last vfork(): the child finds it here, in the memory that it borrows */
   const void *frame; /* of the caller: what lies below was not there yet.  It stays after the fork */
 };
 

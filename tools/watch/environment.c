@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "environment.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "raw.h"
+
+static const char preload[] = "LD_PRELOAD=";
+static const char log_path[] = "ATFORK_WATCH_LOG=";
+
+/* As this process got them: "LD_PRELOAD=...", "ATFORK_WATCH_LOG=...". */
+static char kept[2][4096];
+static char library[4096]; /* path of ours */
+
+static void keep(char *where, const char *name, size_t length) {
+  const char *value = watch_variable(name);
+  if (value == NULL || length + strlen(value) >= sizeof kept[0]) return;
+  memcpy(where, name, length - 1);
+  where[length - 1] = '=';
+  memcpy(where + length, value, strlen(value) + 1);
+}
+
+__attribute__((constructor(104))) static void keep_environment(void) {
+  if (watch_log == NULL) return;
+  keep(kept[0], "LD_PRELOAD", sizeof preload - 1);
+  keep(kept[1], "ATFORK_WATCH_LOG", sizeof log_path - 1);
+  Dl_info self;
+  if (dladdr(kept, &self) != 0 && strlen(self.dli_fname) < sizeof library) strcpy(library, self.dli_fname);
+}
+
+static bool begins(const char *string, const char *with) {
+  return strncmp(string, with, strlen(with)) == 0;
+}
+
+static bool is_known(void) {
+  return watch_log != NULL && library[0] != '\0';
+}
+
+static size_t count_strings(char *const *strings) {
+  size_t count = 0;
+  while (strings != NULL && strings[count] != NULL) count++;
+  return count;
+}
+
+/* Whether the program would be watched with this environment as it is. */
+static bool is_whole(char *const *envp) {
+  bool preloads = false, logs = false;
+  for (; envp != NULL && *envp != NULL; envp++) {
+    preloads |= begins(*envp, preload) && strstr(*envp, library) != NULL;
+    logs |= strcmp(*envp, kept[1]) == 0;
+  }
+  return preloads && logs;
+}
+
+/* A preload of the program's own comes after ours, in `joined`. */
+static void complete(char **full, char *const *envp, char *joined) {
+  size_t count = 0;
+  char *preloads = kept[0];
+  for (; envp != NULL && *envp != NULL; envp++) {
+    if (begins(*envp, log_path)) continue;
+    if (!begins(*envp, preload)) {
+      full[count++] = *envp;
+    } else if (strstr(*envp, library) != NULL) {
+      preloads = *envp;
+    } else {
+      stpcpy(stpcpy(stpcpy(stpcpy(joined, preload), library), ":"), *envp + sizeof preload - 1);
+      preloads = joined;
+    }
+  }
+  full[count++] = preloads;
+  full[count++] = kept[1];
+  full[count] = NULL;
+}
+
+/* ---- Programs that cannot be watched ---- */
+
+/* Of another C library than ours, its loader would find what we need missing, and the program would not start. */
+static bool is_foreign(int fd, const ElfW(Phdr) * interpreter) {
+  char path[256] = "";
+  raw_call(SYS_pread64, fd, (long)path, sizeof path - 1, (long)interpreter->p_offset, 0, 0);
+  return strstr(path, "musl") != NULL;
+}
+
+/* UNWATCHED_FOREIGN, UNWATCHED_STATIC, or -1: it can be watched. */
+static int look_at_segments(int fd, const ElfW(Ehdr) * header) {
+  for (unsigned i = 0; i < header->e_phnum; i++) {
+    ElfW(Phdr) segment;
+    long at = (long)header->e_phoff + (long)i * header->e_phentsize;
+    if (raw_call(SYS_pread64, fd, (long)&segment, sizeof segment, at, 0, 0) != (long)sizeof segment) return -1;
+    if (segment.p_type == PT_INTERP) return is_foreign(fd, &segment) ? UNWATCHED_FOREIGN : -1;
+  }
+  return UNWATCHED_STATIC;
+}
+
+static int look_at_program(int fd) {
+  ElfW(Ehdr) header;
+  if (raw_read(fd, &header, sizeof header) != (long)sizeof header) return -1;
+  if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return -1;
+  if (header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)) return UNWATCHED_FOREIGN;
+  return look_at_segments(fd, &header);
+}
+
+static bool is_privileged(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return false;
+  return ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
+         ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid());
+}
+
+bool program_is_watchable(const char *path, enum unwatched *why) {
+  int fd = strchr(path, '/') == NULL ? -1 : raw_open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  int found = is_privileged(fd) ? UNWATCHED_SETUID : look_at_program(fd);
+  raw_close(fd);
+  if (found >= 0) *why = (enum unwatched)found;
+  return found < 0;
+}
+
+/* ---- What a program is given ---- */
+
+enum environment_change environment_change(const char *path, char *const *envp) {
+  if (!is_known()) return ENVIRONMENT_KEEP;
+  enum unwatched why;
+  if (!program_is_watchable(path, &why) && why == UNWATCHED_FOREIGN) return ENVIRONMENT_STRIP;
+  return is_whole(envp) ? ENVIRONMENT_KEEP : ENVIRONMENT_COMPLETE;
+}
+
+size_t environment_strings(char *const *envp) {
+  return count_strings(envp) + 3;
+}
+
+size_t environment_bytes(char *const *envp) {
+  size_t size = sizeof preload + sizeof library + 2;
+  for (; envp != NULL && *envp != NULL; envp++)
+    if (begins(*envp, preload)) size += strlen(*envp);
+  return size;
+}
+
+/* What else is preloaded stays. */
+static void strip(char **full, char *const *envp) {
+  for (; envp != NULL && *envp != NULL; envp++)
+    if (!begins(*envp, log_path) && !(begins(*envp, preload) && strstr(*envp, library) != NULL)) *full++ = *envp;
+  *full = NULL;
+}
+
+void environment_make(enum environment_change change, char **full, char *const *envp, char *joined) {
+  if (change == ENVIRONMENT_STRIP)
+    strip(full, envp);
+  else
+    complete(full, envp, joined);
+}
+
+/* The file that execvp() finds in PATH, or the name itself. */
+const char *environment_search(const char *file, char *buffer, size_t size) {
+  const char *path = strchr(file, '/') == NULL ? getenv("PATH") : NULL;
+  while (path != NULL && *path != '\0') {
+    size_t length = strcspn(path, ":");
+    if (length != 0 && length + 1 + strlen(file) < size) {
+      memcpy(buffer, path, length);
+      buffer[length] = '/';
+      strcpy(buffer + length + 1, file);
+      if (raw_call(SYS_faccessat, AT_FDCWD, (long)buffer, X_OK, 0, 0, 0) == 0) return buffer;
+    }
+    path += length + (path[length] == ':');
+  }
+  return file;
+}
