@@ -63,7 +63,7 @@ static int examine(struct doctor *doctor, const struct options *options, char **
   doctor_locks_finish(doctor);
   doctor_state_finish(doctor);
   launch_finish(&launch);
-  status = launch_exit_status(&launch);
+  status = launch_exit_status(&launch, process_unwatched(doctor->model->root) == NULL);
   enum format format = options->sarif ? FORMAT_SARIF : options->json ? FORMAT_JSON : FORMAT_TEXT;
   GString *report = report_make(format, "doctor", doctor->findings, doctor->model, command, status);
   if (!report_write(report, format, options->output)) status = STATUS_TROUBLE;

@@ -267,6 +267,10 @@ void launch_finish(struct launch *launch) {
   g_clear_pointer(&launch->path, g_free);
 }
 
-int launch_exit_status(const struct launch *launch) {
+int launch_exit_status(const struct launch *launch, gboolean watched) {
+  if (!watched) {
+    g_printerr("atfork: the command was not watched: its loader ignored LD_PRELOAD, or there was no room\n");
+    return STATUS_TROUBLE;
+  }
   return WIFSIGNALED(launch->status) ? 128 + WTERMSIG(launch->status) : WEXITSTATUS(launch->status);
 }

@@ -514,6 +514,19 @@ void model_finish(struct model *model, int status) {
   }
 }
 
+const char *process_unwatched(const struct process *process) {
+  static const char *const reasons[] = {
+      [UNWATCHED_STATIC] = "linked statically",
+      [UNWATCHED_SETUID] = "setuid",
+      [UNWATCHED_FOREIGN] = "for another processor or C library",
+  };
+  gboolean started = process->execed || process->how == HOW_ROOT;
+  if (!started || process->loaded) return NULL;
+  const struct exec_event *exec = last_exec(process);
+  if (exec != NULL && exec->unwatched >= 0) return reasons[exec->unwatched];
+  return "what watches was not loaded, or found no room";
+}
+
 /* The newest that holds the address: what was there before is unloaded. */
 const struct module *process_module(const struct process *process, guint64 address) {
   for (guint i = process->modules->len; i > 0; i--) {

@@ -120,6 +120,9 @@ const struct module *process_module(const struct process *process, guint64 addre
 const char *record_string(const struct record *record, guint n);
 void record_stack(const struct record *record, struct frames *frames);
 
+/* NULL where its program was watched to the end, else why it was not: "linked statically". */
+const char *process_unwatched(const struct process *process);
+
 const char *how_name(enum how how);                  /* "fork", "posix_spawn", "clone (raw)", ... */
 gboolean how_bypasses(enum how how);                 /* no fork handlers ran */
 char *process_ending(const struct process *process); /* "exit 1", "SIGKILL", "still runs"; free it */

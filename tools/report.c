@@ -25,8 +25,19 @@ static void text_finding(GString *text, const struct finding *finding) {
   for (guint i = 0; i < finding->locations->len; i++) text_location(text, g_ptr_array_index(finding->locations, i));
 }
 
+static void text_unwatched(GString *text, const struct model *model) {
+  for (guint i = 0; i < model->processes->len; i++) {
+    const struct process *process = g_ptr_array_index(model->processes, i);
+    const char *why = process_unwatched(process);
+    if (why == NULL) continue;
+    g_string_append_printf(text, "\nnot watched: process %s (pid %d, %s): %s\n", process->lineage, process->pid,
+                           process->program == NULL ? "?" : process->program, why);
+  }
+}
+
 static void text_report(GString *text, const char *tool, const struct findings *findings, const struct model *model) {
   for (guint i = 0; i < findings->all->len; i++) text_finding(text, g_ptr_array_index(findings->all, i));
+  text_unwatched(text, model);
   guint errors = findings_count(findings, SEVERITY_ERROR);
   guint warnings = findings_count(findings, SEVERITY_WARNING) - errors;
   guint notes = findings_count(findings, SEVERITY_NOTE) - errors - warnings;
@@ -79,6 +90,22 @@ static void json_finding(struct json *json, const struct finding *finding) {
   json_end(json, '}');
 }
 
+static void json_unwatched(struct json *json, const struct model *model) {
+  json_begin(json, "unwatched", '[');
+  for (guint i = 0; i < model->processes->len; i++) {
+    const struct process *process = g_ptr_array_index(model->processes, i);
+    const char *why = process_unwatched(process);
+    if (why == NULL) continue;
+    json_begin(json, NULL, '{');
+    json_integer(json, "pid", process->pid);
+    json_string(json, "lineage", process->lineage);
+    json_string(json, "program", process->program);
+    json_string(json, "why", why);
+    json_end(json, '}');
+  }
+  json_end(json, ']');
+}
+
 static void json_report(struct json *json, const char *tool, const struct findings *findings, const struct model *model,
                         char **command, int status) {
   json_begin(json, NULL, '{');
@@ -90,6 +117,7 @@ static void json_report(struct json *json, const char *tool, const struct findin
   json_integer(json, "status", status);
   json_integer(json, "processes", model->processes->len);
   json_integer(json, "suppressed", findings->suppressed);
+  json_unwatched(json, model);
   json_begin(json, "findings", '[');
   for (guint i = 0; i < findings->all->len; i++) json_finding(json, g_ptr_array_index(findings->all, i));
   json_end(json, ']');

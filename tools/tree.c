@@ -28,6 +28,7 @@ int tree_main(int argc, char **argv) {
   model_finish(model, launch.status);
   print_process(model->root, 0);
   launch_finish(&launch);
+  status = launch_exit_status(&launch, process_unwatched(model->root) == NULL);
   model_free(model);
-  return launch_exit_status(&launch);
+  return status;
 }

@@ -108,6 +108,15 @@ def test_a_setuid_program_is_left_alone():
         says(atfork("tree", "--", str(program)), 125, "setuid")
 
 
+def test_a_command_that_was_not_watched_is_not_called_well():
+    limit = "ulimit -v 100000; exec \"$@\""  # kB: less than the log
+    ran = atfork("doctor", "--", "sh", "-c", limit, "sh", "/bin/true")
+    says(ran, 125, "not watched")
+    ran = atfork("doctor", "--json", "--", "sh", "-c", f"({limit}); exit 0", "sh", "/bin/true")
+    unwatched = json.loads(ran.stdout)["unwatched"]
+    tap.equal((ran.returncode, [process["lineage"] for process in unwatched]), (0, ["0.1"]))
+
+
 def test_no_log_is_left():
     before = set(glob.glob("/dev/shm/atfork-*"))
     doctor("fork")
