@@ -52,22 +52,33 @@ static char *find_interpreter(const char *bytes, gsize size) {
   return g_strdup("");
 }
 
-char *launch_objection(const char *program) {
+int launch_unwatched(const char *program) {
   struct stat status;
   if (stat(program, &status) == 0 && (((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
                                       ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid())))
-    return g_strdup("it runs as another user or group (setuid), and such programs are left alone");
+    return UNWATCHED_SETUID;
   g_autoptr(GMappedFile) file = g_mapped_file_new(program, FALSE, NULL);
-  if (file == NULL) return NULL;
+  if (file == NULL) return -1;
   const char *bytes = g_mapped_file_get_contents(file);
   gsize size = g_mapped_file_get_length(file);
-  if (size < sizeof(Elf64_Ehdr) || memcmp(bytes, ELFMAG, SELFMAG) != 0) return NULL;
-  if (bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
-    return g_strdup("it is for a processor of another kind than this command is");
+  if (size < sizeof(Elf64_Ehdr) || memcmp(bytes, ELFMAG, SELFMAG) != 0) return -1;
+  if (bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)) return UNWATCHED_FOREIGN;
   g_autofree char *interpreter = find_interpreter(bytes, size);
-  if (*interpreter == '\0') return g_strdup("it is linked statically, and nothing can be loaded into it");
-  if (strstr(interpreter, "musl") != NULL) return g_strdup("it is for another C library, musl");
-  return NULL;
+  if (strstr(interpreter, "musl") != NULL) return UNWATCHED_FOREIGN;
+  return *interpreter == '\0' ? UNWATCHED_STATIC : -1;
+}
+
+char *launch_objection(const char *program) {
+  switch (launch_unwatched(program)) {
+    case UNWATCHED_SETUID:
+      return g_strdup("it runs as another user or group (setuid), and such programs are left alone");
+    case UNWATCHED_FOREIGN:
+      return g_strdup("it is for another kind of processor, or another C library, than this command is");
+    case UNWATCHED_STATIC:
+      return g_strdup("it is linked statically, and nothing can be loaded into it");
+    default:
+      return NULL;
+  }
 }
 
 /* ---- The log ---- */
@@ -250,6 +261,27 @@ void launch_follow(struct launch *launch, record_handler handler, GSourceFunc id
     else
       sleep_for_records(launch);
   }
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal) {
+  (void)signal;
+  interrupted = 1;
+}
+
+void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFunc more, gpointer data) {
+  const int ends[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+  guint quiet = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(ends); i++) {
+    struct sigaction action = {.sa_handler = interrupt};
+    sigaction(ends[i], &action, NULL);
+  }
+  do {
+    gboolean any = read_records(launch, handler, data, quiet * PATIENCE >= 1000);
+    quiet = any ? 0 : quiet + 1;
+    if (!any) sleep_for_records(launch);
+  } while (!interrupted && more(data));
 }
 
 void launch_drain(struct launch *launch, record_handler handler, gpointer data) {

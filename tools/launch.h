@@ -26,6 +26,9 @@ typedef void (*record_handler)(const struct record *record, gpointer data);
 /* The library that is loaded into what is watched: beside this executable in the build tree, or installed.  Free it. */
 char *launch_find_library(const char *file);
 
+/* Why a program cannot be watched (enum unwatched); -1: it can. */
+int launch_unwatched(const char *program);
+
 /* NULL where the program can be watched, else why not.  Free it. */
 char *launch_objection(const char *program);
 
@@ -36,6 +39,9 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
 /* Hands over each record, until the command has ended; `idle`, which may be NULL, is called when there is nothing more
  * to read for now. */
 void launch_follow(struct launch *launch, record_handler handler, GSourceFunc idle, gpointer data);
+
+/* After the command has ended: as long as `more` says so, and nobody sends us SIGINT. */
+void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFunc more, gpointer data);
 
 /* Reads what is left. */
 void launch_drain(struct launch *launch, record_handler handler, gpointer data);

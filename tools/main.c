@@ -26,6 +26,7 @@ static void usage(FILE *stream) {
 
 int main(int argc, char **argv) {
   setlocale(LC_ALL, "");
+  setlocale(LC_NUMERIC, "C"); /* what programs read has a point in numbers */
   if (argc < 2) {
     usage(stderr);
     return STATUS_TROUBLE;

@@ -189,6 +189,14 @@ void model_free(struct model *model) {
   g_free(model);
 }
 
+struct process *model_of_pid(const struct model *model, pid_t pid) {
+  for (guint i = model->processes->len; i > 0; i--) {
+    struct process *process = g_ptr_array_index(model->processes, i - 1);
+    if (process->pid == pid) return process;
+  }
+  return NULL;
+}
+
 struct fork_event *model_fork(const struct model *model, guint64 id) {
   return g_hash_table_lookup(model->forks, &id);
 }
@@ -206,7 +214,7 @@ static struct fork_event *add_fork(struct process *parent, enum how how, guint64
 }
 
 /* The child is a program of its own from the start, and knows at most its parent. */
-static gboolean how_starts(enum how how) {
+gboolean how_starts(enum how how) {
   return how == HOW_VFORK || how == HOW_SPAWN || how == HOW_SYSTEM || how == HOW_POPEN;
 }
 
@@ -294,6 +302,16 @@ static struct process *add_loaded(struct model *model, const struct record *reco
   return process;
 }
 
+/* After the handlers that ran before it. */
+static guint64 time_of_birth(const struct fork_event *event) {
+  guint64 time = event->time;
+  for (guint i = 0; i < event->callbacks->len; i++) {
+    const struct callback *callback = g_ptr_array_index(event->callbacks, i);
+    if (callback->phase == 0) time = MAX(time, callback->time + callback->nanoseconds);
+  }
+  return time;
+}
+
 /* Its parent may have told its pid before.  Two may tell of one fork: a child that made a process in a way that is not
  * seen, before it had called anything that is watched. */
 static struct process *add_born(struct model *model, const struct record *record) {
@@ -309,7 +327,7 @@ static struct process *add_born(struct model *model, const struct record *record
       g_free(birth->thread);
       birth->thread = g_strdup(record_string(record, 0));
     }
-    process = add_process(model, parent, record->pid, birth->time);
+    process = add_process(model, parent, record->pid, time_of_birth(birth));
     process->loaded = TRUE;
     set_place(process, birth);
   }
@@ -340,7 +358,7 @@ static void add_forked(struct model *model, const struct record *record) {
     claim(event, (pid_t)pid);
   event->nanoseconds = record->words[2];
   if (pid <= 0 || event->child != NULL) return;
-  struct process *child = add_process(model, event->parent, event->pid, event->time);
+  struct process *child = add_process(model, event->parent, event->pid, time_of_birth(event));
   child->loaded = how_forks(event->how);
   set_place(child, event);
 }
@@ -431,13 +449,15 @@ static void add_module(struct model *model, struct process *process, const struc
 
 static void add_callback(struct model *model, struct process *process, const struct record *record) {
   struct fork_event *event = model_fork(model, record->words[0]);
-  if (event == NULL) event = process->birth; /* of a worker that was spawned: atfork_spawned(), atfork_adopt() */
+  if (event == NULL && record->words[1] == 2)
+    event = process->birth; /* of a worker that was spawned: atfork_spawned(), atfork_adopt() */
   if (event == NULL) return;
   struct callback *callback = g_new0(struct callback, 1);
   callback->phase = (guint)record->words[1];
   callback->nanoseconds = record->words[2];
   callback->time = record->time - record->words[2];
   callback->function = record->words[3];
+  callback->data = record->words[4];
   callback->priority = (gint)(gint64)record->words[5];
   callback->kind = (enum callback_kind)record->words[6];
   callback->unloaded = record->words[7] != 0;
@@ -498,7 +518,7 @@ static void find_untold(struct model *model, const struct process *process) {
   for (guint i = 0; i < process->forks->len; i++) {
     struct fork_event *event = g_ptr_array_index(process->forks, i);
     if (event->child != NULL || event->pid <= 0) continue;
-    struct process *child = add_process(model, event->parent, event->pid, event->time);
+    struct process *child = add_process(model, event->parent, event->pid, time_of_birth(event));
     set_place(child, event);
   }
 }

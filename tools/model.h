@@ -29,6 +29,7 @@ struct callback {
   guint64 time; /* ns, when it began */
   guint64 nanoseconds;
   guint64 function;
+  guint64 data; /* the phases of one hook or handler have the same */
   gint priority;
   enum callback_kind kind;
   gboolean unloaded;
@@ -113,6 +114,9 @@ void model_end(struct model *model, struct process *process, guint64 time, int s
 /* After the last record: the command's own end, and what became of those whose end nobody told. */
 void model_finish(struct model *model, int status);
 
+/* The newest process of this pid, whether it runs or has ended; NULL: none. */
+struct process *model_of_pid(const struct model *model, pid_t pid);
+
 struct fork_event *model_fork(const struct model *model, guint64 id);
 const struct module *process_module(const struct process *process, guint64 address);
 
@@ -125,6 +129,7 @@ const char *process_unwatched(const struct process *process);
 
 const char *how_name(enum how how);                  /* "fork", "posix_spawn", "clone (raw)", ... */
 gboolean how_bypasses(enum how how);                 /* no fork handlers ran */
+gboolean how_starts(enum how how);                   /* the child is another program from its start */
 char *process_ending(const struct process *process); /* "exit 1", "SIGKILL", "still runs"; free it */
 
 #endif

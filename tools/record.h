@@ -90,7 +90,8 @@ enum record_kind {
   RECORD_SPAWNED,     /* id, pid (0: not known) or -errno, ns since RECORD_FORK; path, or the shell's command */
   RECORD_EXIT,        /* status, enum exit_by, id as RECORD_EXEC has it, ppid */
   RECORD_WAITED,      /* pid, status as of waitpid() */
-  RECORD_CALLBACK,    /* id, phase (0 prepare, 1 parent, 2 child), ns, function, data, priority, enum callback_kind,
+  RECORD_CALLBACK,    /* id, phase (0 prepare, 1 parent, 2 child), ns, function, data (or what else tells
+                         one from another), priority, enum callback_kind,
                          1: its object is unloaded; path of the object that registered it, name of the hook */
   RECORD_THREAD_LOST, /* id, tid, start routine, 1: it waits, object waited for; name of the thread, path of the start
                          routine's object */

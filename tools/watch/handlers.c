@@ -50,9 +50,9 @@ static void run(unsigned number, unsigned phase) {
   bool gone = !modules_have(address_of(slot->functions[phase]));
   uint64_t begun = watch_now();
   if (gone)
-    LOG(RECORD_CALLBACK, &text, NULL, id, phase, 0, address_of(slot->functions[phase]), 0, 0, CALLBACK_HANDLER, 1);
+    LOG(RECORD_CALLBACK, &text, NULL, id, phase, 0, address_of(slot->functions[phase]), number, 0, CALLBACK_HANDLER, 1);
   slot->functions[phase]();
-  LOG(RECORD_CALLBACK, &text, NULL, id, phase, watch_now() - begun, address_of(slot->functions[phase]), 0, 0,
+  LOG(RECORD_CALLBACK, &text, NULL, id, phase, watch_now() - begun, address_of(slot->functions[phase]), number, 0,
       CALLBACK_HANDLER, 0);
 }
 

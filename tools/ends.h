@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* When processes end that are not our children, and with which status: what the kernel tells of them. */
+#ifndef ATFORK_ENDS_H
+#define ATFORK_ENDS_H
+
+#include "model.h"
+
+struct ends;
+
+struct ends *ends_new(struct model *model);
+void ends_free(struct ends *ends);
+
+/* Enters the ends that came since the last look, and are in no record; returns how many processes still run. */
+guint ends_look(struct ends *ends);
+
+#endif
