@@ -51,7 +51,7 @@ static void text_report(GString *text, const char *tool, const struct findings *
 
 /* ---- JSON ---- */
 
-static void json_place(struct json *json, struct place *place) {
+void json_place(struct json *json, struct place *place) {
   symbols_find(place);
   json_begin(json, NULL, '{');
   json_string(json, "function", place->function);

@@ -7,6 +7,11 @@
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SARIF };
 
+struct json;
+
+/* A place of a stack, as all reports have it. */
+void json_place(struct json *json, struct place *place);
+
 /* `tool` is "doctor" or "explore". */
 GString *report_make(enum format format, const char *tool, const struct findings *findings, const struct model *model,
                      char **command, int status);

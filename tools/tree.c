@@ -1,34 +1,141 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "ends.h"
 #include "launch.h"
-#include "model.h"
+#include "tree_text.h"
+
+struct options {
+  char *json, *html, *trace; /* paths, "-": stdout */
+  char *output;              /* of the text */
+  gboolean all;
+};
+
+/* ---- Following ---- */
+
+struct following {
+  struct model *model;
+  struct ends *ends;
+  struct tree_text *text; /* NULL: none is wanted */
+};
 
 static void take_record(const struct record *record, gpointer data) {
-  model_add(data, record);
+  struct following *following = data;
+  struct process *process = model_add(following->model, record);
+  if (following->text != NULL) tree_text_record(following->text, process, record);
 }
 
-static void print_process(const struct process *process, guint depth) {
-  g_autofree char *end = process_ending(process);
-  g_printerr("%*s%s %d %s by \"%s\": %s, %s\n", (int)depth * 2, "", process->lineage, process->pid,
-             how_name(process->how), process->thread, process->program, end);
-  for (guint i = 0; i < process->children->len; i++) print_process(g_ptr_array_index(process->children, i), depth + 1);
+/* TRUE: some process runs still. */
+static gboolean look(gpointer data) {
+  struct following *following = data;
+  gboolean any = ends_look(following->ends) > 0;
+  if (following->text != NULL) tree_text_look(following->text);
+  return any;
+}
+
+static void follow(struct following *following, struct launch *launch, gboolean all) {
+  launch_follow(launch, take_record, look, following);
+  if (all) launch_follow_rest(launch, take_record, look, following);
+  launch_drain(launch, take_record, following);
+  ends_look(following->ends);
+  ends_look(following->ends); /* what was gone at the first is believed at the second */
+  model_finish(following->model, launch->status);
+}
+
+/* ---- Files ---- */
+
+static gboolean write_stdout(const GString *text) {
+  return fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+}
+
+static gboolean write_file(const char *path, GString *(*make)(const struct tree *), const struct tree *tree) {
+  if (path == NULL) return TRUE;
+  g_autoptr(GError) error = NULL;
+  GString *text = make(tree);
+  gboolean to_stdout = strcmp(path, "-") == 0;
+  gboolean written = to_stdout ? write_stdout(text) : g_file_set_contents(path, text->str, (gssize)text->len, &error);
+  if (!written) g_printerr("atfork tree: %s\n", to_stdout ? "stdout cannot be written" : error->message);
+  g_string_free(text, TRUE);
+  return written;
+}
+
+static gboolean write_files(const struct options *options, const struct tree *tree) {
+  gboolean json = write_file(options->json, tree_json, tree);
+  gboolean html = write_file(options->html, tree_html, tree);
+  return write_file(options->trace, tree_trace, tree) && json && html;
+}
+
+/* ---- The command line ---- */
+
+static int misused(const char *what) {
+  g_printerr("atfork tree: %s\n", what);
+  return STATUS_TROUBLE;
+}
+
+/* Where the text goes; -1: nowhere.  It is not asked for where files are, but by --output. */
+static int open_output(const struct options *options) {
+  if (options->output != NULL) return open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  return options->json != NULL || options->html != NULL || options->trace != NULL ? -1 : STDERR_FILENO;
+}
+
+static int run(const struct options *options, char **command) {
+  int fd = open_output(options);
+  if (fd < 0 && options->output != NULL) {
+    g_printerr("atfork tree: --output: %s: %s\n", options->output, g_strerror(errno));
+    return STATUS_TROUBLE;
+  }
+  struct launch launch = {.path = NULL};
+  int status = launch_begin(&launch, command, &(struct log_header){.flags = WATCH_FORKS});
+  if (status != 0) return status;
+  signal(SIGPIPE, SIG_IGN); /* whoever reads the text may go before the command ends */
+  struct following following = {.model = model_new(launch.pid)};
+  following.ends = ends_new(following.model);
+  if (fd >= 0) following.text = tree_text_new(following.model, fd);
+  follow(&following, &launch, options->all);
+  status = launch_exit_status(&launch, process_unwatched(following.model->root) == NULL);
+  gboolean written = following.text == NULL || tree_text_finish(following.text);
+  written = write_files(options, &(struct tree){following.model, command, status}) && written;
+  if (following.text != NULL) tree_text_free(following.text);
+  ends_free(following.ends);
+  launch_finish(&launch);
+  model_free(following.model);
+  return written ? status : STATUS_TROUBLE;
 }
 
 int tree_main(int argc, char **argv) {
+  struct options options = {.json = NULL};
+  const GOptionEntry entries[] = {
+      {"json", 0, 0, G_OPTION_ARG_FILENAME, &options.json, "Write the tree as JSON to FILE, or to stdout: -", "FILE"},
+      {"html", 0, 0, G_OPTION_ARG_FILENAME, &options.html, "Write a page with a timeline to FILE, or to stdout: -",
+       "FILE"},
+      {"trace", 0, 0, G_OPTION_ARG_FILENAME, &options.trace,
+       "Write a trace that Perfetto and chrome://tracing open to FILE, or to stdout: -", "FILE"},
+      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output,
+       "Write the text to FILE, not to stderr; it is written beside --json, --html and --trace only with this option",
+       "FILE"},
+      {"all", 'a', 0, G_OPTION_ARG_NONE, &options.all,
+       "Go on until each process below the command has ended, or until SIGINT", NULL},
+      {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
+  };
+  g_autoptr(GOptionContext) context = g_option_context_new("-- COMMAND [ARGUMENT...]");
+  g_option_context_set_summary(context, "Runs a command, and shows each process that it makes, and how.");
+  g_option_context_set_strict_posix(context, TRUE);
+  g_option_context_add_main_entries(context, entries, NULL);
+  g_autoptr(GError) error = NULL;
+  if (!g_option_context_parse(context, &argc, &argv, &error)) return misused(error->message);
   if (argc > 1 && strcmp(argv[1], "--") == 0) argv++, argc--;
-  struct launch launch = {.path = NULL};
-  int status = launch_begin(&launch, argv + 1, &(struct log_header){.flags = WATCH_FORKS});
-  if (status != 0) return status;
-  struct model *model = model_new(launch.pid);
-  launch_follow(&launch, take_record, NULL, model);
-  launch_drain(&launch, take_record, model);
-  model_finish(model, launch.status);
-  print_process(model->root, 0);
-  launch_finish(&launch);
-  status = launch_exit_status(&launch, process_unwatched(model->root) == NULL);
-  model_free(model);
+  if (argc < 2) return misused("a command is wanted: atfork tree -- COMMAND");
+  int status = run(&options, argv + 1);
+  g_free(options.json);
+  g_free(options.html);
+  g_free(options.trace);
+  g_free(options.output);
   return status;
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The tree as rows of text, not yet fitted to where they are shown. */
+#ifndef ATFORK_TREE_ROWS_H
+#define ATFORK_TREE_ROWS_H
+
+#include "model.h"
+
+/* Bytes in a row that set a colour: none of them is in any text. */
+enum paint { PAINT_PLAIN = 1, PAINT_BOLD, PAINT_DIM, PAINT_RED, PAINT_GREEN, PAINT_CYAN, PAINTS };
+
+struct row {
+  const struct process *process; /* NULL: of a fork that failed */
+  gboolean detail;               /* not the process's own row */
+  char *text;                    /* UTF-8 */
+};
+
+/* Of struct row; unref it. */
+GPtrArray *tree_rows(const struct model *model);
+
+/* What a process is, without its place: pid, how, by which thread, and which program. */
+void row_add_birth(GString *row, const struct process *process);
+void row_add_failure(GString *row, const struct fork_event *event);
+void row_add_time(GString *row, const struct model *model, guint64 time);
+
+/* Text that others wrote: control characters become question marks. */
+void row_add_clean(GString *row, const char *text);
+void row_add_paint(GString *row, enum paint paint);
+
+#endif
