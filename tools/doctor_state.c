@@ -37,6 +37,10 @@ char *state_name(const struct process *process) {
 void doctor_state_record(struct doctor *doctor, struct process *process, const struct record *record) {
   switch ((enum record_kind)record->kind) {
     case RECORD_DRAWN:
+    case RECORD_DESCRIPTOR:
+    case RECORD_LEAKED:
+    case RECORD_OUTPUT:
+    case RECORD_DELETED:
       doctor_keep(doctor, process, record);
       break;
     default:
@@ -46,4 +50,7 @@ void doctor_state_record(struct doctor *doctor, struct process *process, const s
 
 void doctor_state_finish(struct doctor *doctor) {
   doctor_random_finish(doctor);
+  doctor_descriptors_finish(doctor);
+  doctor_leaks_finish(doctor);
+  doctor_files_finish(doctor);
 }

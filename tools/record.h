@@ -102,12 +102,15 @@ enum record_kind {
   RECORD_WAITERS_LOST, /* id, object, how many, 0 condition 1 barrier; function that used it; frames: the use */
   RECORD_DRAWN,        /* where the generator's state is, place in its numbers (a seeding and a count, the state itself,
                           or the number), count, value, enum drawn_flags; function; frames */
-  RECORD_DESCRIPTOR, /* id of the fork, fd, enum descriptor, enum use, device, inode or kernel id; path; frames: the use
-                      */
-  RECORD_LEAKED,     /* fd, enum descriptor, pid's exec; path of the program, what it is */
-  RECORD_OUTPUT,     /* id, fd, bytes unflushed at the fork, hash of them; name; frames: where it came out */
+  RECORD_DESCRIPTOR, /* id of the description, fd, enum descriptor_kind, enum use, device, inode, 1: under a lock that
+                        other processes wait for; what it is; frames: the use */
+  RECORD_LEAKED,     /* fd, enum descriptor_kind, 1: by exec in this process, 0: by posix_spawn() and its like; path of
+                        the program, what it is; frames: where it was opened */
+  RECORD_OUTPUT,       /* id of the first fork at which the bytes were unflushed, stream, fd, their number, 1: they go
+                          where nobody sees them; frames: where they came out */
   RECORD_EXIT_HANDLER, /* id, function; object that registered it */
-  RECORD_DELETED,      /* id; path; frames: a file that the parent made, deleted by a child */
+  RECORD_DELETED,      /* number of the process that made the file, inode, enum deleted, 1: its descriptor from then is
+                          open here; path; frames */
   RECORD_LIBRARY,      /* enum library, what happened; function; frames: CUDA, TLS, SQLite, io_uring, ... */
   RECORD_PROBE,        /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
   RECORD_KINDS
@@ -117,6 +120,27 @@ enum unwatched { UNWATCHED_STATIC, UNWATCHED_SETUID, UNWATCHED_FOREIGN };
 enum exit_by { EXIT_EXIT, EXIT_UNDERSCORE, EXIT_RETURN };
 enum callback_kind { CALLBACK_HANDLER, CALLBACK_HOOK };
 enum lock_kind { KIND_MUTEX, KIND_READ, KIND_WRITE, KIND_SPIN, KIND_SEMAPHORE, KIND_FILE, LOCK_KINDS };
+enum deleted { DELETED_DELETED, DELETED_BY_MAKER, DELETED_MISSED };
+enum use { USE_READ = 1, USE_WRITE = 2, USE_SEEK = 4, USE_CONTROL = 8, USE_WAIT = 16, USE_ENTER = 32 };
+enum descriptor_kind {
+  DESCRIPTOR_OTHER,
+  DESCRIPTOR_FILE,
+  DESCRIPTOR_LOG, /* a file in append mode */
+  DESCRIPTOR_PIPE,
+  DESCRIPTOR_LISTENER,
+  DESCRIPTOR_STREAM,       /* a connection */
+  DESCRIPTOR_LOCAL_STREAM, /* of AF_UNIX */
+  DESCRIPTOR_PACKETS,
+  DESCRIPTOR_DATAGRAMS,
+  DESCRIPTOR_EPOLL,
+  DESCRIPTOR_EVENT,
+  DESCRIPTOR_SEMAPHORE,
+  DESCRIPTOR_TIMER,
+  DESCRIPTOR_INOTIFY,
+  DESCRIPTOR_IO_URING,
+  DESCRIPTOR_KINDS
+};
+#define DESCRIPTOR_GIVEN 0x80000000U /* in a description's id: open since the program was started, under the rest */
 enum drawn_flags {
   DRAWN_UNSEEDED = 1, /* the program never seeded it: each run draws the same */
   DRAWN_HIDDEN = 2,   /* the state is not seen: the number itself tells */

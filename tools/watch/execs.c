@@ -35,14 +35,15 @@ static uint64_t borrowed_by(void) {
   return 0;
 }
 
-static void note_exec(const char *path) {
+static void note_exec(const char *path, char *const *argv, char *const *envp) {
   if (watch_log == NULL) return;
   struct text text = {.size = 0};
   text_add(&text, path);
   LOG(RECORD_EXEC, &text, NULL, borrowed_by(), (uint64_t)raw_getppid());
   enum unwatched why;
   if (!program_is_watchable(path, &why)) LOG(RECORD_UNWATCHED, &text, NULL, (uint64_t)why);
-  if (watches(WATCH_DESCRIPTORS)) descriptors_before_exec(path);
+  stdio_settle();
+  descriptors_before_exec(path, argv, envp);
 }
 
 static int note_failed(const char *path) {
@@ -55,7 +56,7 @@ static int note_failed(const char *path) {
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
-  note_exec(path);
+  note_exec(path, argv, envp);
   ENVIRONMENT(path, envp);
   CALL(execve)(path, argv, envp);
   return note_failed(path);
@@ -64,7 +65,7 @@ EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
   char found[RECORD_TEXT / 2];
   const char *path = environment_search(file, found, sizeof found);
-  note_exec(path);
+  note_exec(path, argv, envp);
   ENVIRONMENT(path, envp);
   CALL(execvpe)(file, argv, envp);
   return note_failed(file);
@@ -79,7 +80,7 @@ EXPORT int execvp(const char *file, char *const argv[]) {
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
-  note_exec("a descriptor");
+  note_exec("a descriptor", argv, envp);
   ENVIRONMENT("", envp);
   CALL(fexecve)(fd, argv, envp);
   return note_failed("a descriptor");
@@ -136,6 +137,7 @@ static void note_exit(int status, enum exit_by by) {
  * library's own exit(). */
 static void note_last(int status, void *unused) {
   (void)unused;
+  stdio_at_exit();
   note_exit(status, EXIT_RETURN);
 }
 
@@ -144,11 +146,13 @@ __attribute__((constructor(105))) static void watch_exit(void) {
 }
 
 EXPORT _Noreturn void _exit(int status) {
+  stdio_settle();
   note_exit(status, EXIT_UNDERSCORE);
   raw_exit(status);
 }
 
 EXPORT _Noreturn void _Exit(int status) {
+  stdio_settle();
   note_exit(status, EXIT_UNDERSCORE);
   raw_exit(status);
 }

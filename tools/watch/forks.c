@@ -23,6 +23,8 @@
 #include "raw.h"
 #include "watch.h"
 
+extern char **environ;
+
 NEXT(fork);
 NEXT(_Fork);
 NEXT(clone);
@@ -43,6 +45,7 @@ _Atomic uint32_t forks_begun;
 uint64_t fork_begin(enum how how) {
   if (watch_log == NULL) return 0;
   struct self *self = self_get();
+  stdio_settle();
   threads_know_caller();
   uint64_t count = atomic_fetch_add_explicit(&self->forks, 1, memory_order_relaxed) + 1;
   uint64_t id = ((uint64_t)atomic_load(&self->number) << 32) | count;
@@ -73,7 +76,7 @@ static void before(void) {
   self_get();
   if (fork_under_way.id == 0) fork_begin(HOW_LIBC);
   if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_before_fork(fork_under_way.id);
-  if (watches(WATCH_FILES)) stdio_before_fork(fork_under_way.id);
+  stdio_before_fork(fork_under_way.id, true);
 }
 
 static void in_parent(void) {
@@ -117,7 +120,7 @@ EXPORT int daemon(int nochdir, int noclose) {
 
 static uint64_t begin_bypassing(enum how how) {
   uint64_t id = fork_begin(how);
-  if (watches(WATCH_FILES)) stdio_before_fork(id);
+  stdio_before_fork(id, false);
   return id;
 }
 
@@ -192,6 +195,8 @@ EXPORT long syscall(long number, ...) {
     errno = (int)-result;
     result = -1;
   }
+  if (forks_generation() != 0 || number == SYS_io_uring_setup)
+    descriptors_syscall(number, args, result, __builtin_return_address(0));
   return how == HOWS ? result : finish_bypassing(id, (pid_t)result);
 }
 
@@ -210,6 +215,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
   uint64_t id = fork_begin(HOW_SPAWN);
   ENVIRONMENT(path, envp);
   pid_t child = 0;
+  descriptors_before_spawn(path, argv, envp, actions);
   int error = CALL(posix_spawn)(&child, path, actions, attributes, argv, envp);
   if (error == 0 && pid != NULL) *pid = child;
   spawned(id, error != 0 ? -error : child, path);
@@ -223,15 +229,22 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
   const char *path = environment_search(file, found, sizeof found);
   ENVIRONMENT(path, envp);
   pid_t child = 0;
+  descriptors_before_spawn(file, argv, envp, actions);
   int error = CALL(posix_spawnp)(&child, file, actions, attributes, argv, envp);
   if (error == 0 && pid != NULL) *pid = child;
   spawned(id, error != 0 ? -error : child, file);
   return error;
 }
 
+static void before_shell(const char *command) {
+  if (command != NULL)
+    descriptors_before_spawn(command, (char *const[]){(char *)(uintptr_t)command, NULL}, environ, NULL);
+}
+
 EXPORT int system(const char *command) {
   if (command == NULL) return CALL(system)(command);
   uint64_t id = fork_begin(HOW_SYSTEM);
+  before_shell(command);
   int status = CALL(system)(command);
   int saved = errno;
   spawned(id, status == -1 ? -saved : 0, command);
@@ -241,6 +254,7 @@ EXPORT int system(const char *command) {
 
 EXPORT FILE *popen(const char *command, const char *type) {
   uint64_t id = fork_begin(HOW_POPEN);
+  before_shell(command);
   FILE *file = CALL(popen)(command, type);
   int saved = errno;
   spawned(id, file == NULL ? -saved : 0, command);

@@ -1,7 +1,215 @@
 /* SPDX-License-Identifier: MIT */
-/* Output that is in a stream at a fork. */
-#include "watch.h"
+/*
+ * Streams of the C library.  At a fork the two processes have the same bytes in a stream's buffer: those that are not
+ * written yet come out twice, if both write them; and those that were read ahead belong to an offset that both move.
+ *
+ * The C library writes and reads inside, past any function of ours.  So a stream's buffer is looked at before the fork,
+ * and again when the stream is flushed or closed, before the next fork, and at the end of the process.
+ */
+#undef _FILE_OFFSET_BITS /* it would have open() mean open64() */
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
-void stdio_before_fork(uint64_t id) {
-  (void)id;
+#include "descriptors.h"
+#include "raw.h"
+
+NEXT(fflush);
+NEXT(fflush_unlocked);
+NEXT(freopen);
+NEXT(freopen64);
+NEXT(__fpurge);
+
+enum { STREAMS = 32, LOOKED_AT = 512, CURRENTLY_PUTTING = 0x800 };
+
+struct stream {
+  FILE *file;       /* NULL: the place is free */
+  uint64_t fork;    /* the first one at which these bytes were in the buffer */
+  const char *base; /* of the bytes */
+  size_t size;
+  uint64_t hash;
+  bool output;
+  size_t unread; /* input: bytes that were read ahead */
+};
+
+static struct stream streams[STREAMS];
+
+/* The C library's list of all, and its lock, which fork() takes, too. */
+extern FILE *_IO_list_all;
+void _IO_list_lock(void);
+void _IO_list_unlock(void);
+
+/* ---- Buffers ---- */
+
+static uint64_t hash_of(const char *bytes, size_t size) {
+  uint64_t hash = size;
+  for (size_t i = 0; i < size; i++) hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3U;
+  return hash;
+}
+
+/* Of the beginning and the end: a write or a read changes either. */
+static uint64_t hash_ends(const char *bytes, size_t size) {
+  if (size <= 2 * LOOKED_AT) return hash_of(bytes, size);
+  return hash_of(bytes, LOOKED_AT) ^ hash_of(bytes + size - LOOKED_AT, LOOKED_AT) << 1;
+}
+
+static bool is_output(const FILE *file) {
+  return (file->_flags & CURRENTLY_PUTTING) != 0;
+}
+
+static size_t unread_of(const FILE *file) {
+  return file->_IO_read_end > file->_IO_read_ptr ? (size_t)(file->_IO_read_end - file->_IO_read_ptr) : 0;
+}
+
+/* Bytes of a stream for wide characters are elsewhere, and are not looked at. */
+static bool has_output(const FILE *file) {
+  return is_output(file) && file->_mode <= 0 && file->_IO_write_ptr > file->_IO_write_base;
+}
+
+static bool is_pending(const struct stream *stream) {
+  const FILE *file = stream->file;
+  return has_output(file) && file->_IO_write_base == stream->base &&
+         (size_t)(file->_IO_write_ptr - file->_IO_write_base) >= stream->size &&
+         hash_ends(stream->base, stream->size) == stream->hash;
+}
+
+/* What was read since overwrote what was there. */
+static bool has_read(const struct stream *stream) {
+  const FILE *file = stream->file;
+  if (is_output(file)) return false;
+  if (file->_IO_buf_base != stream->base) return stream->base == NULL;
+  return stream->size != 0 && hash_ends(stream->base, stream->size) != stream->hash;
+}
+
+/* ---- What became of it ---- */
+
+static bool is_nowhere(int fd) {
+  struct stat status;
+  if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) < 0) return true;
+  return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
+static void tell_output(const struct stream *stream) {
+  if (is_nowhere(stream->file->_fileno)) return;
+  self_get();
+  struct stack stack;
+  stack_take(&stack);
+  LOG(RECORD_OUTPUT, NULL, &stack, stream->fork, (uint64_t)(uintptr_t)stream->file, (uint64_t)stream->file->_fileno,
+      stream->size);
+}
+
+/* What was read ahead, and is not used, goes back: by the offset, where there is one. */
+static void give_back(const struct stream *stream) {
+  struct stat status;
+  int fd = stream->file->_fileno;
+  if (unread_of(stream->file) == 0) return;
+  if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && S_ISREG(status.st_mode)) descriptor_used(fd, USE_SEEK);
+}
+
+/* `flushes`: the C library is about to write what is left, and to give back what was read ahead. */
+static void settle(struct stream *stream, bool flushes) {
+  if (stream->output) {
+    if (!flushes && is_pending(stream)) return;
+    tell_output(stream);
+    stream->file = NULL;
+  } else {
+    if (has_read(stream)) descriptor_used(stream->file->_fileno, USE_READ);
+    if (flushes) give_back(stream);
+  }
+}
+
+/* Of one, or of all of them. */
+static void settle_all(const FILE *file, bool flushes) {
+  if (!watches(WATCH_FILES) || LIKELY(forks_generation() == 0) || self_is_borrowed()) return;
+  for (struct stream *stream = streams; stream < streams + STREAMS; stream++)
+    if (stream->file != NULL && (file == NULL || stream->file == file)) settle(stream, flushes);
+}
+
+void stdio_settle(void) {
+  settle_all(NULL, false);
+}
+
+static void forget(const FILE *file) {
+  for (struct stream *stream = streams; stream < streams + STREAMS; stream++)
+    if (stream->file == file) stream->file = NULL;
+}
+
+void stdio_before_close(FILE *file) {
+  settle_all(file, true);
+  forget(file);
+}
+
+EXPORT int fflush(FILE *file) {
+  if (forks_generation() != 0) settle_all(file, true);
+  return CALL(fflush)(file);
+}
+
+EXPORT int fflush_unlocked(FILE *file) {
+  if (forks_generation() != 0) settle_all(file, true);
+  return CALL(fflush_unlocked)(file);
+}
+
+EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict file) {
+  stdio_before_close(file);
+  return CALL(freopen)(path, mode, file);
+}
+
+EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FILE *restrict file) {
+  stdio_before_close(file);
+  return CALL(freopen64)(path, mode, file);
+}
+
+EXPORT void __fpurge(FILE *file) {
+  forget(file);
+  CALL(__fpurge)(file);
+}
+
+void stdio_at_exit(void) {
+  settle_all(NULL, true);
+}
+
+/* ---- Before a fork ---- */
+
+static struct stream *place_for(const FILE *file) {
+  struct stream *free = NULL;
+  for (struct stream *stream = streams; stream < streams + STREAMS; stream++) {
+    if (stream->file == file) return stream;
+    if (stream->file == NULL && free == NULL) free = stream;
+  }
+  return free;
+}
+
+static void look_at_output(FILE *file, uint64_t id) {
+  struct stream *stream = place_for(file);
+  if (stream == NULL || (stream->file == file && stream->output && is_pending(stream))) return;
+  size_t size = (size_t)(file->_IO_write_ptr - file->_IO_write_base);
+  *stream = (struct stream){file, id, file->_IO_write_base, size, hash_ends(file->_IO_write_base, size), true, 0};
+}
+
+static void look_at_input(FILE *file, uint64_t id) {
+  struct stream *stream = place_for(file);
+  if (stream == NULL) return;
+  const char *base = file->_IO_buf_base;
+  size_t size = base == NULL || file->_IO_read_end < base ? 0 : (size_t)(file->_IO_read_end - base);
+  *stream = (struct stream){file, id, base, size, hash_ends(base, size), false, unread_of(file)};
+}
+
+static void look_at(FILE *file, uint64_t id) {
+  if (file->_fileno < 0) return;
+  if (has_output(file))
+    look_at_output(file, id);
+  else if (file->_fileno > 2 && (file->_flags & 0x4) == 0) /* may be read */
+    look_at_input(file, id);
+}
+
+/* A fork without handlers may be in a signal handler, or while another thread has the lock. */
+void stdio_before_fork(uint64_t id, bool with_handlers) {
+  if (!watches(WATCH_FILES)) return;
+  bool alone = !fork_under_way.threads;
+  if (!alone && !with_handlers) return;
+  if (!alone) _IO_list_lock();
+  for (FILE *file = _IO_list_all; file != NULL; file = file->_chain) look_at(file, id);
+  if (!alone) _IO_list_unlock();
 }

@@ -10,10 +10,12 @@
 #define ATFORK_WATCH_H
 
 #include <errno.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "../record.h"
@@ -194,8 +196,15 @@ const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it liv
 /* In the parent before a fork, in the order of the calls; then in the parent, or in the child. */
 void locks_before_fork(uint64_t id);
 void locks_in_child(uint64_t id);
-void descriptors_before_exec(const char *path);
-void stdio_before_fork(uint64_t id);
+void descriptors_before_exec(const char *path, char *const *argv, char *const *envp);
+void descriptors_before_spawn(const char *path, char *const *argv, char *const *envp,
+                              const posix_spawn_file_actions_t *actions);
+void descriptors_syscall(long number, const long *args, long result, const void *site); /* result: -1, or of the call */
+void files_opened(int fd, const char *path, int flags);                                 /* fd: or -1; keeps errno */
+void stdio_settle(void); /* what became of the streams since the last fork: before another one, or at the end */
+void stdio_before_fork(uint64_t id, bool with_handlers);
+void stdio_at_exit(void); /* the C library is about to flush all streams */
+void stdio_before_close(FILE *file);
 unsigned handlers_count(void); /* of pthread_atfork(), without ours */
 void handlers_register_own(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* double-output and deleted-file: streams and temporary files that two processes have. */
+#include "doctor_state.h"
+
+/* ---- double-output ---- */
+
+static gboolean is_same_output(const struct record *a, const struct record *b) {
+  return b->kind == RECORD_OUTPUT && a->words[0] == b->words[0] && a->words[1] == b->words[1];
+}
+
+/* The first process that wrote the same bytes; NULL: this is it. */
+static struct later *first_output(struct doctor *doctor, const struct later *later) {
+  for (guint i = 0; i < doctor->later->len; i++) {
+    struct later *other = g_ptr_array_index(doctor->later, i);
+    if (other == later) return NULL;
+    if (is_same_output(later->record, other->record) && other->process != later->process) return other;
+  }
+  return NULL;
+}
+
+static void find_output(struct doctor *doctor, const struct later *later) {
+  const struct later *other = first_output(doctor, later);
+  if (other == NULL) return;
+  gboolean swap = state_is_older(later->process, other->process);
+  const struct later *older = swap ? later : other, *younger = swap ? other : later;
+  const struct record *record = younger->record;
+  g_autofree char *name = state_name(older->process);
+  struct finding *finding = finding_new("double-output", younger->process,
+                                        "%u bytes that were unflushed at the fork (descriptor %u) were written here, "
+                                        "and by %s",
+                                        (guint)record->words[3], (guint)record->words[2], name);
+  struct frames frames;
+  record_stack(record, &frames);
+  finding_locate(finding, "written here", younger->process, &frames);
+  record_stack(older->record, &frames);
+  finding_locate(finding, "and here, in the other process", older->process, &frames);
+  struct fork_event *fork = model_fork(doctor->model, record->words[0]);
+  if (fork != NULL) finding_locate(finding, "the fork", fork->parent, &fork->stack);
+  findings_add(doctor->findings, finding);
+}
+
+/* ---- deleted-file ---- */
+
+static struct process *maker_of(struct doctor *doctor, const struct record *record) {
+  return g_hash_table_lookup(doctor->model->by_number, GUINT_TO_POINTER((guint)record->words[0]));
+}
+
+static gboolean is_missed(struct doctor *doctor, const struct record *record) {
+  for (guint i = 0; i < doctor->later->len; i++) {
+    const struct record *other = ((struct later *)g_ptr_array_index(doctor->later, i))->record;
+    if (other->kind == RECORD_DELETED && other->words[0] == record->words[0] && other->words[1] == record->words[1] &&
+        other->words[2] == DELETED_MISSED)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* A file that its maker has closed before the fork, and does not look for any more, was given away. */
+static void find_deleted(struct doctor *doctor, const struct later *later) {
+  const struct record *record = later->record;
+  struct process *maker = maker_of(doctor, record);
+  if (maker == NULL || record->words[2] != DELETED_DELETED) return;
+  if (maker->end != 0 && maker->end < record->time) return;
+  gboolean missed = is_missed(doctor, record), open = record->words[3] != 0;
+  if (!missed && !open) return;
+  g_autofree char *name = state_name(maker);
+  struct finding *finding = finding_new("deleted-file", later->process, "%s is deleted here, and %s made it%s",
+                                        record_string(record, 0), name, missed ? " and looks for it later" : "");
+  struct frames frames;
+  record_stack(record, &frames);
+  finding_locate(finding, "deleted here", later->process, &frames);
+  findings_add(doctor->findings, finding);
+}
+
+void doctor_files_finish(struct doctor *doctor) {
+  for (guint i = 0; i < doctor->later->len; i++) {
+    struct later *later = g_ptr_array_index(doctor->later, i);
+    if (later->record->kind == RECORD_OUTPUT) find_output(doctor, later);
+    if (later->record->kind == RECORD_DELETED) find_deleted(doctor, later);
+  }
+}

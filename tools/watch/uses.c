@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions that use a descriptor in a way that other processes which have it, too, notice. */
+#undef _FILE_OFFSET_BITS /* it would have open() mean open64() */
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "raw.h"
+
+NEXT(read);
+NEXT(readv);
+NEXT(recv);
+NEXT(recvfrom);
+NEXT(recvmsg);
+NEXT(recvmmsg);
+NEXT(write);
+NEXT(writev);
+NEXT(send);
+NEXT(sendto);
+NEXT(sendmsg);
+NEXT(sendmmsg);
+NEXT(sendfile);
+NEXT(sendfile64);
+NEXT(splice);
+NEXT(lseek);
+NEXT(lseek64);
+NEXT(epoll_ctl);
+NEXT(epoll_wait);
+NEXT(epoll_pwait);
+NEXT(eventfd_read);
+NEXT(eventfd_write);
+NEXT(flock);
+
+ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room);
+ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG from,
+                       socklen_t *length);
+NEXT(__read_chk);
+NEXT(__recv_chk);
+NEXT(__recvfrom_chk);
+
+/* ---- Reading: also in vain, as another process may have been faster ---- */
+
+/* At the end of a file nothing was read because of where the offset is; of a stream, as there comes nothing more. */
+static void was_read_to_end(int fd) {
+  if (forks_generation() != 0 && lseek(fd, 0, SEEK_CUR) != -1) descriptor_used(fd, USE_READ);
+}
+
+static ssize_t was_read(int fd, ssize_t result) {
+  int saved = errno;
+  if (result == 0)
+    was_read_to_end(fd);
+  else if (result > 0 || saved == EAGAIN)
+    descriptor_used(fd, USE_READ);
+  errno = saved;
+  return result;
+}
+
+EXPORT ssize_t read(int fd, void *buffer, size_t size) {
+  return was_read(fd, CALL(read)(fd, buffer, size));
+}
+
+EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room) {
+  return was_read(fd, CALL(__read_chk)(fd, buffer, size, room));
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *parts, int count) {
+  return was_read(fd, CALL(readv)(fd, parts, count));
+}
+
+/* To look at what comes is not to take it. */
+static ssize_t was_received(int fd, ssize_t result, int flags) {
+  return (flags & MSG_PEEK) != 0 ? result : was_read(fd, result);
+}
+
+EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags) {
+  return was_received(fd, CALL(recv)(fd, buffer, size, flags), flags);
+}
+
+EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags) {
+  return was_received(fd, CALL(__recv_chk)(fd, buffer, size, room, flags), flags);
+}
+
+EXPORT ssize_t recvfrom(int fd, void *restrict buffer, size_t size, int flags, __SOCKADDR_ARG from,
+                        socklen_t *restrict length) {
+  return was_received(fd, CALL(recvfrom)(fd, buffer, size, flags, from, length), flags);
+}
+
+EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG from,
+                              socklen_t *length) {
+  return was_received(fd, CALL(__recvfrom_chk)(fd, buffer, size, room, flags, from, length), flags);
+}
+
+/* Descriptors may come with it. */
+static void were_given(const struct msghdr *message, const void *site) {
+  if (message->msg_controllen == 0) return;
+  for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
+       part = CMSG_NXTHDR((struct msghdr *)(uintptr_t)message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const int *given = (const int *)(const void *)CMSG_DATA(part);
+    for (size_t i = 0; i < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) descriptor_opened(given[i], site);
+  }
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+  ssize_t result = CALL(recvmsg)(fd, message, flags);
+  if (result >= 0) were_given(message, __builtin_return_address(0));
+  return was_received(fd, result, flags);
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
+  int result = CALL(recvmmsg)(fd, messages, count, flags, limit);
+  for (int i = 0; i < result; i++) were_given(&messages[i].msg_hdr, __builtin_return_address(0));
+  return (int)was_received(fd, result, flags);
+}
+
+/* ---- Writing ---- */
+
+static ssize_t was_written(int fd, ssize_t result) {
+  if (result > 0) descriptor_used(fd, USE_WRITE);
+  return result;
+}
+
+EXPORT ssize_t write(int fd, const void *buffer, size_t size) {
+  return was_written(fd, CALL(write)(fd, buffer, size));
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *parts, int count) {
+  return was_written(fd, CALL(writev)(fd, parts, count));
+}
+
+EXPORT ssize_t send(int fd, const void *buffer, size_t size, int flags) {
+  return was_written(fd, CALL(send)(fd, buffer, size, flags));
+}
+
+EXPORT ssize_t sendto(int fd, const void *buffer, size_t size, int flags, __CONST_SOCKADDR_ARG to, socklen_t length) {
+  return was_written(fd, CALL(sendto)(fd, buffer, size, flags, to, length));
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+  return was_written(fd, CALL(sendmsg)(fd, message, flags));
+}
+
+EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+  return (int)was_written(fd, CALL(sendmmsg)(fd, messages, count, flags));
+}
+
+static ssize_t was_moved(int to, int from, bool from_offset, ssize_t result) {
+  if (from_offset) was_read(from, result);
+  return was_written(to, result);
+}
+
+EXPORT ssize_t sendfile(int to, int from, off_t *offset, size_t size) {
+  return was_moved(to, from, offset == NULL, CALL(sendfile)(to, from, offset, size));
+}
+
+EXPORT ssize_t sendfile64(int to, int from, off64_t *offset, size_t size) {
+  return was_moved(to, from, offset == NULL, CALL(sendfile64)(to, from, offset, size));
+}
+
+EXPORT ssize_t splice(int from, off64_t *in, int to, off64_t *out, size_t size, unsigned flags) {
+  ssize_t result = CALL(splice)(from, in, to, out, size, flags);
+  if (in == NULL) was_read(from, result);
+  return out == NULL ? was_written(to, result) : result;
+}
+
+/* ---- The offset ---- */
+
+static off64_t was_sought(int fd, off64_t offset, int whence, off64_t result) {
+  if (result != -1 && (offset != 0 || whence != SEEK_CUR)) descriptor_used(fd, USE_SEEK);
+  return result;
+}
+
+EXPORT off_t lseek(int fd, off_t offset, int whence) {
+  return was_sought(fd, offset, whence, CALL(lseek)(fd, offset, whence));
+}
+
+EXPORT off64_t lseek64(int fd, off64_t offset, int whence) {
+  return was_sought(fd, offset, whence, CALL(lseek64)(fd, offset, whence));
+}
+
+/* ---- Events ---- */
+
+EXPORT int epoll_ctl(int set, int operation, int fd, struct epoll_event *event) {
+  int result = CALL(epoll_ctl)(set, operation, fd, event);
+  if (result == 0) descriptor_used(set, USE_CONTROL);
+  return result;
+}
+
+EXPORT int epoll_wait(int set, struct epoll_event *events, int count, int limit) {
+  descriptor_used(set, USE_WAIT);
+  return CALL(epoll_wait)(set, events, count, limit);
+}
+
+EXPORT int epoll_pwait(int set, struct epoll_event *events, int count, int limit, const sigset_t *signals) {
+  descriptor_used(set, USE_WAIT);
+  return CALL(epoll_pwait)(set, events, count, limit, signals);
+}
+
+EXPORT int eventfd_read(int fd, eventfd_t *value) {
+  int result = CALL(eventfd_read)(fd, value);
+  was_read(fd, result == 0 ? (ssize_t)sizeof *value : -1);
+  return result;
+}
+
+EXPORT int eventfd_write(int fd, eventfd_t value) {
+  int result = CALL(eventfd_write)(fd, value);
+  if (result == 0) descriptor_used(fd, USE_WRITE);
+  return result;
+}
+
+/* ---- Locks that are for other processes: who holds one, shares on purpose ---- */
+
+EXPORT int flock(int fd, int operation) {
+  int result = CALL(flock)(fd, operation);
+  if (result == 0) atomic_store_explicit(&descriptors_locked, (operation & LOCK_UN) == 0, memory_order_relaxed);
+  return result;
+}
+
+/* ---- syscall() ---- */
+
+void descriptors_syscall(long number, const long *args, long result, const void *site) {
+  if (number == SYS_io_uring_setup && result >= 0) descriptor_opened((int)result, site);
+  if (number == SYS_io_uring_enter && result >= 0) descriptor_used((int)args[0], USE_ENTER);
+  if (number == SYS_read) was_read((int)args[0], result);
+  if (number == SYS_write) was_written((int)args[0], result);
+}
