@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG_MOST = 256 << 20, LOG_LEAST = 1 << 20, PATIENCE = 50 /* ms */ };
+enum { LOG_MOST = 256 << 20, LOG_LEAST = 1 << 20, PATIENCE = 50 /* ms */, GATHERING = 5 /* ms */ };
 
 /* ---- What is started ---- */
 
@@ -240,7 +240,13 @@ static gboolean read_records(struct launch *launch, record_handler handler, gpoi
   }
 }
 
-static void sleep_for_records(struct launch *launch) {
+/* After records, more come: so as not to be woken for each, which costs whoever writes it, we let some gather. */
+static void sleep_for_records(struct launch *launch, gboolean any) {
+  const struct timespec gathering = {0, GATHERING * 1000000L};
+  if (any) {
+    nanosleep(&gathering, NULL); /* SIGCHLD ends it */
+    return;
+  }
   atomic_store(&launch->log->sleeping, 1);
   guint32 seen = atomic_load(&launch->log->wake);
   struct timespec limit = {0, PATIENCE * 1000000L};
@@ -259,7 +265,7 @@ void launch_follow(struct launch *launch, record_handler handler, GSourceFunc id
     if (waitpid(launch->pid, &launch->status, WNOHANG) == launch->pid)
       launch->ended = TRUE;
     else
-      sleep_for_records(launch);
+      sleep_for_records(launch, any);
   }
 }
 
@@ -280,7 +286,7 @@ void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFu
   do {
     gboolean any = read_records(launch, handler, data, quiet * PATIENCE >= 1000);
     quiet = any ? 0 : quiet + 1;
-    if (!any) sleep_for_records(launch);
+    sleep_for_records(launch, any);
   } while (!interrupted && more(data));
 }
 
