@@ -26,6 +26,7 @@ TITLES = {
     "busy": "Forks under busy mutexes",
     "threads": "Threads: calls a second, where more is better",
     "scripts": "Scripts, per hook",
+    "watched": "Programs that the command `atfork` watches",
     "instructions": "Instructions",
 }
 COLUMNS = ["figure", "ours", "peer", "theirs", "ours against theirs", "aim", ""]
