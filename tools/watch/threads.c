@@ -61,6 +61,9 @@ struct thread *thread_enter(void) {
 
 /* ---- Their beginning and end ---- */
 
+/* Threads that are made, and have not told of themselves yet. */
+static _Atomic unsigned starting;
+
 struct start {
   void *(*routine)(void *);
   void *argument;
@@ -76,6 +79,7 @@ static void *begin_thread(void *data) {
   munmap(data, sizeof start);
   struct thread *thread = thread_get();
   memcpy(&thread->start, &start.routine, sizeof thread->start);
+  atomic_fetch_sub(&starting, 1);
   void *result;
   pthread_cleanup_push(end_thread, NULL);
   result = start.routine(start.argument);
@@ -91,8 +95,12 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
   struct start *start = mmap(NULL, sizeof *start, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return EAGAIN;
   *start = (struct start){routine, argument};
+  atomic_fetch_add(&starting, 1);
   int error = CALL(pthread_create)(thread, attributes, begin_thread, start);
-  if (error != 0) munmap(start, sizeof *start);
+  if (error != 0) {
+    atomic_fetch_sub(&starting, 1);
+    munmap(start, sizeof *start);
+  }
   return error;
 }
 
@@ -139,7 +147,7 @@ EXPORT int pthread_setname_np(pthread_t thread, const char *name) {
 /* ---- At a fork ---- */
 
 unsigned threads_others(void) {
-  unsigned count = 0;
+  unsigned count = atomic_load(&starting);
   for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
     count += thread != thread_current && runs(thread);
   return count;
@@ -157,6 +165,7 @@ static void log_lost(uint64_t id, const struct thread *thread) {
 void threads_born(uint64_t id) {
   struct thread *me = thread_current;
   struct thread *first = atomic_load(&threads_live);
+  if (atomic_load(&starting) != 0) atomic_store(&starting, 0);
   if (first == NULL || (first == me && atomic_load(&me->next) == NULL))
     return;                           /* nothing is written: no page is copied */
   struct thread *lost = threads_lost; /* a lock that a thread of the grandparent held is held still */
