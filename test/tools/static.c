@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* A program that is linked statically. */
+int main(void) {
+  return 44;
+}
