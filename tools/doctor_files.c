@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* double-output and deleted-file: streams and temporary files that two processes have. */
+/* double-output, deleted-file, exit-handler: what two processes write, or tidy up. */
 #include "doctor_state.h"
+
+static struct process *process_numbered(struct doctor *doctor, guint64 number) {
+  return g_hash_table_lookup(doctor->model->by_number, GUINT_TO_POINTER((guint)number));
+}
 
 /* ---- double-output ---- */
 
@@ -41,10 +45,6 @@ static void find_output(struct doctor *doctor, const struct later *later) {
 
 /* ---- deleted-file ---- */
 
-static struct process *maker_of(struct doctor *doctor, const struct record *record) {
-  return g_hash_table_lookup(doctor->model->by_number, GUINT_TO_POINTER((guint)record->words[0]));
-}
-
 static gboolean is_missed(struct doctor *doctor, const struct record *record) {
   for (guint i = 0; i < doctor->later->len; i++) {
     const struct record *other = ((struct later *)g_ptr_array_index(doctor->later, i))->record;
@@ -58,7 +58,7 @@ static gboolean is_missed(struct doctor *doctor, const struct record *record) {
 /* A file that its maker has closed before the fork, and does not look for any more, was given away. */
 static void find_deleted(struct doctor *doctor, const struct later *later) {
   const struct record *record = later->record;
-  struct process *maker = maker_of(doctor, record);
+  struct process *maker = process_numbered(doctor, record->words[0]);
   if (maker == NULL || record->words[2] != DELETED_DELETED) return;
   if (maker->end != 0 && maker->end < record->time) return;
   gboolean missed = is_missed(doctor, record), open = record->words[3] != 0;
@@ -72,10 +72,44 @@ static void find_deleted(struct doctor *doctor, const struct later *later) {
   findings_add(doctor->findings, finding);
 }
 
+/* ---- exit-handler ---- */
+
+static gboolean is_daemon(const struct process *process, const struct process *owner) {
+  for (; process != NULL && process != owner; process = process->parent)
+    if (process->how == HOW_DAEMON) return TRUE;
+  return FALSE;
+}
+
+static gboolean ended_by_underscore(struct doctor *doctor, const struct process *process) {
+  for (guint i = 0; i < doctor->later->len; i++) {
+    const struct later *later = g_ptr_array_index(doctor->later, i);
+    if (later->process == process && later->record->kind == RECORD_EXIT && later->record->words[1] == EXIT_UNDERSCORE &&
+        later->record->words[2] == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* A process that leaves its handlers to its child, as a daemon's parent does, ends by _exit(). */
+static void find_handler(struct doctor *doctor, const struct later *later) {
+  const struct record *record = later->record;
+  struct process *owner = process_numbered(doctor, record->words[0]);
+  if (owner == NULL || is_daemon(later->process, owner) || ended_by_underscore(doctor, owner)) return;
+  g_autofree char *name = state_name(owner);
+  struct finding *finding =
+      finding_new("exit-handler", later->process, "a function that %s registered to run at its exit runs here", name);
+  struct frames frames;
+  record_stack(record, &frames);
+  finding_locate_at(finding, "the function", later->process, record->words[1]);
+  finding_locate(finding, "runs here", later->process, &frames);
+  findings_add(doctor->findings, finding);
+}
+
 void doctor_files_finish(struct doctor *doctor) {
   for (guint i = 0; i < doctor->later->len; i++) {
     struct later *later = g_ptr_array_index(doctor->later, i);
     if (later->record->kind == RECORD_OUTPUT) find_output(doctor, later);
     if (later->record->kind == RECORD_DELETED) find_deleted(doctor, later);
+    if (later->record->kind == RECORD_EXIT_HANDLER) find_handler(doctor, later);
   }
 }

@@ -41,6 +41,9 @@ void doctor_state_record(struct doctor *doctor, struct process *process, const s
     case RECORD_LEAKED:
     case RECORD_OUTPUT:
     case RECORD_DELETED:
+    case RECORD_EXIT:
+    case RECORD_EXIT_HANDLER:
+    case RECORD_LIBRARY:
       doctor_keep(doctor, process, record);
       break;
     default:
@@ -53,4 +56,5 @@ void doctor_state_finish(struct doctor *doctor) {
   doctor_descriptors_finish(doctor);
   doctor_leaks_finish(doctor);
   doctor_files_finish(doctor);
+  doctor_sessions_finish(doctor);
 }

@@ -9,6 +9,7 @@ void doctor_random_finish(struct doctor *doctor);
 void doctor_descriptors_finish(struct doctor *doctor);
 void doctor_leaks_finish(struct doctor *doctor);
 void doctor_files_finish(struct doctor *doctor);
+void doctor_sessions_finish(struct doctor *doctor);
 
 /* When the memory of two processes parted: the later of the two forks, as the log has it; 0: they are one process. */
 guint64 state_parted(const struct process *a, const struct process *b);

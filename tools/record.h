@@ -108,10 +108,11 @@ enum record_kind {
                         the program, what it is; frames: where it was opened */
   RECORD_OUTPUT,       /* id of the first fork at which the bytes were unflushed, stream, fd, their number, 1: they go
                           where nobody sees them; frames: where they came out */
-  RECORD_EXIT_HANDLER, /* id, function; object that registered it */
+  RECORD_EXIT_HANDLER, /* number of the process that registered it, function; frames: after it ran in another process */
   RECORD_DELETED,      /* number of the process that made the file, inode, enum deleted, 1: its descriptor from then is
                           open here; path; frames */
-  RECORD_LIBRARY,      /* enum library, what happened; function; frames: CUDA, TLS, SQLite, io_uring, ... */
+  RECORD_LIBRARY,      /* enum library, id of the session (process that opened it << 32 | number) or, of CUDA, process that
+                          initialised it; function; frames: a use after a fork */
   RECORD_PROBE,        /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
   RECORD_KINDS
 };
@@ -120,6 +121,7 @@ enum unwatched { UNWATCHED_STATIC, UNWATCHED_SETUID, UNWATCHED_FOREIGN };
 enum exit_by { EXIT_EXIT, EXIT_UNDERSCORE, EXIT_RETURN };
 enum callback_kind { CALLBACK_HANDLER, CALLBACK_HOOK };
 enum lock_kind { KIND_MUTEX, KIND_READ, KIND_WRITE, KIND_SPIN, KIND_SEMAPHORE, KIND_FILE, LOCK_KINDS };
+enum library { LIBRARY_TLS, LIBRARY_SQLITE, LIBRARY_POSTGRESQL, LIBRARY_CUDA };
 enum deleted { DELETED_DELETED, DELETED_BY_MAKER, DELETED_MISSED };
 enum use { USE_READ = 1, USE_WRITE = 2, USE_SEEK = 4, USE_CONTROL = 8, USE_WAIT = 16, USE_ENTER = 32 };
 enum descriptor_kind {

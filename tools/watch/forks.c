@@ -195,6 +195,7 @@ EXPORT long syscall(long number, ...) {
     errno = (int)-result;
     result = -1;
   }
+  exits_syscall(number);
   if (forks_generation() != 0 || number == SYS_io_uring_setup)
     descriptors_syscall(number, args, result, __builtin_return_address(0));
   return how == HOWS ? result : finish_bypassing(id, (pid_t)result);

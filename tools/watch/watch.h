@@ -201,6 +201,7 @@ void descriptors_before_spawn(const char *path, char *const *argv, char *const *
                               const posix_spawn_file_actions_t *actions);
 void descriptors_syscall(long number, const long *args, long result, const void *site); /* result: -1, or of the call */
 void files_opened(int fd, const char *path, int flags);                                 /* fd: or -1; keeps errno */
+void exits_syscall(long number);
 void stdio_settle(void); /* what became of the streams since the last fork: before another one, or at the end */
 void stdio_before_fork(uint64_t id, bool with_handlers);
 void stdio_at_exit(void); /* the C library is about to flush all streams */
