@@ -6,6 +6,7 @@
 
 #include "doctor.h"
 #include "launch.h"
+#include "run.h"
 #include "tree.h"
 
 static const struct {
@@ -15,6 +16,7 @@ static const struct {
 } commands[] = {
     {"tree", tree_main, "show each process that a command makes, and how"},
     {"doctor", doctor_main, "run a command, and tell what a fork breaks in it"},
+    {"run", run_main, "run a command with its fork handlers as hooks (--adopt)"},
 };
 
 static void usage(FILE *stream) {

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs a command whose fork handlers become hooks of the library. */
+#include "run.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "adopt/environment.h"
+#include "launch.h"
+
+enum { PRIORITIES_MOST = 100 << 10 /* bytes: a variable of the environment has room for 128 KiB */ };
+
+static int misused(const char *what) {
+  g_printerr("atfork run: %s\n", what);
+  return STATUS_TROUBLE;
+}
+
+/* ---- The file of priorities ---- */
+
+/* The last word of a line is the priority, and the pattern what stands before it. */
+static gboolean read_line(char *line, GString *priorities, char **trouble) {
+  gint64 priority;
+  g_strstrip(line);
+  if (*line == '\0' || *line == '#') return TRUE;
+  char *word = line + strlen(line);
+  while (word > line && !g_ascii_isspace(word[-1])) word--;
+  if (word == line) {
+    *trouble = g_strdup_printf("PATTERN PRIORITY is wanted, not \"%s\"", line);
+    return FALSE;
+  }
+  if (!g_ascii_string_to_signed(word, 10, -32768, 32767, &priority, NULL)) {
+    *trouble = g_strdup_printf("a priority from -32768 to 32767 is wanted, not \"%s\"", word);
+    return FALSE;
+  }
+  word[-1] = '\0';
+  g_string_append_printf(priorities, "%d %s\n", (int)priority, g_strchomp(line));
+  return TRUE;
+}
+
+/* What ADOPT_PRIORITIES is to be; NULL after saying what is wrong.  Free it. */
+static char *read_priorities(const char *path) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = NULL;
+  g_autofree char *trouble = NULL;
+  gsize length;
+  if (!g_file_get_contents(path, &text, &length, &error)) {
+    g_printerr("atfork run: %s\n", error->message);
+    return NULL;
+  }
+  if (strlen(text) != length || length > PRIORITIES_MOST) {
+    g_printerr("atfork run: %s: %s\n", path, strlen(text) != length ? "this is no text" : "it is too long");
+    return NULL;
+  }
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  g_autoptr(GString) priorities = g_string_new(NULL);
+  for (guint i = 0; lines[i] != NULL; i++) {
+    if (read_line(lines[i], priorities, &trouble)) continue;
+    g_printerr("atfork run: %s:%u: %s\n", path, i + 1, trouble);
+    return NULL;
+  }
+  return g_strdup(priorities->str);
+}
+
+/* ---- The command ---- */
+
+struct options {
+  gboolean adopt;
+  char *priorities; /* a file */
+  char *bypassing;
+};
+
+static gboolean is_way_of_bypassing(const char *word) {
+  static const char *const words[] = {ADOPT_UNPAIRED, ADOPT_ALL, ADOPT_NONE, NULL};
+  return g_strv_contains(words, word);
+}
+
+/* Ours comes first, so that it stands in front of all others. */
+static char **environment(const char *library, const char *priorities, const char *bypassing) {
+  char **env = g_get_environ();
+  const char *old = g_environ_getenv(env, "LD_PRELOAD");
+  g_autofree char *preload = old == NULL || *old == '\0' ? g_strdup(library) : g_strconcat(library, ":", old, NULL);
+  env = g_environ_setenv(env, "LD_PRELOAD", preload, TRUE);
+  env = g_environ_setenv(env, ADOPT_PRIORITIES, priorities, TRUE);
+  return g_environ_setenv(env, ADOPT_BYPASSING, bypassing, TRUE);
+}
+
+/* Becomes the command; or the status that we are to exit with, after saying why. */
+static int become(char **command, const char *priorities, const char *bypassing) {
+  g_autofree char *program = g_find_program_in_path(command[0]);
+  if (program == NULL) {
+    gboolean there = strchr(command[0], '/') != NULL && access(command[0], F_OK) == 0;
+    g_printerr("atfork run: %s: %s\n", command[0], there ? "cannot be executed" : "no such command");
+    return there ? STATUS_CANNOT_EXECUTE : STATUS_NOT_FOUND;
+  }
+  g_autofree char *objection = launch_objection(program);
+  if (objection != NULL) {
+    g_printerr("atfork run: cannot adopt the fork handlers of %s: %s\n", program, objection);
+    return STATUS_TROUBLE;
+  }
+  g_autofree char *library = launch_find_library("libatfork-adopt.so");
+  if (!g_file_test(library, G_FILE_TEST_EXISTS) || strpbrk(library, " :") != NULL) {
+    g_printerr("atfork run: %s %s\n", library,
+               strpbrk(library, " :") != NULL ? "has a blank or a colon in its path, which LD_PRELOAD cannot have"
+                                              : "is missing");
+    return STATUS_TROUBLE;
+  }
+  g_auto(GStrv) env = environment(library, priorities, bypassing);
+  execve(program, command, env);
+  int error = errno;
+  g_printerr("atfork run: %s: %s\n", program, g_strerror(error));
+  return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
+}
+
+static int run(const struct options *options, char **command) {
+  if (command[0] == NULL) return misused("a command is wanted: atfork run --adopt -- COMMAND");
+  if (!options->adopt) return misused("--adopt is wanted: there is nothing else to run a command for");
+  const char *bypassing = options->bypassing == NULL ? ADOPT_UNPAIRED : options->bypassing;
+  if (!is_way_of_bypassing(bypassing)) return misused("--bypassing: unpaired, all or none is wanted");
+  g_autofree char *priorities = options->priorities == NULL ? g_strdup("") : read_priorities(options->priorities);
+  return priorities == NULL ? STATUS_TROUBLE : become(command, priorities, bypassing);
+}
+
+int run_main(int argc, char **argv) {
+  struct options options = {.adopt = FALSE};
+  const GOptionEntry entries[] = {
+      {"adopt", 0, 0, G_OPTION_ARG_NONE, &options.adopt, "Make the handlers of pthread_atfork() hooks of the library",
+       NULL},
+      {"priorities", 0, 0, G_OPTION_ARG_FILENAME, &options.priorities,
+       "Give those of an object the priority that lines \"PATTERN PRIORITY\" of FILE have for its path", "FILE"},
+      {"bypassing", 0, 0, G_OPTION_ARG_STRING, &options.bypassing,
+       "Which child handlers run after a fork that runs none: unpaired, those that have no prepare handler (the "
+       "default), all, none",
+       "WHICH"},
+      {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
+  };
+  g_autoptr(GOptionContext) context = g_option_context_new("--adopt -- COMMAND [ARGUMENT...]");
+  g_option_context_set_summary(context, "Runs a command, and all that it starts, with its fork handlers adopted.");
+  g_option_context_set_strict_posix(context, TRUE);
+  g_option_context_add_main_entries(context, entries, NULL);
+  g_autoptr(GError) error = NULL;
+  if (!g_option_context_parse(context, &argc, &argv, &error)) return misused(error->message);
+  if (argc > 1 && strcmp(argv[1], "--") == 0) argv++;
+  int status = run(&options, argv + 1);
+  g_free(options.priorities);
+  g_free(options.bypassing);
+  return status;
+}
