@@ -184,14 +184,14 @@ void finding_locate(struct finding *finding, const char *role, const struct proc
   location->role = g_strdup(role);
   location->places = g_array_new(FALSE, FALSE, sizeof(struct place));
   for (guint i = 0; i < frames->count; i++) {
-    struct place place = symbols_place(process, frames->addresses[i]);
+    struct place place = symbols_place(process, frames->addresses[i], frames->time);
     g_array_append_val(location->places, place);
   }
   g_ptr_array_add(finding->locations, location);
 }
 
 void finding_locate_at(struct finding *finding, const char *role, const struct process *process, guint64 address) {
-  if (address != 0) finding_locate(finding, role, process, &(struct frames){1, {address}});
+  if (address != 0) finding_locate(finding, role, process, &(struct frames){0, 1, {address}});
 }
 
 static gboolean same_stack(const struct location *a, const struct location *b) {

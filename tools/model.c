@@ -15,6 +15,7 @@ const char *record_string(const struct record *record, guint n) {
 }
 
 void record_stack(const struct record *record, struct frames *frames) {
+  frames->time = record->time;
   frames->count = MIN(record->frames, RECORD_FRAMES);
   memcpy(frames->addresses, record_frames(record), frames->count * sizeof frames->addresses[0]);
 }
@@ -297,7 +298,8 @@ static struct process *add_loaded(struct model *model, const struct record *reco
   set_program(process, record_string(record, 0));
   g_strfreev(process->arguments);
   process->arguments = arguments_of(record);
-  g_array_set_size(process->modules, 0);
+  const struct module parting = {.time = record->time};
+  g_array_append_val(process->modules, parting);
   g_hash_table_insert(model->by_number, GUINT_TO_POINTER(record->process), process);
   return process;
 }
@@ -442,7 +444,7 @@ static struct process *add_exit(struct model *model, struct process *process, co
 }
 
 static void add_module(struct model *model, struct process *process, const struct record *record) {
-  struct module module = {record->words[0], record->words[1], record->words[2],
+  struct module module = {record->time, record->words[0], record->words[1], record->words[2],
                           g_string_chunk_insert_const(model->strings, record_string(record, 0))};
   g_array_append_val(process->modules, module);
 }
@@ -548,9 +550,11 @@ const char *process_unwatched(const struct process *process) {
 }
 
 /* The newest that holds the address: what was there before is unloaded. */
-const struct module *process_module(const struct process *process, guint64 address) {
+const struct module *process_module(const struct process *process, guint64 address, guint64 time) {
   for (guint i = process->modules->len; i > 0; i--) {
     const struct module *module = &g_array_index(process->modules, struct module, i - 1);
+    if (time != 0 && module->time > time) continue;
+    if (time != 0 && module->path == NULL) return NULL;
     if (address >= module->first && address < module->end) return module;
   }
   return NULL;

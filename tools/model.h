@@ -12,13 +12,16 @@
 
 #include "record.h"
 
+/* After exec a process has others: an empty one parts them from those before. */
 struct module {
+  guint64 time;       /* ns, when it was told of */
   guint64 first, end; /* addresses; end is behind the last */
   guint64 slide;      /* what an address has more than in the file */
   char *path;
 };
 
 struct frames {
+  guint64 time; /* ns; 0: of whichever program of the process they fit */
   guint count;
   guint64 addresses[RECORD_FRAMES];
 };
@@ -118,7 +121,8 @@ void model_finish(struct model *model, int status);
 struct process *model_of_pid(const struct model *model, pid_t pid);
 
 struct fork_event *model_fork(const struct model *model, guint64 id);
-const struct module *process_module(const struct process *process, guint64 address);
+/* That the address lay in at that time (see struct frames). */
+const struct module *process_module(const struct process *process, guint64 address, guint64 time);
 
 /* The n-th string of a record, from 0 on; "" where there is none. */
 const char *record_string(const struct record *record, guint n);

@@ -42,8 +42,8 @@ static struct object *object_open(const char *path) {
 
 /* ---- Places ---- */
 
-struct place symbols_place(const struct process *process, guint64 address) {
-  const struct module *module = process_module(process, address);
+struct place symbols_place(const struct process *process, guint64 address, guint64 time) {
+  const struct module *module = process_module(process, address, time);
   if (module == NULL) return (struct place){.address = address};
   return (struct place){.address = address, .object = module->path, .offset = address - module->slide};
 }

@@ -18,8 +18,8 @@ struct place {
   guint line;
 };
 
-/* The object that the address lies in. */
-struct place symbols_place(const struct process *process, guint64 address);
+/* The object that the address lay in at that time (see struct frames). */
+struct place symbols_place(const struct process *process, guint64 address, guint64 time);
 
 /* Function, file and line, as far as the object's symbols and debugging information tell; strings live as long as the
  * process. */

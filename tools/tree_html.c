@@ -76,7 +76,7 @@ static void add_place(GString *html, const struct fork_event *event) {
   GString *stack = g_string_new(NULL);
   g_autofree char *first = NULL;
   for (guint i = 0; i < event->stack.count; i++) {
-    struct place place = symbols_place(event->parent, event->stack.addresses[i]);
+    struct place place = symbols_place(event->parent, event->stack.addresses[i], event->stack.time);
     g_autofree char *text = symbols_describe(&place);
     g_autofree char *escaped = html_escape(text);
     g_string_append_printf(stack, "#%u %s&#10;", i, escaped);

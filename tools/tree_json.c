@@ -20,7 +20,7 @@ static void add_callback(struct json *json, const struct model *model, const str
     json_integer(json, "priority", callback->priority);
   }
   json_string(json, "object", callback->object);
-  struct place place = symbols_place(callback->process, callback->function);
+  struct place place = symbols_place(callback->process, callback->function, 0);
   symbols_find(&place);
   json_string(json, "function", place.function);
   json_integer(json, "key", (gint64)callback->data);
@@ -34,7 +34,7 @@ static void add_callback(struct json *json, const struct model *model, const str
 static void add_stack(struct json *json, const struct fork_event *event) {
   json_begin(json, "stack", '[');
   for (guint i = 0; i < event->stack.count; i++) {
-    struct place place = symbols_place(event->parent, event->stack.addresses[i]);
+    struct place place = symbols_place(event->parent, event->stack.addresses[i], event->stack.time);
     json_place(json, &place);
   }
   json_end(json, ']');
