@@ -99,7 +99,8 @@ enum record_kind {
   RECORD_LOCK_HELD,   /* id, enum lock_kind, lock, tid of its holder, site; name of the holder; frames: of the fork */
   RECORD_STUCK,       /* id, enum stuck, object, enum lock_kind, tid of the holder or 0, site of the holder, 1: ended by
                          us; name of the holder, function that waits; frames: who waits */
-  RECORD_WAITERS_LOST, /* id, object, how many, 0 condition 1 barrier; function that used it; frames: the use */
+  RECORD_WAITERS_LOST, /* id, object, how many, 0 condition 1 barrier, 1: ended by us, as it would hang; function that
+                           used it; frames: the use */
   RECORD_DRAWN,        /* where the generator's state is, place in its numbers (a seeding and a count, the state itself,
                           or the number), count, value, enum drawn_flags; function; frames */
   RECORD_DESCRIPTOR, /* id of the description, fd, enum descriptor_kind, enum use, device, inode, 1: under a lock that
@@ -114,6 +115,8 @@ enum record_kind {
   RECORD_LIBRARY,      /* enum library, id of the session (process that opened it << 32 | number) or, of CUDA, process that
                           initialised it; function; frames: a use after a fork */
   RECORD_PROBE,        /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
+  RECORD_LOCK_ANEW,    /* id, lock: one that RECORD_LOCK_HELD told of, made anew or given back by the child */
+  RECORD_THREAD_USED,  /* id, tid of a thread that is lost; its name, function that was told to use it; frames */
   RECORD_KINDS
 };
 

@@ -51,7 +51,9 @@ static void run(unsigned number, unsigned phase) {
   uint64_t begun = watch_now();
   if (gone)
     LOG(RECORD_CALLBACK, &text, NULL, id, phase, 0, address_of(slot->functions[phase]), number, 0, CALLBACK_HANDLER, 1);
+  self_page->in_handler = phase == 2;
   slot->functions[phase]();
+  self_page->in_handler = false;
   LOG(RECORD_CALLBACK, &text, NULL, id, phase, watch_now() - begun, address_of(slot->functions[phase]), number, 0,
       CALLBACK_HANDLER, 0);
 }

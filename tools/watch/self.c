@@ -62,11 +62,12 @@ bool self_is_borrowed(void) {
 void self_goes_on(const char *function) {
   if (watch_log == NULL) return;
   struct self *self = self_get();
-  if (self->how == HOW_ROOT) return;
+  if (self->how == HOW_ROOT || self->in_handler) return;
   if (atomic_exchange_explicit(&self->went_on, true, memory_order_relaxed)) return;
   struct text text = {.size = 0};
   text_add(&text, function);
   LOG(RECORD_GOES_ON, &text, NULL, self->fork);
+  if (watches(WATCH_LOCKS)) locks_go_on(self->fork);
 }
 
 /* ---- The start of a program ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "raw.h"
 #include "watch.h"
@@ -43,31 +44,35 @@ static struct thread *reuse(pid_t tid) {
 /* Memory that cannot be had leaves a thread that is not told from others like it. */
 static struct thread nobody;
 
+static struct thread *take_place(pid_t tid) {
+  struct thread *thread = reuse(tid);
+  if (thread != NULL || (thread = make()) == NULL) return thread;
+  atomic_store(&thread->tid, tid);
+  struct thread *first = atomic_load(&threads_live);
+  do {
+    atomic_store(&thread->next, first);
+  } while (!atomic_compare_exchange_weak(&threads_live, &first, thread));
+  return thread;
+}
+
 struct thread *thread_enter(void) {
   int saved = errno;
-  pid_t tid = raw_gettid();
-  struct thread *thread = reuse(tid);
-  if (thread == NULL && (thread = make()) != NULL) {
-    atomic_store(&thread->tid, tid);
-    struct thread *first = atomic_load(&threads_live);
-    do {
-      atomic_store(&thread->next, first);
-    } while (!atomic_compare_exchange_weak(&threads_live, &first, thread));
-  }
+  struct thread *thread = take_place(raw_gettid());
   thread_current = thread == NULL ? &nobody : thread;
+  thread_current->handle = (uintptr_t)pthread_self();
   errno = saved;
   return thread_current;
 }
 
 /* ---- Their beginning and end ---- */
 
-/* Threads that are made, and have not told of themselves yet. */
-static _Atomic unsigned starting;
-
 struct start {
   void *(*routine)(void *);
   void *argument;
+  struct thread *place; /* made before the thread runs, as a fork may come first; NULL: none */
 };
+
+enum { NOT_BEGUN = -1 }; /* as its tid */
 
 static void end_thread(void *unused) {
   (void)unused;
@@ -77,14 +82,35 @@ static void end_thread(void *unused) {
 static void *begin_thread(void *data) {
   struct start start = *(struct start *)data;
   munmap(data, sizeof start);
-  struct thread *thread = thread_get();
-  memcpy(&thread->start, &start.routine, sizeof thread->start);
-  atomic_fetch_sub(&starting, 1);
+  thread_current = start.place;
+  if (start.place != NULL) start.place->handle = (uintptr_t)pthread_self();
+  if (start.place != NULL) atomic_store(&start.place->tid, raw_gettid());
   void *result;
   pthread_cleanup_push(end_thread, NULL);
   result = start.routine(start.argument);
   pthread_cleanup_pop(1);
   return result;
+}
+
+/* The C library gives a new thread the stack of a lost one, and so its handle. */
+static void forget_handle(pthread_t handle) {
+  for (struct thread *thread = threads_lost; thread != NULL; thread = atomic_load(&thread->next))
+    if (thread->handle == (uintptr_t)handle) thread->handle = 0;
+}
+
+/* The memory of a thread that is detached may be gone before pthread_create() returns. */
+static bool stays(const pthread_attr_t *attributes) {
+  int state = PTHREAD_CREATE_JOINABLE;
+  return attributes == NULL ||
+         (pthread_attr_getdetachstate(attributes, &state) == 0 && state == PTHREAD_CREATE_JOINABLE);
+}
+
+/* For a fork before the thread tells of itself.  The number is in that of the thread's clock, as the kernel has it. */
+static void learn_tid(struct thread *place, pthread_t handle) {
+  clockid_t clock;
+  pid_t old = NOT_BEGUN;
+  if (atomic_load(&place->tid) != old || pthread_getcpuclockid(handle, &clock) != 0) return;
+  atomic_compare_exchange_strong(&place->tid, &old, (pid_t)(~(unsigned)clock >> 3));
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *),
@@ -94,13 +120,14 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
   threads_know_caller();
   struct start *start = mmap(NULL, sizeof *start, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return EAGAIN;
-  *start = (struct start){routine, argument};
-  atomic_fetch_add(&starting, 1);
+  *start = (struct start){routine, argument, take_place(NOT_BEGUN)};
+  if (start->place != NULL) memcpy(&start->place->start, &routine, sizeof start->place->start);
+  struct thread *place = start->place;
   int error = CALL(pthread_create)(thread, attributes, begin_thread, start);
-  if (error != 0) {
-    atomic_fetch_sub(&starting, 1);
-    munmap(start, sizeof *start);
-  }
+  if (error == 0 && threads_lost != NULL) forget_handle(*thread);
+  if (error == 0 && place != NULL && stays(attributes)) learn_tid(place, *thread);
+  if (error != 0 && place != NULL) atomic_store(&place->ended, true);
+  if (error != 0) munmap(start, sizeof *start);
   return error;
 }
 
@@ -135,7 +162,7 @@ static bool runs(const struct thread *thread) {
 
 void threads_learn_names(void) {
   for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
-    if (runs(thread) && !thread->named) read_name(thread, atomic_load(&thread->tid));
+    if (runs(thread) && !thread->named && atomic_load(&thread->tid) > 0) read_name(thread, atomic_load(&thread->tid));
 }
 
 EXPORT int pthread_setname_np(pthread_t thread, const char *name) {
@@ -147,7 +174,7 @@ EXPORT int pthread_setname_np(pthread_t thread, const char *name) {
 /* ---- At a fork ---- */
 
 unsigned threads_others(void) {
-  unsigned count = atomic_load(&starting);
+  unsigned count = 0;
   for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
     count += thread != thread_current && runs(thread);
   return count;
@@ -165,7 +192,6 @@ static void log_lost(uint64_t id, const struct thread *thread) {
 void threads_born(uint64_t id) {
   struct thread *me = thread_current;
   struct thread *first = atomic_load(&threads_live);
-  if (atomic_load(&starting) != 0) atomic_store(&starting, 0);
   if (first == NULL || (first == me && atomic_load(&me->next) == NULL))
     return;                           /* nothing is written: no page is copied */
   struct thread *lost = threads_lost; /* a lock that a thread of the grandparent held is held still */

@@ -100,6 +100,8 @@ struct self {
   enum how how;
   _Atomic uint32_t forks; /* how many it began */
   _Atomic bool went_on;   /* RECORD_GOES_ON was written */
+  _Atomic bool quick;     /* who locks has only to keep its table */
+  bool in_handler;        /* a fork handler of the child runs: also of one that calls exec at once */
 };
 
 extern struct self *self_page;
@@ -158,6 +160,7 @@ struct held {
   const void *_Atomic lock; /* NULL: none */
   const void *site;
   enum lock_kind kind;
+  bool told; /* RECORD_LOCK_HELD was written, in a child */
 };
 
 struct thread {
@@ -165,9 +168,10 @@ struct thread {
   _Atomic pid_t tid; /* 0: free */
   char name[16];     /* as of the last fork, or as it was named */
   bool named;
+  uintptr_t handle;  /* pthread_self() */
   const void *start; /* routine; NULL: the first thread, or one that something else made */
   _Atomic bool ended;
-  /* What it waits for, with no limit of time. */
+  /* The condition variable, barrier, semaphore or thread that it waits for. */
   const void *_Atomic waits;
   enum stuck waits_kind;
   unsigned held_count;
@@ -196,6 +200,7 @@ const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it liv
 /* In the parent before a fork, in the order of the calls; then in the parent, or in the child. */
 void locks_before_fork(uint64_t id);
 void locks_in_child(uint64_t id);
+void locks_go_on(uint64_t id); /* in a child that does */
 void descriptors_before_exec(const char *path, char *const *argv, char *const *envp);
 void descriptors_before_spawn(const char *path, char *const *argv, char *const *envp,
                               const posix_spawn_file_actions_t *actions);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of locks that each thread holds, and what a child makes of those of lost threads.
+ *
+ * Nothing in a table is believed alone: the entry of a lock that knows its owner is written before the lock is taken,
+ * and goes after the release, and the child looks at the owner in its copy of the lock, which no thread changes any
+ * more.  Where a lock has no owner (readers, spinlocks, semaphores), its entry is written after it was taken.
+ */
+#ifndef ATFORK_WATCH_HELD_H
+#define ATFORK_WATCH_HELD_H
+
+#include "watch.h"
+
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define SITE __builtin_return_address(0)
+
+/* The caller, where nothing but its table is to be kept; NULL: go by held_enter().  A child finds `quick` wiped. */
+static inline struct thread *held_quick(void) {
+  return LIKELY(atomic_load_explicit(&self_page->quick, memory_order_relaxed)) ? thread_current : NULL;
+}
+
+/* The same where the way is not quick; `function` is what the program calls, NULL: what any child may call.  NULL:
+ * locks are not watched. */
+struct thread *held_enter(const char *function);
+
+static inline struct thread *held_thread(const char *function) {
+  struct thread *thread = held_quick();
+  return LIKELY(thread != NULL) ? thread : held_enter(function);
+}
+
+void held_make_room(struct thread *thread);
+void held_remove_below(struct thread *thread, const void *lock);
+
+/* A signal handler that locks finds its place above: the count goes up before the entry is written, and down after. */
+static inline void held_put(struct thread *thread, const void *lock, const void *site, enum lock_kind kind) {
+  struct held *entry = &thread->held[thread->held_count++];
+  atomic_signal_fence(memory_order_seq_cst);
+  entry->site = site;
+  entry->kind = kind;
+  atomic_signal_fence(memory_order_seq_cst);
+  atomic_store_explicit(&entry->lock, lock, memory_order_relaxed);
+}
+
+static inline void held_add(struct thread *thread, const void *lock, const void *site, enum lock_kind kind) {
+  if (UNLIKELY(thread->held_count >= HELD)) held_make_room(thread);
+  held_put(thread, lock, site, kind);
+}
+
+static inline void held_remove(struct thread *thread, const void *lock) {
+  unsigned top = thread->held_count - 1;
+  if (LIKELY(top < HELD && atomic_load_explicit(&thread->held[top].lock, memory_order_relaxed) == lock)) {
+    atomic_store_explicit(&thread->held[top].lock, NULL, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->held_count = top;
+  } else {
+    held_remove_below(thread, lock);
+  }
+}
+
+/* In a child that has lost threads: if one of them holds the lock, this is written down, and the process ends; a wait
+ * that is `timed` goes on. */
+void held_check(enum lock_kind kind, const void *lock, const char *function, const void *site, bool timed);
+
+/* The lock was made anew, or destroyed, or the caller has it alone: no lost thread holds it any more. */
+void held_forget(const void *lock);
+void held_forget_not_own(const struct thread *thread, const void *lock); /* unless the thread has an entry for it */
+
+/* The entry of a lost thread for this lock; NULL: none. */
+const struct held *held_by_lost(const void *lock, const struct thread **holder);
+
+/* Writes RECORD_STUCK, with the caller's stack from `site` on.  It does not return if `ends`. */
+struct stuck_at {
+  enum stuck what;
+  enum lock_kind kind;
+  const void *object;
+  const struct thread *holder; /* NULL: nobody */
+  pid_t holder_tid;            /* its identity in the parent */
+  const void *holder_site;
+  const char *function;
+  const void *site;
+  bool ends;
+};
+void held_stuck(const struct stuck_at *at);
+void stack_take_from(struct stack *stack, const void *site);
+
+bool memory_is_shared(const void *address); /* with another process */
+
+#endif
