@@ -40,7 +40,7 @@ NEXT(posix_spawnp);
 
 _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
 
-_Atomic uint32_t forks_begun;
+struct forks forks;
 
 uint64_t fork_begin(enum how how) {
   if (watch_log == NULL) return 0;
@@ -51,7 +51,7 @@ uint64_t fork_begin(enum how how) {
   uint64_t id = ((uint64_t)atomic_load(&self->number) << 32) | count;
   unsigned others = threads_others();
   fork_under_way = (struct fork_under_way){id, how, others != 0, watch_now(), 0, NULL};
-  if (how != HOW_VFORK) atomic_fetch_add_explicit(&forks_begun, 1, memory_order_relaxed);
+  if (how != HOW_VFORK) atomic_fetch_add_explicit(&forks.begun, 1, memory_order_relaxed);
   threads_learn_names();
   struct stack stack;
   stack_take(&stack);

@@ -122,7 +122,7 @@ static void settle(struct stream *stream, bool flushes) {
 
 /* Of one, or of all of them. */
 static void settle_all(const FILE *file, bool flushes) {
-  if (!watches(WATCH_FILES) || LIKELY(forks_generation() == 0) || self_is_borrowed()) return;
+  if (LIKELY(!atomic_load_explicit(&forks.streams, memory_order_relaxed)) || self_is_borrowed()) return;
   for (struct stream *stream = streams; stream < streams + STREAMS; stream++)
     if (stream->file != NULL && (file == NULL || stream->file == file)) settle(stream, flushes);
 }
@@ -142,12 +142,12 @@ void stdio_before_close(FILE *file) {
 }
 
 EXPORT int fflush(FILE *file) {
-  if (forks_generation() != 0) settle_all(file, true);
+  settle_all(file, true);
   return CALL(fflush)(file);
 }
 
 EXPORT int fflush_unlocked(FILE *file) {
-  if (forks_generation() != 0) settle_all(file, true);
+  settle_all(file, true);
   return CALL(fflush_unlocked)(file);
 }
 
@@ -183,6 +183,7 @@ static struct stream *place_for(const FILE *file) {
 
 static void look_at_output(FILE *file, uint64_t id) {
   struct stream *stream = place_for(file);
+  atomic_store_explicit(&forks.streams, true, memory_order_relaxed);
   if (stream == NULL || (stream->file == file && stream->output && is_pending(stream))) return;
   size_t size = (size_t)(file->_IO_write_ptr - file->_IO_write_base);
   *stream = (struct stream){file, id, file->_IO_write_base, size, hash_ends(file->_IO_write_base, size), true, 0};
@@ -191,6 +192,7 @@ static void look_at_output(FILE *file, uint64_t id) {
 static void look_at_input(FILE *file, uint64_t id) {
   struct stream *stream = place_for(file);
   if (stream == NULL) return;
+  atomic_store_explicit(&forks.streams, true, memory_order_relaxed);
   const char *base = file->_IO_buf_base;
   size_t size = base == NULL || file->_IO_read_end < base ? 0 : (size_t)(file->_IO_read_end - base);
   *stream = (struct stream){file, id, base, size, hash_ends(base, size), false, unread_of(file)};

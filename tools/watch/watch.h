@@ -146,10 +146,15 @@ extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_mod
 uint64_t fork_begin(enum how how);
 void fork_end(uint64_t id, pid_t child); /* in the parent; child < 0: -errno */
 
+/* Written to before each fork, so a child that only ends reads it without a page fault. */
+extern struct forks {
+  _Atomic uint32_t begun; /* see forks_generation() */
+  _Atomic bool streams;   /* some stream had bytes in its buffer */
+} forks;
+
 /* How many forks that copy memory this process, and those that it comes from, began since the program was started. */
-extern _Atomic uint32_t forks_begun;
 static inline uint32_t forks_generation(void) {
-  return atomic_load_explicit(&forks_begun, memory_order_relaxed);
+  return atomic_load_explicit(&forks.begun, memory_order_relaxed);
 }
 
 /* ---- Threads ---- */
