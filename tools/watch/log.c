@@ -17,7 +17,7 @@ struct log_header *watch_log;
 
 /* ---- The functions that ours stand in front of ---- */
 
-extern struct next __start_watch_next[], __stop_watch_next[];
+extern struct next __start_watch_nexts[], __stop_watch_nexts[];
 
 any_function watch_next(struct next *next) {
   void *found = dlsym(RTLD_NEXT, next->name);
@@ -58,7 +58,7 @@ __attribute__((constructor(101))) static void prepare_log(int argc, char **argv,
   (void)argc;
   (void)argv;
   watch_environment = envp;
-  for (struct next *next = __start_watch_next; next < __stop_watch_next; next++) (void)next_function(next);
+  for (struct next *next = __start_watch_nexts; next < __stop_watch_nexts; next++) (void)next_function(next);
   map_log();
 }
 

@@ -41,7 +41,7 @@ static inline any_function next_function(struct next *next) {
   return LIKELY(function != NULL) ? function : watch_next(next);
 }
 
-#define NEXT(of) static struct next next_of_##of __attribute__((section("watch_next"), used)) = {.name = #of}
+#define NEXT(of) static struct next next_of_##of __attribute__((section("watch_nexts"), used)) = {.name = #of}
 #define CALL(name) ((__typeof__(&name))next_function(&next_of_##name))
 
 /* ---- The log ---- */
