@@ -40,12 +40,16 @@ static gboolean look(gpointer data) {
   return any;
 }
 
+/* A process that is about to end has closed its descriptors before, so the command may have ended first. */
+static void end_look(struct following *following) {
+  for (guint i = 0; ends_look(following->ends) > 0 && i < 10; i++) g_usleep(2000);
+}
+
 static void follow(struct following *following, struct launch *launch, gboolean all) {
   launch_follow(launch, take_record, look, following);
   if (all) launch_follow_rest(launch, take_record, look, following);
   launch_drain(launch, take_record, following);
-  ends_look(following->ends);
-  ends_look(following->ends); /* what was gone at the first is believed at the second */
+  end_look(following);
   model_finish(following->model, launch->status);
 }
 
