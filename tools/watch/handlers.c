@@ -74,19 +74,6 @@ static void (*const in_front[SLOTS][PHASES])(void) = {ALL(ROW)};
 
 /* ---- The handlers of libatfork itself ---- */
 
-/* Each copy has a note of this name in what it is linked into.  Its hooks are right in a child of a bypassing fork,
- * too, once that polls, so its handlers do not count as missed. */
-static bool has_our_note(const struct dl_phdr_info *object) {
-  static const char name[8] = "atfork\0";
-  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
-    if (object->dlpi_phdr[i].p_type != PT_NOTE) continue;
-    const char *begin = (const char *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr);
-    for (size_t at = 0; at + 20 <= object->dlpi_phdr[i].p_memsz; at += 4)
-      if (memcmp(begin + at + 12, name, sizeof name) == 0) return true;
-  }
-  return false;
-}
-
 struct search {
   uintptr_t address;
   bool is_libatfork;
@@ -98,12 +85,13 @@ static int look_at(struct dl_phdr_info *object, size_t size, void *data) {
   for (unsigned i = 0; i < object->dlpi_phnum; i++) {
     uintptr_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
     if (object->dlpi_phdr[i].p_type != PT_LOAD || search->address - begin >= object->dlpi_phdr[i].p_memsz) continue;
-    search->is_libatfork = has_our_note(object);
+    search->is_libatfork = modules_have_libatfork(object);
     return 1;
   }
   return 0;
 }
 
+/* Its hooks are right in a child of a bypassing fork, too, once that polls, so its handlers do not count as missed. */
 static bool is_libatfork(const void *dso) {
   struct search search = {(uintptr_t)dso, false};
   dl_iterate_phdr(look_at, &search);

@@ -84,3 +84,15 @@ EXPORT int dlclose(void *handle) {
   atomic_store_explicit(&known_count, 0, memory_order_relaxed);
   return CALL(dlclose)(handle);
 }
+
+/* Each copy of libatfork has a note of this name in what it is linked into. */
+bool modules_have_libatfork(const struct dl_phdr_info *object) {
+  static const char name[8] = "atfork\0";
+  for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+    if (object->dlpi_phdr[i].p_type != PT_NOTE) continue;
+    const char *begin = (const char *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr);
+    for (size_t at = 0; at + 20 <= object->dlpi_phdr[i].p_memsz; at += 4)
+      if (memcmp(begin + at + 12, name, sizeof name) == 0) return true;
+  }
+  return false;
+}

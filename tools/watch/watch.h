@@ -87,6 +87,9 @@ void modules_tell(const struct stack *stack);
 void modules_tell_all(void);
 bool modules_have(uint64_t address); /* it lies in an object that is loaded */
 
+struct dl_phdr_info;
+bool modules_have_libatfork(const struct dl_phdr_info *object);
+
 /* ---- This process ---- */
 
 /*
