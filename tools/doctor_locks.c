@@ -152,7 +152,7 @@ static const char *pool_of(const char *path) {
 
 /* "worker" or "worker of OpenMP (libgomp)"; free it. */
 static char *describe_thread(const struct process *process, const struct record *record) {
-  const struct module *module = process_module(process, record->words[2]);
+  const struct module *module = process_module(process, record->words[2], record->time);
   const char *pool = module == NULL ? NULL : pool_of(module->path), *name = record_string(record, 0);
   if (*name == '\0') name = "a thread";
   return pool == NULL ? g_strdup(name) : g_strconcat(name, " of ", pool, NULL);
