@@ -57,7 +57,9 @@ uint64_t fork_begin(enum how how) {
   stack_take(&stack);
   fork_under_way.frame = stack.frame;
   struct text text = {.size = 0};
-  text_add(&text, thread_current->name);
+  char name[16];
+  threads_own_name(name);
+  text_add(&text, name);
   LOG(RECORD_FORK, &text, &stack, id, how, others, handlers_count(), stack.in_signal);
   return id;
 }

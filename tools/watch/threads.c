@@ -2,6 +2,7 @@
 /* The threads of this process, and in a child those that it lost. */
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 #include "watch.h"
 
 NEXT(pthread_create);
+NEXT(prctl);
 NEXT(pthread_setname_np);
 
 _Thread_local struct thread *thread_current __attribute__((tls_model("initial-exec")));
@@ -32,7 +34,7 @@ static struct thread *reuse(pid_t tid) {
     if (!atomic_load(&thread->ended) || old == 0 || raw_tgkill(pid, old, 0) == 0) continue;
     if (!atomic_compare_exchange_strong(&thread->tid, &old, tid)) continue;
     thread->held_count = 0;
-    thread->named = false;
+    atomic_store(&thread->named, false);
     thread->start = NULL;
     atomic_store(&thread->waits, NULL);
     atomic_store(&thread->ended, false);
@@ -147,12 +149,12 @@ static void read_name(struct thread *thread, pid_t tid) {
   char *at = path + sizeof "/proc/self/task/" - 1;
   while (count > 0) *at++ = digits[--count];
   memcpy(at, "/comm", sizeof "/comm");
+  atomic_store(&thread->named, true); /* before we look: whoever names it anew meanwhile has us look again */
   int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
   long size = raw_read(fd, thread->name, sizeof thread->name);
   raw_close(fd);
   thread->name[size > 0 ? size - 1 : 0] = '\0';
-  thread->named = true;
 }
 
 static bool runs(const struct thread *thread) {
@@ -160,15 +162,36 @@ static bool runs(const struct thread *thread) {
          !atomic_load_explicit(&thread->ended, memory_order_relaxed);
 }
 
+void threads_own_name(char name[16]) {
+  name[0] = '\0';
+  raw_call(SYS_prctl, PR_GET_NAME, (long)name, 0, 0, 0, 0);
+}
+
 void threads_learn_names(void) {
   for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
     if (runs(thread) && !thread->named && atomic_load(&thread->tid) > 0) read_name(thread, atomic_load(&thread->tid));
 }
 
+static void forget_names(void) {
+  for (struct thread *one = atomic_load(&threads_live); one != NULL; one = atomic_load(&one->next))
+    atomic_store(&one->named, false);
+}
+
 EXPORT int pthread_setname_np(pthread_t thread, const char *name) {
   int error = CALL(pthread_setname_np)(thread, name);
-  for (struct thread *one = atomic_load(&threads_live); one != NULL; one = atomic_load(&one->next)) one->named = false;
+  forget_names();
   return error;
+}
+
+EXPORT int prctl(int option, ...) {
+  unsigned long args[4];
+  va_list rest;
+  va_start(rest, option);
+  for (int i = 0; i < 4; i++) args[i] = va_arg(rest, unsigned long);
+  va_end(rest);
+  int result = CALL(prctl)(option, args[0], args[1], args[2], args[3]);
+  if (option == PR_SET_NAME) forget_names();
+  return result;
 }
 
 /* ---- At a fork ---- */

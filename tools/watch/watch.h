@@ -175,7 +175,7 @@ struct thread {
   struct thread *_Atomic next;
   _Atomic pid_t tid; /* 0: free */
   char name[16];     /* as of the last fork, or as it was named */
-  bool named;
+  _Atomic bool named;
   uintptr_t handle;  /* pthread_self() */
   const void *start; /* routine; NULL: the first thread, or one that something else made */
   _Atomic bool ended;
@@ -199,6 +199,7 @@ static inline struct thread *thread_get(void) {
 
 unsigned threads_others(void);                     /* how many run beside the caller */
 void threads_know_caller(void);                    /* its tid is another one after a fork; before others can fork */
+void threads_own_name(char name[16]);              /* the caller's, as it is now */
 void threads_learn_names(void);                    /* in a parent, before a fork */
 void threads_born(uint64_t id);                    /* in a child: all but the caller are lost */
 const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it lives */
