@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """`atfork tree`: each way to make a process, and each form in which it is told.  Speaks the Test Anything Protocol.
 
-tree.py ATFORK WAYS [STATIC]    WAYS is ways.c; STATIC is static.c, where static programs can be linked
+tree.py ATFORK WAYS HOOKS MODULE [STATIC]    WAYS is ways.c, HOOKS hooks.c, MODULE a shared object of that; STATIC is
+                                             static.c, where static programs can be linked
 """
 import fcntl
 import html.parser
@@ -11,6 +12,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -22,8 +24,8 @@ import xml.etree.ElementTree
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 import tap  # noqa: E402
 
-ATFORK, WAYS = sys.argv[1:3]
-STATIC = sys.argv[3] if len(sys.argv) > 3 else ""
+ATFORK, WAYS, HOOKS, MODULE = sys.argv[1:5]
+STATIC = sys.argv[5] if len(sys.argv) > 5 else ""
 PATIENCE = 100  # s
 UTF8 = {"LC_ALL": "C.UTF-8"}
 MS = 1000000
@@ -88,6 +90,7 @@ EXPECTED = {
     "killed": {"0.1": ("fork", "SIGKILL")},
     "killed_unwaited": {"0.1": ("fork", "SIGTERM")},
     "returns": {"0.1": ("fork", 41)},
+    "returns_unwaited": {"0.1": ("fork", 41)},
     "closes_all": {"0.1": ("fork", 11)},
 }
 
@@ -218,6 +221,36 @@ def test_all_waits_for_what_outlives_the_command():
     tap.equal([brief(process) for process in told["processes"]], [("command", 0), ("fork", 43)])
 
 
+# ---- Hooks of libatfork ----
+
+LOAD = [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1]).main()"]
+
+
+def test_hooks_do_what_they_do_unwatched():
+    for command in ([HOOKS], [*LOAD, MODULE]):
+        alone = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE, universal_newlines=True, check=True)
+        assert alone.stdout.count("\n") == 16, alone.stdout
+        ran = atfork("--output", "/dev/null", "--", *command)
+        tap.equal((ran.returncode, ran.stdout), (0, alone.stdout))
+
+
+def test_hooks_have_their_name_object_and_time():
+    for command, where in (([HOOKS], HOOKS), ([*LOAD, MODULE], MODULE)):
+        ran = atfork("--json", "-", "--output", "/dev/null", "--", *command)
+        told = json.loads(ran.stdout[ran.stdout.index("\n{\n") + 1:])
+        forks = [fork for process in told["processes"] for fork in process["forks"]]
+        hooks = [[call for call in fork["callbacks"] if call["kind"] == "hook"] for fork in forks]
+        shown = [sorted((call["name"], call["priority"], call["phase"]) for call in calls) for calls in hooks]
+        tap.equal(shown[0], [("", 0, "child")] + [("first", -5, phase) for phase in ("child", "parent", "prepare")])
+        tap.equal({call["object"] for calls in hooks for call in calls}, {where})
+        slow = [call["phase"] for call in hooks[0] if call["duration_ns"] >= 20 * MS]
+        tap.equal(slow, ["child"])
+        # Refused, waited for, and then both sides.
+        tap.equal(shown[2], [("try", 100, phase) for phase in ("child", "parent", "prepare", "prepare")])
+        # A bypassing fork, and atfork_poll() in its child.
+        tap.equal((forks[-1]["how"], shown[-1]), ("_Fork", [("", 0, "child")]))
+
+
 # ---- Lines, and what goes where ----
 
 LINE = re.compile(r"\+\d+\.\d ms 0(\.\d+)* \d+ ")
@@ -236,6 +269,17 @@ def test_each_event_is_a_line():
     rows = last.splitlines()
     tap.equal([row[:7].rstrip() for row in rows], [row[:7].rstrip() for row in ("0 +0.0 ", "├─ 0.1 ", "├─ 0.2 ", "└─ fork")])
     assert "exit 11 after" in rows[1] and "exit 40 after" in rows[2], rows
+
+
+def test_lines_come_as_it_happens():
+    command = [ATFORK, "tree", "--", "sh", "-c", "(exit 9); read line"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **UTF8}) as ran:
+        told = b""
+        while b" exit 9\n" not in told:
+            assert select.select([ran.stderr], [], [], PATIENCE)[0], told
+            told += os.read(ran.stderr.fileno(), 65536)
+        assert b" fork by " in told, told
+        ran.communicate(b"on\n")
 
 
 def test_handlers_are_in_the_tree():
@@ -379,7 +423,8 @@ def test_a_page_has_each_process():
 
 
 def test_a_page_tells_failed_forks():
-    assert "EAGAIN" in made("--html", WAYS, "failed_fork")
+    text = made("--html", WAYS, "failed_fork")
+    assert "EAGAIN" in text.split("Forks that failed")[1], text
 
 
 # ---- A trace ----

@@ -315,6 +315,20 @@ static void way_returns(void) {
   await(pid, 41);
 }
 
+/* It is gone before anybody can ask for its status. */
+static void way_returns_unwaited(void) {
+  int ends[2];
+  signal(SIGCHLD, SIG_IGN);
+  if (pipe(ends) != 0) fail("pipe");
+  if (fork() == 0) {
+    execl("/proc/self/exe", "ways", "return", (char *)NULL);
+    _exit(127);
+  }
+  close(ends[1]);
+  char byte;
+  if (read(ends[0], &byte, 1) != 0) exit(98);
+}
+
 static void way_closes_all(void) {
   if (syscall(SYS_close_range, 3U, ~0U, 0U) != 0) fail("close_range");
   way_fork();
@@ -374,12 +388,37 @@ static const struct {
   const char *name;
   void (*make)(void);
 } ways[] = {
-    WAY(fork),        WAY(vfork),           WAY(vfork_exit),      WAY(posix_spawn),   WAY(spawn_fails),
-    WAY(system),      WAY(popen),           WAY(daemon),          WAY(forkpty),       WAY(_Fork),
-    WAY(clone),       WAY(clone_borrowing), WAY(syscall_fork),    WAY(syscall_clone), WAY(syscall_clone3),
-    WAY(instruction), WAY(double_fork),     WAY(failed_fork),     WAY(threads),       WAY(beside_threads),
-    WAY(execs),       WAY(killed),          WAY(killed_unwaited), WAY(returns),       WAY(killed_anywhere),
-    WAY(static),      WAY(closes_all),      WAY(thousand),        WAY(deep),          WAY(outlives),
+    WAY(fork),
+    WAY(vfork),
+    WAY(vfork_exit),
+    WAY(posix_spawn),
+    WAY(spawn_fails),
+    WAY(system),
+    WAY(popen),
+    WAY(daemon),
+    WAY(forkpty),
+    WAY(_Fork),
+    WAY(clone),
+    WAY(clone_borrowing),
+    WAY(syscall_fork),
+    WAY(syscall_clone),
+    WAY(syscall_clone3),
+    WAY(instruction),
+    WAY(double_fork),
+    WAY(failed_fork),
+    WAY(threads),
+    WAY(beside_threads),
+    WAY(execs),
+    WAY(killed),
+    WAY(killed_unwaited),
+    WAY(returns),
+    WAY(killed_anywhere),
+    WAY(returns_unwaited),
+    WAY(static),
+    WAY(closes_all),
+    WAY(thousand),
+    WAY(deep),
+    WAY(outlives),
     WAY(handlers),
 };
 
