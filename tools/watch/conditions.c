@@ -282,12 +282,6 @@ EXPORT int pthread_barrier_init(pthread_barrier_t *barrier, const pthread_barrie
 
 /* ---- Semaphores: a lock to some (threading.Lock of Python), a signal to others ---- */
 
-static bool is_shared_semaphore(const sem_t *semaphore) {
-  int word; /* behind the value and the number of waiters: FUTEX_PRIVATE_FLAG turned round */
-  memcpy(&word, (const char *)semaphore + sizeof(uint64_t), sizeof word);
-  return word != 0 || memory_is_shared(semaphore);
-}
-
 static void tell_semaphore(const sem_t *semaphore, const void *site) {
   struct stuck_at at = {STUCK_SEMAPHORE, KIND_SEMAPHORE, semaphore, NULL, 0, NULL, "sem_wait", site, true};
   const struct held *entry = held_by_lost(semaphore, &at.holder);
@@ -305,7 +299,8 @@ static int wait_semaphore(sem_t *semaphore, const void *site) {
   int saved = errno;
   if (CALL(sem_trywait)(semaphore) == 0) return 0;
   errno = saved;
-  if (!may_be_endless() || is_shared_semaphore(semaphore)) return CALL(sem_wait)(semaphore);
+  if (!may_be_endless() || semaphore_is_shared(semaphore) || memory_is_shared(semaphore))
+    return CALL(sem_wait)(semaphore);
   struct timespec limit = in_a_while();
   int result = CALL(sem_clockwait)(semaphore, CLOCK_MONOTONIC, &limit);
   if (result == 0 || errno != ETIMEDOUT) return result;

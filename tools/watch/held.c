@@ -141,6 +141,35 @@ static bool has_lost_reader(const pthread_rwlock_t *lock) {
   return lock->__data.__shared == 0 && lock->__data.__readers >> READER_SHIFT > living_readers(lock);
 }
 
+bool semaphore_is_shared(const void *semaphore) {
+  int word; /* behind the value and the number of waiters: FUTEX_PRIVATE_FLAG turned round */
+  memcpy(&word, (const char *)semaphore + sizeof(uint64_t), sizeof word);
+  return word != 0;
+}
+
+static bool is_for_processes(const struct held *entry) {
+  const void *lock = atomic_load_explicit(&entry->lock, memory_order_relaxed);
+  if (lock == NULL) return false;
+  switch (entry->kind) {
+    case KIND_MUTEX:
+      return (((const pthread_mutex_t *)lock)->__data.__kind & MUTEX_SHARED) != 0;
+    case KIND_READ:
+    case KIND_WRITE:
+      return ((const pthread_rwlock_t *)lock)->__data.__shared != 0;
+    case KIND_SEMAPHORE:
+      return semaphore_is_shared(lock);
+    default:
+      return false;
+  }
+}
+
+bool locks_hold_shared(void) {
+  const struct thread *thread = thread_current;
+  for (unsigned i = 0; thread != NULL && i < thread->held_count; i++)
+    if (is_for_processes(&thread->held[i])) return true;
+  return false;
+}
+
 /* Whether this entry of a lost thread is true. */
 static bool holds(const struct thread *thread, const struct held *entry) {
   const void *lock = atomic_load_explicit(&entry->lock, memory_order_relaxed);

@@ -83,6 +83,7 @@ struct stuck_at {
 void held_stuck(const struct stuck_at *at);
 void stack_take_from(struct stack *stack, const void *site);
 
-bool memory_is_shared(const void *address); /* with another process */
+bool semaphore_is_shared(const void *semaphore); /* as it was initialised */
+bool memory_is_shared(const void *address);      /* with another process */
 
 #endif

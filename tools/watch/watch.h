@@ -210,6 +210,7 @@ const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it liv
 void locks_before_fork(uint64_t id);
 void locks_in_child(uint64_t id);
 void locks_go_on(uint64_t id); /* in a child that does */
+bool locks_hold_shared(void);  /* the caller holds a lock that is for several processes */
 void descriptors_before_exec(const char *path, char *const *argv, char *const *envp);
 void descriptors_before_spawn(const char *path, char *const *argv, char *const *envp,
                               const posix_spawn_file_actions_t *actions);
