@@ -312,6 +312,7 @@ static int wait_semaphore(sem_t *semaphore, const void *site) {
 static void enter_semaphore(struct thread *thread, const sem_t *semaphore, const void *site) {
   held_remove(thread, semaphore);
   held_add(thread, semaphore, site, KIND_SEMAPHORE);
+  thread->held[thread->held_count - 1].shared = semaphore_is_shared(semaphore);
 }
 
 EXPORT int sem_trywait(sem_t *semaphore) {

@@ -157,7 +157,7 @@ static bool is_for_processes(const struct held *entry) {
     case KIND_WRITE:
       return ((const pthread_rwlock_t *)lock)->__data.__shared != 0;
     case KIND_SEMAPHORE:
-      return semaphore_is_shared(lock);
+      return entry->shared; /* another thread may have posted it, and freed its memory */
     default:
       return false;
   }

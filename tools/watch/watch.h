@@ -168,7 +168,8 @@ struct held {
   const void *_Atomic lock; /* NULL: none */
   const void *site;
   enum lock_kind kind;
-  bool told; /* RECORD_LOCK_HELD was written, in a child */
+  bool told;   /* RECORD_LOCK_HELD was written, in a child */
+  bool shared; /* of a semaphore: it is for several processes */
 };
 
 struct thread {
