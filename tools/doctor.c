@@ -56,7 +56,7 @@ static int examine(struct doctor *doctor, const struct options *options, char **
   int status = launch_begin(&launch, command, &header);
   if (status != 0) return status;
   doctor->model = model_new(launch.pid);
-  launch_follow(&launch, take_record, NULL, doctor);
+  launch_follow(&launch, take_record, doctor_look_for_hung, doctor);
   launch_drain(&launch, take_record, doctor);
   model_finish(doctor->model, launch.status);
   doctor_forks_finish(doctor);
@@ -113,12 +113,14 @@ static gboolean read_suppressions(struct findings *findings, char **paths) {
 int doctor_main(int argc, char **argv) {
   struct options options = {.slow = 100, .fails_on = SEVERITY_WARNING};
   struct doctor doctor = {.findings = findings_new(), .later = g_ptr_array_new_with_free_func(g_free)};
+  doctor.sleepers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   int status = STATUS_TROUBLE;
   if (read_options(&options, &argc, &argv) && read_suppressions(doctor.findings, options.suppressions)) {
     doctor.slow = (guint64)(options.slow * 1e6);
     status = examine(&doctor, &options, argv + 1);
   }
   g_ptr_array_unref(doctor.later);
+  g_hash_table_unref(doctor.sleepers);
   findings_free(doctor.findings);
   g_strfreev(options.suppressions);
   g_free(options.output);

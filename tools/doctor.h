@@ -10,8 +10,10 @@
 struct doctor {
   struct model *model;
   struct findings *findings;
-  guint64 slow;     /* ns that a handler may take */
-  GPtrArray *later; /* of struct later: what is judged at the end */
+  guint64 slow;         /* ns that a handler may take */
+  GPtrArray *later;     /* of struct later: what is judged at the end */
+  GHashTable *sleepers; /* struct process -> struct sleeper: those that may hang */
+  gint64 looked;        /* us: when it was last looked for them */
 };
 
 /* A record whose verdict depends on what its process does later. */
@@ -27,6 +29,11 @@ void doctor_forks_finish(struct doctor *doctor);
 /* Locks, threads, and those that wait. */
 void doctor_locks_record(struct doctor *doctor, struct process *process, const struct record *record);
 void doctor_locks_finish(struct doctor *doctor);
+const char *doctor_pool(const char *path); /* whose threads this object starts; NULL: not known */
+gboolean doctor_has_lost(const struct doctor *doctor, const struct process *process, const char *pool);
+
+/* Children that hang where nothing is watched; to be called now and then. */
+gboolean doctor_look_for_hung(gpointer doctor);
 
 /* State that two processes have. */
 void doctor_state_record(struct doctor *doctor, struct process *process, const struct record *record);

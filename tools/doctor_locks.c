@@ -121,7 +121,7 @@ static void find_held(struct doctor *doctor, struct process *process, const stru
 /* ---- Threads that are lost ---- */
 
 /* Whose the threads are that a library starts; NULL: of no library that is known for it. */
-static const char *pool_of(const char *path) {
+const char *doctor_pool(const char *path) {
   static const struct {
     const char *object, *name;
   } pools[] = {
@@ -153,9 +153,20 @@ static const char *pool_of(const char *path) {
 /* "worker" or "worker of OpenMP (libgomp)"; free it. */
 static char *describe_thread(const struct process *process, const struct record *record) {
   const struct module *module = process_module(process, record->words[2], record->time);
-  const char *pool = module == NULL ? NULL : pool_of(module->path), *name = record_string(record, 0);
+  const char *pool = module == NULL ? NULL : doctor_pool(module->path), *name = record_string(record, 0);
   if (*name == '\0') name = "a thread";
   return pool == NULL ? g_strdup(name) : g_strconcat(name, " of ", pool, NULL);
+}
+
+gboolean doctor_has_lost(const struct doctor *doctor, const struct process *process, const char *pool) {
+  for (guint i = 0; i < doctor->later->len; i++) {
+    const struct later *later = g_ptr_array_index(doctor->later, i);
+    if (later->process != process || later->record->kind != RECORD_THREAD_LOST) continue;
+    const struct module *module = process_module(process, later->record->words[2], 0);
+    const char *of = module == NULL ? NULL : doctor_pool(module->path);
+    if (of != NULL && strcmp(of, pool) == 0) return TRUE;
+  }
+  return FALSE;
 }
 
 struct tally {
