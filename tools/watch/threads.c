@@ -108,9 +108,10 @@ static bool stays(const pthread_attr_t *attributes) {
 }
 
 /* For a fork before the thread tells of itself.  The number is in that of the thread's clock, as the kernel has it. */
-static void learn_tid(struct thread *place, pthread_t handle) {
+static void learn_identity(struct thread *place, pthread_t handle) {
   clockid_t clock;
   pid_t old = NOT_BEGUN;
+  place->handle = (uintptr_t)handle;
   if (atomic_load(&place->tid) != old || pthread_getcpuclockid(handle, &clock) != 0) return;
   atomic_compare_exchange_strong(&place->tid, &old, (pid_t)(~(unsigned)clock >> 3));
 }
@@ -127,7 +128,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
   struct thread *place = start->place;
   int error = CALL(pthread_create)(thread, attributes, begin_thread, start);
   if (error == 0 && threads_lost != NULL) forget_handle(*thread);
-  if (error == 0 && place != NULL && stays(attributes)) learn_tid(place, *thread);
+  if (error == 0 && place != NULL && stays(attributes)) learn_identity(place, *thread);
   if (error != 0 && place != NULL) atomic_store(&place->ended, true);
   if (error != 0) munmap(start, sizeof *start);
   return error;
