@@ -114,16 +114,20 @@ static guint clash(enum descriptor_kind kind, guint a, guint b) {
   }
 }
 
-static gboolean is_ancestor(const struct process *old, const struct process *young) {
-  for (; young != NULL; young = young->parent)
-    if (young == old) return TRUE;
+/* Whether somebody waited for its end before that time. */
+static gboolean was_reaped(struct doctor *doctor, const struct process *process, guint64 before) {
+  for (guint i = 0; i < doctor->later->len; i++) {
+    const struct record *record = ((struct later *)g_ptr_array_index(doctor->later, i))->record;
+    if (record->kind == RECORD_WAITED && (pid_t)record->words[0] == process->pid && record->time > process->born &&
+        record->time < before)
+      return TRUE;
+  }
   return FALSE;
 }
 
 /* One may take the place of the other, which has ended: that is no sharing.  A parent goes on after its child. */
-static gboolean live_together(const struct process *a, const struct process *b) {
-  if (is_ancestor(a, b) || is_ancestor(b, a)) return TRUE;
-  return (a->end == 0 || a->end > b->born) && (b->end == 0 || b->end > a->born);
+static gboolean live_together(struct doctor *doctor, const struct process *older, const struct process *younger) {
+  return state_is_ancestor(older, younger) || !was_reaped(doctor, older, state_born(younger));
 }
 
 static const char *kind_name(enum descriptor_kind kind) {
@@ -172,9 +176,9 @@ static void tell_shared(struct doctor *doctor, const struct user *older, const s
 static gboolean find_shared(struct doctor *doctor, const struct description *description, const struct user *a,
                             const struct user *b) {
   const struct user *older = state_is_older(a->process, b->process) ? a : b, *younger = older == a ? b : a;
-  if (!live_together(a->process, b->process)) return FALSE;
-  guint64 parted = state_parted(a->process, b->process);
-  guint of_older = uses_after(older, parted), of_younger = uses_after(younger, parted);
+  if (!live_together(doctor, older->process, younger->process)) return FALSE;
+  guint of_older = uses_after(older, state_parted(older->process, younger->process));
+  guint of_younger = uses_after(younger, state_parted(younger->process, older->process));
   guint uses = clash((enum descriptor_kind)description->kind, of_older, of_younger);
   if (uses == 0) return FALSE;
   tell_shared(doctor, older, younger, of_older & uses, of_younger & uses);

@@ -2,28 +2,20 @@
 /* State that two processes have: random numbers, descriptors, files, what runs at exit, sessions. */
 #include "doctor_state.h"
 
-static guint depth_of(const struct process *process) {
-  guint depth = 0;
-  for (; process->parent != NULL; process = process->parent) depth++;
-  return depth;
-}
-
-static guint64 born(const struct process *process) {
+guint64 state_born(const struct process *process) {
   return process->birth == NULL ? process->born : process->birth->time;
 }
 
-guint64 state_parted(const struct process *a, const struct process *b) {
-  guint64 parted = 0;
-  guint of_a = depth_of(a), of_b = depth_of(b);
-  while (a != b) {
-    const struct process **deeper = of_a >= of_b ? &a : &b;
-    guint *depth = of_a >= of_b ? &of_a : &of_b;
-    if (*depth == 0) return parted;
-    parted = MAX(parted, born(*deeper));
-    *deeper = (*deeper)->parent;
-    --*depth;
-  }
-  return parted;
+gboolean state_is_ancestor(const struct process *old, const struct process *young) {
+  for (; young != NULL; young = young->parent)
+    if (young == old) return TRUE;
+  return FALSE;
+}
+
+guint64 state_parted(const struct process *user, const struct process *other) {
+  for (; other != NULL && other->parent != NULL; other = other->parent)
+    if (other->parent == user) return state_born(other);
+  return 0;
 }
 
 gboolean state_is_older(const struct process *a, const struct process *b) {
@@ -42,6 +34,7 @@ void doctor_state_record(struct doctor *doctor, struct process *process, const s
     case RECORD_OUTPUT:
     case RECORD_DELETED:
     case RECORD_EXIT:
+    case RECORD_WAITED:
     case RECORD_EXIT_HANDLER:
     case RECORD_LIBRARY:
       doctor_keep(doctor, process, record);

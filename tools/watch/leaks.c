@@ -137,6 +137,19 @@ static bool is_standard(const struct stat *status, int flags) {
   return false;
 }
 
+/* ---- Shells: what a script opens, is for the programs that it calls ---- */
+
+static bool shell;
+
+__attribute__((constructor(105))) static void learn_shell(void) {
+  static const char *const shells[] = {"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox", "fish"};
+  char path[256];
+  long length = raw_readlink("/proc/self/exe", path, sizeof path - 1);
+  path[length < 0 ? 0 : length] = '\0';
+  const char *name = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+  for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) shell |= strcmp(name, shells[i]) == 0;
+}
+
 /* ---- All of them ---- */
 
 static void tell(const struct spawn *spawn, int fd, enum descriptor_kind kind) {
@@ -160,6 +173,7 @@ static void look_at(const struct spawn *spawn, int fd) {
 }
 
 static void look_at_all(const struct spawn *spawn) {
+  if (shell) return;
   for (int fd = 3; fd <= descriptors_highest; fd++)
     if (descriptors[fd].site != NULL) look_at(spawn, fd);
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -108,26 +109,37 @@ EXPORT int creat64(const char *path, mode_t mode) {
 
 NEXT(fopen);
 NEXT(fopen64);
+NEXT(tmpfile);
+NEXT(tmpfile64);
 NEXT(fclose);
 NEXT(opendir);
 NEXT(closedir);
 
-static FILE *stream_opened(FILE *file, const char *path, const void *site) {
-  int saved = errno;
-  if (file != NULL)
-    descriptor_opened(fileno(file), site);
-  else
-    files_opened(-1, path, 0);
-  errno = saved;
+static FILE *stream_opened(FILE *file, const char *path, const char *mode, const void *site) {
+  int flags = strchr(mode, 'x') == NULL ? 0 : O_CREAT | O_EXCL;
+  opened(file == NULL ? -1 : fileno_unlocked(file), path, flags, site);
   return file;
 }
 
 EXPORT FILE *fopen(const char *restrict path, const char *restrict mode) {
-  return stream_opened(CALL(fopen)(path, mode), path, SITE);
+  return stream_opened(CALL(fopen)(path, mode), path, mode, SITE);
 }
 
 EXPORT FILE *fopen64(const char *restrict path, const char *restrict mode) {
-  return stream_opened(CALL(fopen64)(path, mode), path, SITE);
+  return stream_opened(CALL(fopen64)(path, mode), path, mode, SITE);
+}
+
+static FILE *temporary_opened(FILE *file, const void *site) {
+  if (file != NULL) descriptor_opened(fileno_unlocked(file), site);
+  return file;
+}
+
+EXPORT FILE *tmpfile(void) {
+  return temporary_opened(CALL(tmpfile)(), SITE);
+}
+
+EXPORT FILE *tmpfile64(void) {
+  return temporary_opened(CALL(tmpfile64)(), SITE);
 }
 
 EXPORT int fclose(FILE *file) {

@@ -31,7 +31,7 @@ struct stream {
   size_t size;
   uint64_t hash;
   bool output;
-  size_t unread; /* input: bytes that were read ahead */
+  bool nowhere; /* it went to /dev/null already */
 };
 
 static struct stream streams[STREAMS];
@@ -92,7 +92,7 @@ static bool is_nowhere(int fd) {
 }
 
 static void tell_output(const struct stream *stream) {
-  if (is_nowhere(stream->file->_fileno)) return;
+  if (is_nowhere(stream->file->_fileno) && !stream->nowhere) return;
   self_get();
   struct stack stack;
   stack_take(&stack);
@@ -127,6 +127,14 @@ static void settle_all(const FILE *file, bool flushes) {
     if (stream->file != NULL && (file == NULL || stream->file == file)) settle(stream, flushes);
 }
 
+/* The C library's own write() is not seen.  To a file both may write: the one offset keeps them apart. */
+static void note_output(const FILE *file) {
+  struct stat status;
+  if (LIKELY(forks_generation() == 0) || file == NULL || !has_output(file)) return;
+  if (raw_call(SYS_fstat, file->_fileno, (long)&status, 0, 0, 0, 0) < 0) return;
+  if (S_ISSOCK(status.st_mode)) descriptor_used(file->_fileno, USE_WRITE);
+}
+
 void stdio_settle(void) {
   settle_all(NULL, false);
 }
@@ -137,16 +145,19 @@ static void forget(const FILE *file) {
 }
 
 void stdio_before_close(FILE *file) {
+  note_output(file);
   settle_all(file, true);
   forget(file);
 }
 
 EXPORT int fflush(FILE *file) {
+  note_output(file);
   settle_all(file, true);
   return CALL(fflush)(file);
 }
 
 EXPORT int fflush_unlocked(FILE *file) {
+  note_output(file);
   settle_all(file, true);
   return CALL(fflush_unlocked)(file);
 }
@@ -186,7 +197,8 @@ static void look_at_output(FILE *file, uint64_t id) {
   atomic_store_explicit(&forks.streams, true, memory_order_relaxed);
   if (stream == NULL || (stream->file == file && stream->output && is_pending(stream))) return;
   size_t size = (size_t)(file->_IO_write_ptr - file->_IO_write_base);
-  *stream = (struct stream){file, id, file->_IO_write_base, size, hash_ends(file->_IO_write_base, size), true, 0};
+  *stream = (struct stream){
+      file, id, file->_IO_write_base, size, hash_ends(file->_IO_write_base, size), true, is_nowhere(file->_fileno)};
 }
 
 static void look_at_input(FILE *file, uint64_t id) {
@@ -195,7 +207,7 @@ static void look_at_input(FILE *file, uint64_t id) {
   atomic_store_explicit(&forks.streams, true, memory_order_relaxed);
   const char *base = file->_IO_buf_base;
   size_t size = base == NULL || file->_IO_read_end < base ? 0 : (size_t)(file->_IO_read_end - base);
-  *stream = (struct stream){file, id, base, size, hash_ends(base, size), false, unread_of(file)};
+  *stream = (struct stream){file, id, base, size, hash_ends(base, size), false, false};
 }
 
 static void look_at(FILE *file, uint64_t id) {

@@ -72,7 +72,7 @@ static bool lies_in(const char *path, const char *directory) {
 }
 
 static bool is_temporary(const char *path) {
-  static const char *const directories[] = {"/tmp", "/var/tmp", "/dev/shm"};
+  static const char *const directories[] = {"/tmp", "/var/tmp", "/dev/shm", "/run", "/var/run"};
   for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++)
     if (lies_in(path, directories[i])) return true;
   return lies_in(path, directory_variable);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that use a descriptor in a way that other processes which have it, too, notice. */
 #undef _FILE_OFFSET_BITS /* it would have open() mean open64() */
-#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -33,6 +34,7 @@ NEXT(lseek64);
 NEXT(epoll_ctl);
 NEXT(epoll_wait);
 NEXT(epoll_pwait);
+NEXT(epoll_pwait2);
 NEXT(eventfd_read);
 NEXT(eventfd_write);
 NEXT(flock);
@@ -41,6 +43,10 @@ ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room);
 ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG from,
                        socklen_t *length);
+int __vdprintf_chk(int fd, int flag, const char *format, va_list rest);
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+NEXT(vdprintf);
+NEXT(__vdprintf_chk);
 NEXT(__read_chk);
 NEXT(__recv_chk);
 NEXT(__recvfrom_chk);
@@ -151,6 +157,30 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
   return (int)was_written(fd, CALL(sendmmsg)(fd, messages, count, flags));
 }
 
+EXPORT int vdprintf(int fd, const char *restrict format, va_list rest) {
+  return (int)was_written(fd, CALL(vdprintf)(fd, format, rest));
+}
+
+EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list rest) {
+  return (int)was_written(fd, CALL(__vdprintf_chk)(fd, flag, format, rest));
+}
+
+EXPORT int dprintf(int fd, const char *restrict format, ...) {
+  va_list rest;
+  va_start(rest, format);
+  int result = vdprintf(fd, format, rest);
+  va_end(rest);
+  return result;
+}
+
+EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...) {
+  va_list rest;
+  va_start(rest, format);
+  int result = __vdprintf_chk(fd, flag, format, rest);
+  va_end(rest);
+  return result;
+}
+
 static ssize_t was_moved(int to, int from, bool from_offset, ssize_t result) {
   if (from_offset) was_read(from, result);
   return was_written(to, result);
@@ -201,6 +231,12 @@ EXPORT int epoll_wait(int set, struct epoll_event *events, int count, int limit)
 EXPORT int epoll_pwait(int set, struct epoll_event *events, int count, int limit, const sigset_t *signals) {
   descriptor_used(set, USE_WAIT);
   return CALL(epoll_pwait)(set, events, count, limit, signals);
+}
+
+EXPORT int epoll_pwait2(int set, struct epoll_event *events, int count, const struct timespec *limit,
+                        const sigset_t *signals) {
+  descriptor_used(set, USE_WAIT);
+  return CALL(epoll_pwait2)(set, events, count, limit, signals);
 }
 
 EXPORT int eventfd_read(int fd, eventfd_t *value) {
