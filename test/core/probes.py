@@ -42,28 +42,47 @@ def documented():
     return {name: re.findall(r"`(\w+)`", arguments) for name, arguments in rows}
 
 
-def print_command(name, arguments):
-    """What has gdb print a line, of the probe's name and its arguments."""
-    lines = [f'printf "@{name}"']
-    for i, argument in enumerate(arguments):
-        if argument in ADDRESSES:
-            lines += ['printf "\\t"', f"output/a (void *) $_probe_arg{i}"]
-        elif argument in STRINGS:
-            lines.append(f'printf "\\t%s", (char *) $_probe_arg{i}')
-        else:
-            lines.append(f'printf "\\t%ld", (long) $_probe_arg{i}')
-    return lines + ['printf "\\n"', "continue"]
+# Runs in gdb's Python: prints a line each time that the program comes to a probe, and lets it go on.
+SCRIPT = """
+import gdb
+
+def shown(number, kind):
+    value = gdb.parse_and_eval(f"$_probe_arg{number}")
+    if kind == "string":
+        pointer = value.cast(gdb.lookup_type("char").pointer())
+        return pointer.string() if pointer else "(null)"
+    if kind == "address":
+        return gdb.execute(f"output/a (void *) $_probe_arg{number}", to_string=True)
+    return str(int(value))
+
+class Probe(gdb.Breakpoint):
+    def __init__(self, name, kinds):
+        super().__init__(f"-probe-stap atfork:{name}")
+        self.name, self.kinds = name, kinds
+
+    def stop(self):
+        print("@" + "\\t".join([self.name] + [shown(*kind) for kind in enumerate(self.kinds)]), flush=True)
+        return False
+
+for setting in ("confirm off", "pagination off", "follow-fork-mode " + FOLLOWS):
+    gdb.execute("set " + setting)
+gdb.execute("break main")
+gdb.execute("run")
+for name, kinds in PROBES.items():
+    Probe(name, kinds)
+gdb.execute("continue")
+"""
+
+
+def kind(argument):
+    return "string" if argument in STRINGS else "address" if argument in ADDRESSES else "number"
 
 
 def events(what, follows):
     """What gdb sees of the program: (probe, {argument: value}), where an id is the name of its hook."""
-    script = ["set confirm off", "set pagination off", f"set follow-fork-mode {follows}", "break main", "run"]
-    for name, arguments in documented().items():
-        script += [f"break -probe-stap atfork:{name}", "commands", "silent"]
-        script += print_command(name, arguments) + ["end"]
-    # A list of commands cannot be given by -ex.
-    with tempfile.NamedTemporaryFile("w", suffix=".gdb") as file:
-        file.write("\n".join(script + ["continue"]) + "\n")
+    probes = {name: [kind(argument) for argument in arguments] for name, arguments in documented().items()}
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(f"FOLLOWS = {follows!r}\nPROBES = {probes!r}\n{SCRIPT}")
         file.flush()
         command = ["gdb", "-nx", "-batch", "-x", file.name, "--args", PROGRAM, what, PLUGIN]
         run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
