@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "json.h"
+#include "output.h"
 
 /* ---- Text ---- */
 
@@ -240,13 +241,9 @@ GString *report_make(enum format format, const char *tool, const struct findings
 }
 
 gboolean report_write(const GString *report, enum format format, const char *path) {
-  g_autoptr(GError) error = NULL;
-  if (path != NULL && !g_file_set_contents(path, report->str, (gssize)report->len, &error)) {
-    g_printerr("atfork: %s\n", error->message);
-    return FALSE;
-  }
+  if (path != NULL) return output_write(path, report);
   FILE *stream = format == FORMAT_TEXT ? stderr : stdout;
-  if (path == NULL && (fwrite(report->str, 1, report->len, stream) != report->len || fflush(stream) != 0)) {
+  if (fwrite(report->str, 1, report->len, stream) != report->len || fflush(stream) != 0) {
     g_printerr("atfork: the report cannot be written\n");
     return FALSE;
   }

@@ -10,6 +10,7 @@
 
 #include "ends.h"
 #include "launch.h"
+#include "output.h"
 #include "tree_text.h"
 
 struct options {
@@ -56,16 +57,15 @@ static void follow(struct following *following, struct launch *launch, gboolean 
 /* ---- Files ---- */
 
 static gboolean write_stdout(const GString *text) {
-  return fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+  gboolean written = fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+  if (!written) g_printerr("atfork tree: stdout cannot be written\n");
+  return written;
 }
 
 static gboolean write_file(const char *path, GString *(*make)(const struct tree *), const struct tree *tree) {
   if (path == NULL) return TRUE;
-  g_autoptr(GError) error = NULL;
   GString *text = make(tree);
-  gboolean to_stdout = strcmp(path, "-") == 0;
-  gboolean written = to_stdout ? write_stdout(text) : g_file_set_contents(path, text->str, (gssize)text->len, &error);
-  if (!written) g_printerr("atfork tree: %s\n", to_stdout ? "stdout cannot be written" : error->message);
+  gboolean written = strcmp(path, "-") == 0 ? write_stdout(text) : output_write(path, text);
   g_string_free(text, TRUE);
   return written;
 }

@@ -213,6 +213,18 @@ def test_sarif_has_rules_and_places():
     assert place["artifactLocation"]["uri"].endswith("/forks.c") and place["region"]["startLine"] > 0, place
 
 
+def test_a_file_that_is_there_stays_what_it_is():
+    with tempfile.TemporaryDirectory() as directory:
+        fifo, name = pathlib.Path(directory, "fifo"), pathlib.Path(directory, "name")
+        os.mkfifo(fifo)
+        name.symlink_to(fifo)
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        tap.equal(atfork("doctor", "--output", str(name), "--", PROGRAM, "fork").returncode, 0)
+        assert b"atfork doctor" in os.read(reader, 1000)
+        os.close(reader)
+        assert name.is_symlink() and stat.S_ISFIFO(fifo.stat().st_mode)
+
+
 def test_a_report_that_cannot_be_written_is_trouble():
     says(atfork("doctor", "--output", "/nonexistent/report", "--", PROGRAM, "fork"), 125, "/nonexistent/report")
 
