@@ -8,11 +8,14 @@
 
 /* ---- Text ---- */
 
+/* Below main() there is the same in each program. */
 static void text_location(GString *text, struct location *location) {
   g_string_append_printf(text, "  %s\n", location->role);
   for (guint i = 0; i < location->places->len; i++) {
-    g_autofree char *place = symbols_describe(&g_array_index(location->places, struct place, i));
-    g_string_append_printf(text, "    #%-2u %s\n", i, place);
+    struct place *place = &g_array_index(location->places, struct place, i);
+    g_autofree char *description = symbols_describe(place);
+    g_string_append_printf(text, "    #%-2u %s\n", i, description);
+    if (g_strcmp0(place->function, "main") == 0) break;
   }
 }
 
@@ -227,9 +230,15 @@ static void sarif_report(struct json *json, const struct findings *findings) {
 
 /* ---- Any of them ---- */
 
+static gint worst_first(gconstpointer a, gconstpointer b) {
+  const struct finding *const *one = a, *const *other = b;
+  return (gint)(*other)->severity - (gint)(*one)->severity;
+}
+
 GString *report_make(enum format format, const char *tool, const struct findings *findings, const struct model *model,
                      char **command, int status) {
   struct json json = {.text = g_string_new(NULL)};
+  g_ptr_array_sort(findings->all, worst_first);
   if (format == FORMAT_TEXT)
     text_report(json.text, tool, findings, model);
   else if (format == FORMAT_JSON)
