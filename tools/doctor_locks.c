@@ -49,11 +49,11 @@ static void locate_use(struct finding *finding, const char *role, const struct p
 /* ---- A child that waits for ever ---- */
 
 static void find_dead_lock(struct doctor *doctor, struct process *process, const struct record *record) {
+  g_autofree char *lock = symbols_address(process, record->words[2], record->time);
   g_autofree char *holder = thread_name(record_string(record, 0), record->words[4]);
-  struct finding *finding = finding_new(
-      "dead-lock", process, "%s() waits for a %s at 0x%" G_GINT64_MODIFIER "x that %s of the parent holds%s",
-      record_string(record, 1), kind_name(record->words[3]), record->words[2], holder,
-      record->words[6] != 0 ? "; the process was ended" : "");
+  struct finding *finding = finding_new("dead-lock", process, "%s() waits for a %s at %s that %s of the parent holds%s",
+                                        record_string(record, 1), kind_name(record->words[3]), lock, holder,
+                                        record->words[6] != 0 ? "; the process was ended" : "");
   locate_use(finding, "the child waits", process, record);
   finding_locate_at(finding, "the lock was taken", process, record->words[5]);
   locate_fork(finding, process);
@@ -70,16 +70,16 @@ static void find_endless(struct doctor *doctor, struct process *process, const s
       [STUCK_LOCK] = "a lock",
   };
   const char *ended = record->words[6] != 0 ? "; the process was ended" : "";
+  g_autofree char *object = symbols_address(process, record->words[2], record->time);
   g_autofree char *holder = thread_name(record_string(record, 0), record->words[4]);
   struct finding *finding =
       record->words[1] == STUCK_JOIN
           ? finding_new("endless-wait", process,
                         "%s() waits for the end of %s of the parent, which is not in this process%s",
                         record_string(record, 1), holder, ended)
-          : finding_new("endless-wait", process,
-                        "%s() waits for %s at 0x%" G_GINT64_MODIFIER "x in a process that has no other thread%s",
+          : finding_new("endless-wait", process, "%s() waits for %s at %s in a process that has no other thread%s",
                         record_string(record, 1), record->words[1] < STUCKS ? whats[record->words[1]] : "something",
-                        record->words[2], ended);
+                        object, ended);
   locate_use(finding, "the child waits", process, record);
   locate_fork(finding, process);
   findings_add(doctor->findings, finding);
@@ -109,10 +109,10 @@ static void find_held(struct doctor *doctor, struct process *process, const stru
   g_autofree char *key = lock_key(process, record->words[2]);
   if (!doctor_goes_on(process) || g_hash_table_contains(settled, key)) return;
   g_autofree char *holder = thread_name(record_string(record, 0), record->words[3]);
-  struct finding *finding = finding_new("held-lock", process,
-                                        "%s of the parent held a %s at 0x%" G_GINT64_MODIFIER
-                                        "x at the fork, and the child went on with %s()",
-                                        holder, kind_name(record->words[1]), record->words[2], process->went_on_by);
+  g_autofree char *lock = symbols_address(process, record->words[2], record->time);
+  struct finding *finding =
+      finding_new("held-lock", process, "%s of the parent held a %s at %s at the fork, and the child went on with %s()",
+                  holder, kind_name(record->words[1]), lock, process->went_on_by);
   finding_locate_at(finding, "the lock was taken", process, record->words[4]);
   locate_fork(finding, process);
   findings_add(doctor->findings, finding);
@@ -232,10 +232,10 @@ static void find_used(struct doctor *doctor, struct process *process, const stru
 static void find_waiters(struct doctor *doctor, struct process *process, const struct record *record) {
   guint count = (guint)record->words[2];
   const char *what = record->words[3] != 0 ? "barrier" : "condition variable";
+  g_autofree char *object = symbols_address(process, record->words[1], record->time);
   struct finding *finding =
-      finding_new("lost-waiter", process,
-                  "%s() is for a %s at 0x%" G_GINT64_MODIFIER "x on which %u %s of the parent waited at the fork%s",
-                  record_string(record, 0), what, record->words[1], count, count == 1 ? "thread" : "threads",
+      finding_new("lost-waiter", process, "%s() is for a %s at %s on which %u %s of the parent waited at the fork%s",
+                  record_string(record, 0), what, object, count, count == 1 ? "thread" : "threads",
                   record->words[4] != 0 ? "; it would never return, and the process was ended" : "");
   if (record->words[4] != 0) finding->severity = SEVERITY_ERROR;
   locate_use(finding, "the use", process, record);

@@ -49,7 +49,8 @@ void launch_drain(struct launch *launch, record_handler handler, gpointer data);
 /* Removes the log, and with it all records. */
 void launch_finish(struct launch *launch);
 
-/* The command's, as a shell has it; STATUS_TROUBLE, after saying so, where it was not watched: then nothing is known. */
+/* The command's, as a shell has it; STATUS_TROUBLE, after saying so, where it was not watched: then nothing is known.
+ */
 int launch_exit_status(const struct launch *launch, gboolean watched);
 
 #endif

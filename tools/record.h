@@ -103,20 +103,20 @@ enum record_kind {
                            used it; frames: the use */
   RECORD_DRAWN,        /* where the generator's state is, place in its numbers (a seeding and a count, the state itself,
                           or the number), count, value, enum drawn_flags; function; frames */
-  RECORD_DESCRIPTOR, /* id of the description, fd, enum descriptor_kind, enum use, device, inode, 1: under a lock that
-                        other processes wait for; what it is; frames: the use */
-  RECORD_LEAKED,     /* fd, enum descriptor_kind, 1: by exec in this process, 0: by posix_spawn() and its like; path of
-                        the program, what it is; frames: where it was opened */
-  RECORD_OUTPUT,       /* id of the first fork at which the bytes were unflushed, stream, fd, their number, 1: they go
-                          where nobody sees them; frames: where they came out */
+  RECORD_DESCRIPTOR,   /* id of the description, fd, enum descriptor_kind, enum use, device, inode, 1: under a lock that
+                          other processes wait for; what it is; frames: the use */
+  RECORD_LEAKED, /* fd, enum descriptor_kind, 1: by exec in this process, 0: by posix_spawn() and its like; path of
+                    the program, what it is; frames: where it was opened */
+  RECORD_OUTPUT, /* id of the first fork at which the bytes were unflushed, stream, fd, their number, 1: they go
+                    where nobody sees them; frames: where they came out */
   RECORD_EXIT_HANDLER, /* number of the process that registered it, function; frames: after it ran in another process */
   RECORD_DELETED,      /* number of the process that made the file, inode, enum deleted, 1: its descriptor from then is
                           open here; path; frames */
-  RECORD_LIBRARY,      /* enum library, id of the session (process that opened it << 32 | number) or, of CUDA, process that
-                          initialised it; function; frames: a use after a fork */
-  RECORD_PROBE,        /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
-  RECORD_LOCK_ANEW,    /* id, lock: one that RECORD_LOCK_HELD told of, made anew or given back by the child */
-  RECORD_THREAD_USED,  /* id, tid of a thread that is lost; its name, function that was told to use it; frames */
+  RECORD_LIBRARY,   /* enum library, id of the session (process that opened it << 32 | number) or, of CUDA, process that
+                       initialised it; function; frames: a use after a fork */
+  RECORD_PROBE,     /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
+  RECORD_LOCK_ANEW, /* id, lock: one that RECORD_LOCK_HELD told of, made anew or given back by the child */
+  RECORD_THREAD_USED, /* id, tid of a thread that is lost; its name, function that was told to use it; frames */
   RECORD_KINDS
 };
 

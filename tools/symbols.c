@@ -102,3 +102,22 @@ char *symbols_describe(struct place *place) {
   g_autofree char *file = g_path_get_basename(place->file);
   return g_strdup_printf("%s (%s:%u)", place->function, file, place->line);
 }
+
+/* NULL: it is in none. */
+static char *find_variable(const struct place *place) {
+  struct object *object = place->object == NULL ? NULL : object_open(place->object);
+  Dwfl_Module *module = object == NULL || object->dwfl == NULL ? NULL : dwfl_addrmodule(object->dwfl, place->offset);
+  if (module == NULL) return NULL;
+  GElf_Off into;
+  GElf_Sym symbol;
+  const char *name = dwfl_module_addrinfo(module, place->offset, &into, &symbol, NULL, NULL, NULL);
+  if (name == NULL || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT || into >= symbol.st_size) return NULL;
+  return into == 0 ? g_strdup(name) : g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", name, (guint64)into);
+}
+
+char *symbols_address(const struct process *process, guint64 address, guint64 time) {
+  struct place place = symbols_place(process, address, time);
+  g_autofree char *variable = find_variable(&place);
+  if (variable == NULL) return g_strdup_printf("0x%" G_GINT64_MODIFIER "x", address);
+  return g_strdup_printf("0x%" G_GINT64_MODIFIER "x (%s)", address, variable);
+}

@@ -28,4 +28,8 @@ void symbols_find(struct place *place);
 /* "function (file.c:12)", "function (libc.so.6)" or "libc.so.6+0x123"; free it. */
 char *symbols_describe(struct place *place);
 
+/* Of something in memory: "0x5593757360a0", with the name of the variable where it has one: " (queue+0x28)"; free it.
+ */
+char *symbols_address(const struct process *process, guint64 address, guint64 time);
+
 #endif
