@@ -41,8 +41,12 @@ int main(int argc, char **argv) {
     printf("atfork %s\n", VERSION);
     return 0;
   }
-  for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
-    if (strcmp(argv[1], commands[i].name) == 0) return commands[i].main(argc - 1, argv + 1);
+  for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+    if (strcmp(argv[1], commands[i].name) != 0) continue;
+    g_autofree char *name = g_strconcat("atfork ", argv[1], NULL);
+    g_set_prgname(name); /* in what --help says */
+    return commands[i].main(argc - 1, argv + 1);
+  }
   fprintf(stderr, "atfork: no such command: %s\n", argv[1]);
   usage(stderr);
   return STATUS_TROUBLE;

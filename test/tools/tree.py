@@ -24,8 +24,8 @@ import xml.etree.ElementTree
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 import tap  # noqa: E402
 
-ATFORK, WAYS, HOOKS, MODULE = sys.argv[1:5]
-STATIC = sys.argv[5] if len(sys.argv) > 5 else ""
+ATFORK, WAYS, HOOKS, MODULE = map(os.path.abspath, sys.argv[1:5])
+STATIC = os.path.abspath(sys.argv[5]) if len(sys.argv) > 5 else ""
 PATIENCE = 100  # s
 UTF8 = {"LC_ALL": "C.UTF-8"}
 MS = 1000000

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+# Completion for bash.  Commands and options are those that the command itself tells with --help.
+
+_atfork_commands() {
+  "$1" --help 2>/dev/null | sed -n 's/^  [^ ]* \([a-z]*\) .*\[ARGUMENT\.\.\.\].*/\1/p'
+}
+
+_atfork_options() {
+  "$1" "$2" --help 2>/dev/null | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\)\(=\{0,1\}\).*/\2\3/p'
+}
+
+# What an option of this name wants.
+_atfork_value() {
+  case $1 in
+    --fail-on) COMPREPLY=($(compgen -W 'note warning error never' -- "$2")) ;;
+    --bypassing) COMPREPLY=($(compgen -W 'unpaired all none' -- "$2")) ;;
+    --json | --html | --trace | --output | -o | --suppressions | --priorities)
+      compopt -o filenames
+      COMPREPLY=($(compgen -f -- "$2"))
+      ;;
+  esac
+}
+
+# Where the program begins whose arguments are not ours: behind --, or at the first word that is no option.
+_atfork_program() {
+  local i
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --) echo $((i + 1)) && return ;;
+      --fail-on | --bypassing | --html | --trace | --output | -o | --suppressions | --priorities | --slow) ((i++)) ;;
+      --json) if [ "${COMP_WORDS[1]}" = tree ]; then ((i++)); fi ;;
+      -* | =) if [ "${COMP_WORDS[i + 1]}" = = ]; then ((i += 2)); fi ;;
+      *) echo "$i" && return ;;
+    esac
+    if [ "${COMP_WORDS[i]}" = = ]; then ((i++)); fi
+  done
+}
+
+_atfork() {
+  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W "$(_atfork_commands "$1") --help --version" -- "$current"))
+    return
+  fi
+  program=$(_atfork_program)
+  if [ -n "$program" ]; then
+    if declare -F _command_offset >/dev/null; then
+      _command_offset "$program"
+    elif [ "$program" -eq "$COMP_CWORD" ]; then
+      COMPREPLY=($(compgen -c -- "$current"))
+    else
+      COMPREPLY=($(compgen -f -- "$current"))
+    fi
+    return
+  fi
+  # --output=FILE is three words.
+  if [ "$current" = = ]; then
+    _atfork_value "$before" ''
+  elif [ "$before" = = ]; then
+    _atfork_value "${COMP_WORDS[COMP_CWORD - 2]}" "$current"
+  elif [[ $current == -* ]]; then
+    COMPREPLY=($(compgen -W "$(_atfork_options "$1" "${COMP_WORDS[1]}") --" -- "$current"))
+    [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+  elif [ "$before" = --json ] && [ "${COMP_WORDS[1]}" != tree ]; then
+    :
+  else
+    _atfork_value "$before" "$current"
+  fi
+}
+
+complete -F _atfork atfork
