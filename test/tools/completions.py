@@ -108,7 +108,7 @@ autoload -U compinit; compinit -u -D
 zstyle ':completion:*' list-prompt ''; zstyle ':completion:*' menu no; LISTMAX=10000
 bindkey '^I' complete-word
 show() { print -r -- "<<$BUFFER>>" >$SAID }; zle -N show; bindkey '^X' show
-print -r -- ready >$SAID
+zle-line-init() { print -r -- ready >$SAID }; zle -N zle-line-init
 """
 
 
