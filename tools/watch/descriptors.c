@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "descriptors.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -170,12 +171,22 @@ enum descriptor_kind descriptor_kind(int fd, struct stat *status, int *flags) {
 
 /* ---- What it is used for ---- */
 
-static bool holds_semaphore(void) {
+/* As the C library marks what was made for several processes (pshared). */
+static bool is_for_processes(const void *lock, enum lock_kind kind) {
+  enum { MUTEX_IS_SHARED = 128 };
+  int word = 0;
+  if (kind == KIND_SEMAPHORE) memcpy(&word, (const char *)lock + sizeof(uint64_t), sizeof word);
+  if (kind == KIND_MUTEX) word = ((const pthread_mutex_t *)lock)->__data.__kind & MUTEX_IS_SHARED;
+  return word != 0;
+}
+
+static bool holds_lock_for_processes(void) {
   const struct thread *thread = thread_current;
   if (thread == NULL) return false;
-  for (unsigned i = 0; i < HELD; i++)
-    if (thread->held[i].kind == KIND_SEMAPHORE && atomic_load_explicit(&thread->held[i].lock, memory_order_relaxed))
-      return true;
+  for (unsigned i = 0; i < thread->held_count && i < HELD; i++) {
+    const void *lock = atomic_load_explicit(&thread->held[i].lock, memory_order_relaxed);
+    if (lock != NULL && is_for_processes(lock, thread->held[i].kind)) return true;
+  }
   return false;
 }
 
@@ -203,6 +214,6 @@ void descriptor_tell(int fd, enum use use) {
   text_add(&text, name);
   struct stack stack;
   stack_take(&stack);
-  bool guarded = atomic_load_explicit(&descriptors_locked, memory_order_relaxed) > 0 || holds_semaphore();
+  bool guarded = atomic_load_explicit(&descriptors_locked, memory_order_relaxed) > 0 || holds_lock_for_processes();
   LOG(RECORD_DESCRIPTOR, &text, &stack, id, (uint64_t)fd, kind, use, status.st_dev, status.st_ino, guarded);
 }
