@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: MIT
 """atfork run --adopt: what becomes of fork handlers.  Speaks the Test Anything Protocol.
 
-adopt.py ATFORK PROGRAM PLUGIN LINKED STATIC NEEDING FIRST_OF_ALL
+adopt.py ATFORK PROGRAM PLUGIN LINKED STATIC NEEDING FIRST_OF_ALL PAGE
 
 PROGRAM is adopted.c, PLUGIN adopted_plugin.c; LINKED and STATIC are adopted_library.c, with the shared and with the
 static library, and NEEDING the first with a shared object that has a copy of the library in it.
-FIRST_OF_ALL is adopted_first.c.
+FIRST_OF_ALL is adopted_first.c, and PAGE doc/tools.md, which has samples.
 """
 import os
 import pathlib
+import re
+import shlex
+import stat
 import subprocess
 import sys
 import tempfile
@@ -17,7 +20,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 import tap  # noqa: E402
 
-ATFORK, PROGRAM, PLUGIN, LINKED, STATIC, NEEDING, FIRST_OF_ALL = (os.path.abspath(path) for path in sys.argv[1:8])
+ATFORK, PROGRAM, PLUGIN, LINKED, STATIC, NEEDING, FIRST_OF_ALL, PAGE = (os.path.abspath(path) for path in sys.argv[1:9])
 FIRST, ALONE = ["prepare first", "child first", "parent first"], "child alone"
 
 
@@ -91,6 +94,19 @@ def test_the_first_pattern_that_matches_counts():
 def test_the_lowest_priority_is_still_paired():
     lines = adopted("in-order", priorities="* -32768\n")
     tap.equal(of("child", lines), ["child first", "child plugin", "child last", "born"])
+
+
+def test_the_pages_sample_runs():
+    """With a program that there is, in a directory that has the file of priorities."""
+    command, priorities = re.search(r"^```sh\n(atfork run .*)\n```\n\n```\n(.*?)^```$", pathlib.Path(PAGE).read_text(),
+                                    re.M | re.S).groups()
+    options = shlex.split(command)[1:-1]
+    with tempfile.TemporaryDirectory() as directory:
+        pathlib.Path(directory, "priorities.txt").write_text(priorities)
+        ran = run(ATFORK, *options, PROGRAM, "listed", PLUGIN, cwd=directory)
+        tap.equal((ran.returncode, ran.stderr), (0, ""))
+        ran = run(ATFORK, *options, "sh", "-c", "echo \"$ATFORK_ADOPT_PRIORITIES\"", cwd=directory)
+        tap.equal(ran.stdout, "-100 libjemalloc.so*\n10 */plugins/*.so\n\n")
 
 
 def test_a_bad_line_is_named():
@@ -233,6 +249,21 @@ def test_a_static_program_is_refused():
         subprocess.run(["cc", "-static", "-o", f"{directory}/static", source], check=True)
         says(run(ATFORK, "run", "--adopt", "--", f"{directory}/static"), 125,
              f"cannot adopt the fork handlers of {directory}/static: it is linked statically")
+
+
+def test_a_setuid_program_is_refused():
+    with tempfile.TemporaryDirectory() as directory:
+        program = pathlib.Path(directory, "true")
+        program.write_bytes(pathlib.Path("/bin/true").read_bytes())
+        program.chmod(0o755)
+        try:
+            os.chown(program, 65534, -1)
+        except PermissionError:  # then it is another user's that we need
+            program = pathlib.Path("/bin/su")
+        else:
+            program.chmod(0o755 | stat.S_ISUID)
+        says(run(ATFORK, "run", "--adopt", "--", str(program)), 125,
+             f"cannot adopt the fork handlers of {program}: it runs as another user or group (setuid)")
 
 
 if __name__ == "__main__":
