@@ -27,7 +27,7 @@ static void take_record(const struct record *record, gpointer data) {
 /* ---- The command line ---- */
 
 struct options {
-  gboolean json, sarif;
+  gboolean json, sarif, rules;
   char *output;
   char *fail_on;
   guint fails_on; /* enum severity, or SEVERITY_ERROR + 1: never */
@@ -86,6 +86,8 @@ static gboolean read_options(struct options *options, int *argc, char ***argv) {
        "SEVERITY"},
       {"suppressions", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->suppressions,
        "Leave out what lines \"RULE PATTERN\" of FILE name; may be given again", "FILE"},
+      {"rules", 0, 0, G_OPTION_ARG_NONE, &options->rules, "Tell what each rule finds, why that is wrong, and the mend",
+       NULL},
       {"slow", 0, 0, G_OPTION_ARG_DOUBLE, &options->slow, "What a fork handler may take (default 100 ms)", "MS"},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
   };
@@ -96,6 +98,7 @@ static gboolean read_options(struct options *options, int *argc, char ***argv) {
   g_autoptr(GError) error = NULL;
   if (!g_option_context_parse(context, argc, argv, &error)) return misused(error->message);
   if (*argc > 1 && strcmp((*argv)[1], "--") == 0) ++*argv, --*argc;
+  if (options->rules) return *argc == 1 || misused("--rules runs no command");
   if (*argc < 2) return misused("a command is wanted: atfork doctor -- COMMAND");
   if (options->fail_on != NULL && !read_severity(options->fail_on, &options->fails_on))
     return misused("--fail-on: note, warning, error or never is wanted");
@@ -110,6 +113,12 @@ static gboolean read_suppressions(struct findings *findings, char **paths) {
   return TRUE;
 }
 
+static int print_rules(void) {
+  for (guint i = 0; i < rules_count; i++)
+    g_print("%s: %s\n  %s\n  %s\n", rules[i].id, severity_name(rules[i].severity), rules[i].why, rules[i].mend);
+  return 0;
+}
+
 int doctor_main(int argc, char **argv) {
   struct options options = {.slow = 100, .fails_on = SEVERITY_WARNING};
   struct doctor doctor = {.findings = findings_new(), .later = g_ptr_array_new_with_free_func(g_free)};
@@ -117,7 +126,7 @@ int doctor_main(int argc, char **argv) {
   int status = STATUS_TROUBLE;
   if (read_options(&options, &argc, &argv) && read_suppressions(doctor.findings, options.suppressions)) {
     doctor.slow = (guint64)(options.slow * 1e6);
-    status = examine(&doctor, &options, argv + 1);
+    status = options.rules ? print_rules() : examine(&doctor, &options, argv + 1);
   }
   g_ptr_array_unref(doctor.later);
   g_hash_table_unref(doctor.sleepers);

@@ -173,6 +173,12 @@ def test_a_handler_of_an_unloaded_object_is_found():
     tap.equal(found("unloaded-handler", PLUGIN), ([("error", "unloaded-handler")], 100))
 
 
+def test_rules_are_told():
+    told = atfork("doctor", "--rules").stdout.splitlines()
+    assert "dead-lock: error" in told and len(told) % 3 == 0, told
+    says(atfork("doctor", "--rules", "--", "true"), 125, "--rules runs no command")
+
+
 def test_fail_on_decides_the_status():
     for severity, status in (("note", 100), ("warning", 100), ("error", 0), ("never", 0)):
         tap.equal(atfork("doctor", "--fail-on", severity, "--", PROGRAM, "signal-fork").returncode, status)
