@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* After xroche/httrack#968: a handler for crashes forks to start a program that prints the stack. */
+/* finds: signal-fork */
+#include "../program.h"
+
+static void lock(void) {
+}
+
+static void report(int signal) {
+  (void)signal;
+  pid_t child = fork();
+  if (child == 0) {
+    execl("/bin/true", "true", (char *)NULL);
+    _exit(BROKEN);
+  }
+  wait_for(child);
+}
+
+int main(void) {
+  must(pthread_atfork(lock, lock, lock) == 0);
+  signal(SIGSEGV, report);
+  raise(SIGSEGV);
+  return 0;
+}

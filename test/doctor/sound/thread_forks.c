@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* After grpc/grpc#13873: a thread other than the first forks, and is the child's only one. */
+/* finds: nothing */
+#include "../program.h"
+
+static void *fork_once(void *unused) {
+  pid_t child = fork();
+  if (child == 0) {
+    go_on();
+    _exit(0);
+  }
+  wait_for(child);
+  return unused;
+}
+
+int main(void) {
+  pthread_t thread;
+  must(pthread_create(&thread, NULL, fork_once, NULL) == 0);
+  must(pthread_join(thread, NULL) == 0);
+  return 0;
+}
