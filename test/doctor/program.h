@@ -3,7 +3,8 @@
  * What the small programs for `atfork doctor` share.  Each says in its head what must be found:
  *
  *   After PROJECT#NUMBER: ...    the public report that it is modelled on
- *   finds: RULE, note RULE       or `finds: nothing`; a rule that is named with `note` is found with that severity
+ *   finds: RULE, note RULE       or `finds: nothing`; a rule that is named with `note` is found with that severity;
+ *                                ` or ` stands between what is found with one C library, and with another one
  *   needs: MODULE                a module of pkg-config's; a package for a script
  *   builds: module|library       no program, but what others here load, or are linked with (`links: NAME`)
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* After openSUSE/libzypp#757: the child joins the thread of the log; fork() has forgotten it, so that returns at once.
+/* After openSUSE/libzypp#757: the child joins the thread of the log, which older C libraries have forgotten in fork().
  */
-/* finds: lost-thread */
+/* finds: lost-thread or endless-wait */
 #include "../program.h"
 
 int main(void) {
@@ -9,6 +9,7 @@ int main(void) {
   stayer_start(&worker, NULL, NULL);
   pid_t child = fork();
   if (child == 0) {
+    alarm(HANGS);
     must(pthread_join(worker.thread, NULL) == 0);
     go_on();
     _exit(0);
