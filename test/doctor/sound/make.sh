@@ -2,7 +2,4 @@
 # SPDX-License-Identifier: MIT
 # After joyent/libuv#997: make with two jobs, and a make within.
 # finds: nothing
-exec make -s -j2 -f - <<'MAKEFILE'
-all: one two; @echo $@
-one two: ; @$(MAKE) -s -f /dev/null --eval=inner: --eval='in-$@: ; @true' in-$@
-MAKEFILE
+exec make -s -j2 -f "${0%/*}/jobs.mk"
