@@ -49,6 +49,15 @@ watches_from_there() {
   grep -q '"processes": 2' "$work/report"
 }
 
+# The library that it loads finds libatfork where both were installed.
+adopts_from_there() {
+  test -x "$root/bin/atfork" || return 0
+  env -u LD_LIBRARY_PATH "$root/bin/atfork" run --adopt -- cat /proc/self/maps >"$work/maps" 2>"$work/errors"
+  grep -q " $libdir/atfork/libatfork-adopt.so" "$work/maps"
+  grep -q " $libdir/libatfork.so" "$work/maps"
+  test ! -s "$work/errors"
+}
+
 header_alone() {
   # shellcheck disable=SC2046
   $cc -std=c99 -pedantic -Wall -Wextra -Werror "$source/test/core/header.c" -o "$work/c99" $(config --cflags --libs)
@@ -154,6 +163,7 @@ check "a program linked with pkg-config --static" links_static
 check "the header as C99, C++11 and C++20, pedantic" header_alone
 check "exports atfork_* and nothing else" exports_only_atfork
 check "the installed command watches" watches_from_there
+check "the installed command adopts" adopts_from_there
 check "the installed Lua modules load" runs_lua
 check "the installed Ruby module loads" runs_ruby
 check "the installed Python package loads" runs_python
