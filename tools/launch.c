@@ -14,6 +14,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,13 +30,25 @@ static char *find_from(const char *directory, const char *file) {
 }
 
 /* An installation may be moved, or lie below DESTDIR. */
-char *launch_find_library(const char *file) {
+static char *find_library(const char *file) {
   g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
   g_autofree char *beside = self == NULL ? g_strdup(".") : g_path_get_dirname(self);
   g_autofree char *moved = g_build_filename(beside, TOOLS_FROM_BINDIR, NULL);
   char *path = find_from(beside, file);
   if (path == NULL) path = find_from(moved, file);
-  return path != NULL ? path : g_build_filename(TOOLS_LIBDIR, file, NULL);
+  if (path == NULL) path = find_from(TOOLS_LIBDIR, file);
+  return path;
+}
+
+char *launch_find_library(const char *file) {
+  char *path = find_library(file);
+  if (path == NULL)
+    g_printerr("atfork: %s is missing: it belongs into %s\n", file, TOOLS_LIBDIR);
+  else if (strpbrk(path, " :") != NULL) {
+    g_printerr("atfork: %s: LD_PRELOAD can have no path with a blank or a colon\n", path);
+    g_clear_pointer(&path, g_free);
+  }
+  return path;
 }
 
 /* Its loader's path: "" where it has none. */
@@ -52,11 +65,17 @@ static char *find_interpreter(const char *bytes, gsize size) {
   return g_strdup("");
 }
 
-int launch_unwatched(const char *program) {
+/* The loader ignores LD_PRELOAD for those that run as somebody else, or with capabilities of the file's. */
+static gboolean is_privileged(const char *program) {
   struct stat status;
-  if (stat(program, &status) == 0 && (((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
-                                      ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid())))
-    return UNWATCHED_SETUID;
+  if (stat(program, &status) != 0) return FALSE;
+  return ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
+         ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid()) ||
+         (geteuid() != 0 && getxattr(program, "security.capability", NULL, 0) > 0);
+}
+
+int launch_unwatched(const char *program) {
+  if (is_privileged(program)) return UNWATCHED_SETUID;
   g_autoptr(GMappedFile) file = g_mapped_file_new(program, FALSE, NULL);
   if (file == NULL) return -1;
   const char *bytes = g_mapped_file_get_contents(file);
@@ -71,7 +90,9 @@ int launch_unwatched(const char *program) {
 char *launch_objection(const char *program) {
   switch (launch_unwatched(program)) {
     case UNWATCHED_SETUID:
-      return g_strdup("it runs as another user or group (setuid), and such programs are left alone");
+      return g_strdup(
+          "it runs as another user or group, or with capabilities of its own (setuid), and such programs are left "
+          "alone");
     case UNWATCHED_FOREIGN:
       return g_strdup("it is for another kind of processor, or another C library, than this command is");
     case UNWATCHED_STATIC:
@@ -193,10 +214,7 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
     return STATUS_TROUBLE;
   }
   g_autofree char *library = launch_find_library("libatfork-watch.so");
-  if (!g_file_test(library, G_FILE_TEST_EXISTS)) {
-    g_printerr("atfork: %s is missing\n", library);
-    return STATUS_TROUBLE;
-  }
+  if (library == NULL) return STATUS_TROUBLE;
   int status = make_log(launch, header);
   if (status != 0) return status;
   g_auto(GStrv) env = environment(launch, library);

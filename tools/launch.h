@@ -23,7 +23,8 @@ struct launch {
 
 typedef void (*record_handler)(const struct record *record, gpointer data);
 
-/* The library that is loaded into what is watched: beside this executable in the build tree, or installed.  Free it. */
+/* The library that is loaded into what is watched: beside this executable in the build tree, or installed.  Free it;
+ * NULL, after saying why: there is none that can be loaded. */
 char *launch_find_library(const char *file);
 
 /* Why a program cannot be watched (enum unwatched); -1: it can. */

@@ -99,12 +99,7 @@ static int become(char **command, const char *priorities, const char *bypassing)
     return STATUS_TROUBLE;
   }
   g_autofree char *library = launch_find_library("libatfork-adopt.so");
-  if (!g_file_test(library, G_FILE_TEST_EXISTS) || strpbrk(library, " :") != NULL) {
-    g_printerr("atfork run: %s %s\n", library,
-               strpbrk(library, " :") != NULL ? "has a blank or a colon in its path, which LD_PRELOAD cannot have"
-                                              : "is missing");
-    return STATUS_TROUBLE;
-  }
+  if (library == NULL) return STATUS_TROUBLE;
   g_auto(GStrv) env = environment(library, priorities, bypassing);
   execve(program, command, env);
   int error = errno;

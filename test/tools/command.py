@@ -7,6 +7,7 @@ command.py ATFORK PROGRAM PLUGIN    PROGRAM is forks.c, PLUGIN plugin.c
 import json
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -114,6 +115,19 @@ def test_a_command_that_was_not_watched_is_not_called_well():
     ran = atfork("doctor", "--json", "--", "sh", "-c", f"({limit}); exit 0", "sh", "/bin/true")
     unwatched = json.loads(ran.stdout)["unwatched"]
     tap.equal((ran.returncode, [process["lineage"] for process in unwatched]), (0, ["0.1"]))
+
+
+def test_a_path_that_cannot_be_preloaded_is_refused():
+    with tempfile.TemporaryDirectory(suffix=" with a blank") as directory:
+        for name in (ATFORK, f"{os.path.dirname(ATFORK)}/libatfork-watch.so"):
+            shutil.copy2(name, directory)
+        ran = subprocess.run([f"{directory}/atfork", "tree", "--", "true"], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, universal_newlines=True, check=False)
+        says(ran, 125, "with a blank")
+
+
+def test_a_child_on_a_stack_of_its_own_is_left_alone():
+    tap.equal(doctor("own-stack").returncode, 0)
 
 
 def test_no_log_is_left():

@@ -106,11 +106,15 @@ static int look_at_program(int fd) {
   return look_at_segments(fd, &header);
 }
 
+static bool has_capabilities(int fd) {
+  return raw_call(SYS_fgetxattr, fd, (long)"security.capability", 0, 0, 0, 0) > 0;
+}
+
 static bool is_privileged(int fd) {
   struct stat status;
   if (fstat(fd, &status) != 0) return false;
   return ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
-         ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid());
+         ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid()) || (geteuid() != 0 && has_capabilities(fd));
 }
 
 bool program_is_watchable(const char *path, enum unwatched *why) {

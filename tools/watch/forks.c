@@ -192,11 +192,8 @@ EXPORT long syscall(long number, ...) {
   va_end(rest);
   enum how how = watch_log == NULL ? HOWS : made_by(number, args);
   uint64_t id = how == HOWS ? 0 : begin_bypassing(how);
-  long result = raw_call(number, args[0], args[1], args[2], args[3], args[4], args[5]);
-  if (result < 0 && result > -4096) {
-    errno = (int)-result;
-    result = -1;
-  }
+  /* A child on a stack of its own returns to where that stack says, and never here. */
+  long result = CALL(syscall)(number, args[0], args[1], args[2], args[3], args[4], args[5]);
   exits_syscall(number);
   if (forks_generation() != 0 || number == SYS_io_uring_setup)
     descriptors_syscall(number, args, result, __builtin_return_address(0));
