@@ -449,6 +449,11 @@ static void add_module(struct model *model, struct process *process, const struc
   g_array_append_val(process->modules, module);
 }
 
+/* The dynamic linker has paths as RUNPATH makes them: "/usr/bin/../lib/libfoo.so". */
+static char *without_dots(const char *path) {
+  return *path == '/' ? g_canonicalize_filename(path, NULL) : g_strdup(path);
+}
+
 static void add_callback(struct model *model, struct process *process, const struct record *record) {
   struct fork_event *event = model_fork(model, record->words[0]);
   if (event == NULL && record->words[1] == 2)
@@ -463,7 +468,7 @@ static void add_callback(struct model *model, struct process *process, const str
   callback->priority = (gint)(gint64)record->words[5];
   callback->kind = (enum callback_kind)record->words[6];
   callback->unloaded = record->words[7] != 0;
-  callback->object = g_strdup(record_string(record, 0));
+  callback->object = without_dots(record_string(record, 0));
   callback->name = g_strdup(record_string(record, 1));
   callback->process = process;
   g_ptr_array_add(event->callbacks, callback);

@@ -53,6 +53,14 @@ def tree(*command, status=0):
     return {process["lineage"]: process for process in told["processes"]}
 
 
+def tree_of(*command):
+    """The same of a program that writes to stdout."""
+    with tempfile.TemporaryDirectory() as work:
+        path = pathlib.Path(work) / "file"
+        tap.equal(atfork("--json", str(path), "--", *command).returncode, 0)
+        return {process["lineage"]: process for process in json.loads(path.read_text())["processes"]}
+
+
 def brief(process):
     how = process["ending"]
     return process["how"], {"exit": process.get("status"), "signal": process.get("signal")}.get(how, how)
@@ -167,6 +175,15 @@ def test_handlers_have_their_object_and_time():
     tap.equal({call["pid"] for key, call in calls.items() if key[1] == "child"}, {processes["0.1"]["pid"]})
     tap.equal({call["function"] for key, call in calls.items() if key in slow}, {"slow"})
     assert processes["0.1"]["born_ns"] >= calls[0, "prepare"]["begin_ns"] + 20 * MS
+
+
+def test_an_object_has_its_whole_path():
+    for command in (["sh", "-c", 'cd "${0%/*}"; exec "./${0##*/}" handlers', WAYS], ["sh", "-c", 'PATH="${0%/*}"; "${0##*/}" handlers', WAYS]):
+        objects = {call["object"] for process in tree(*command).values() for fork in process["forks"] for call in fork["callbacks"]}
+        tap.equal(objects, {WAYS})
+    # That of the library, which the program finds beside itself, has no "..".
+    objects = [call["object"] for fork in tree_of(HOOKS)["0"]["forks"] for call in fork["callbacks"] if call["kind"] == "handler"]
+    assert objects and all("libatfork" in path and ".." not in path for path in objects), objects
 
 
 def test_the_place_of_the_fork_is_told():

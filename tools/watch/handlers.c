@@ -99,12 +99,10 @@ static bool is_libatfork(const void *dso) {
 }
 
 static void name_object(struct slot *slot, void *dso, void (*const functions[PHASES])(void)) {
-  Dl_info info;
   void *address = dso;
   for (unsigned phase = 0; phase < PHASES && address == NULL; phase++)
     if (functions[phase] != NULL) address = (void *)(uintptr_t)address_of(functions[phase]);
-  if (address == NULL || dladdr(address, &info) == 0 || info.dli_fname == NULL) return;
-  strncpy(slot->object, info.dli_fname, sizeof slot->object - 1);
+  modules_path(address, slot->object, sizeof slot->object);
 }
 
 void handlers_register_own(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {

@@ -187,10 +187,7 @@ static void name_object(struct node *node, const void *dso) {
   void (*const callbacks[])(void *) = {hook->child, hook->parent, hook->prepare};
   uintptr_t address = dso != NULL ? (uintptr_t)dso : (uintptr_t)hook->try_prepare;
   for (unsigned i = 0; i < 3 && address == 0; i++) address = (uintptr_t)callbacks[i];
-  Dl_info info;
-  node->object[0] = '\0';
-  if (address == 0 || dladdr((void *)address, &info) == 0 || info.dli_fname == NULL) return;
-  strncpy(node->object, info.dli_fname, sizeof node->object - 1);
+  modules_path((const void *)address, node->object, sizeof node->object);
 }
 
 static void fill_node(struct node *node, const struct atfork_hook *hook, const void *dso) {

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "raw.h"
 #include "watch.h"
@@ -95,4 +96,23 @@ bool modules_have_libatfork(const struct dl_phdr_info *object) {
       if (memcmp(begin + at + 12, name, sizeof name) == 0) return true;
   }
   return false;
+}
+
+/* The dynamic linker names the program as it was called, which may be no path. */
+static bool is_program(const Dl_info *object) {
+  Dl_info program;
+  return dladdr((void *)getauxval(AT_PHDR), &program) != 0 && program.dli_fbase == object->dli_fbase;
+}
+
+void modules_path(const void *address, char *path, size_t size) {
+  Dl_info object;
+  path[0] = '\0';
+  if (address == NULL || dladdr(address, &object) == 0 || object.dli_fname == NULL) return;
+  if (is_program(&object)) {
+    long length = raw_readlink("/proc/self/exe", path, size - 1);
+    path[length < 0 ? 0 : length] = '\0';
+  } else {
+    strncpy(path, object.dli_fname, size - 1);
+    path[size - 1] = '\0';
+  }
 }

@@ -87,6 +87,8 @@ void modules_tell(const struct stack *stack);
 void modules_tell_all(void);
 bool modules_have(uint64_t address); /* it lies in an object that is loaded */
 
+void modules_path(const void *address, char *path, size_t size); /* of the object that it lies in; "": of none */
+
 struct dl_phdr_info;
 bool modules_have_libatfork(const struct dl_phdr_info *object);
 
