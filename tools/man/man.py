@@ -48,6 +48,19 @@ def commands(lines):
     return [".SH COMMANDS", *out]
 
 
+def rules(atfork, command):
+    """What the command finds, and why, as it tells it."""
+    ran = subprocess.run([atfork, command, "--rules"], stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    out = [".SH RULES"]
+    for line in ran.stdout.splitlines():
+        if line.startswith(" "):
+            out.append(escape(line.strip()))
+        elif line:
+            rule, severity = line.split(": ")
+            out += [".TP", f'.BR {escape(rule)} " ({severity})"']
+    return out
+
+
 def body(text):
     """The text's sections, by name, as roff."""
     found, section, shown = {}, [], False
@@ -77,6 +90,8 @@ def page(atfork, command, text, version):
     sections = body(text)
     before = [line for title in SECTIONS_BEFORE for line in sections.pop(title, [])]
     told = options(lines) if command else commands(lines)
+    if any(line.startswith("  --rules") for line in lines):
+        told += rules(atfork, command)
     rest = [line for section in sections.values() for line in section]
     summary = summary[0].lower() + summary[1:].rstrip(".")
     return "\n".join([f'.TH {name} 1 "" "libatfork {version}"', ".SH NAME", f"{escape(name)} \\- {escape(summary)}",
