@@ -35,7 +35,7 @@ static void find_same(struct doctor *doctor, const struct later *first, const st
 }
 
 static gboolean is_judged(const struct later *later) {
-  return later->record->kind == RECORD_DRAWN && (later->record->words[4] & DRAWN_LATER) == 0;
+  return later->record->kind == RECORD_DRAWN && (later->record->words[4] & DRAWN_OWN) == 0;
 }
 
 void doctor_random_finish(struct doctor *doctor) {

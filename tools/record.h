@@ -149,7 +149,7 @@ enum descriptor_kind {
 enum drawn_flags {
   DRAWN_UNSEEDED = 1, /* the program never seeded it: each run draws the same */
   DRAWN_HIDDEN = 2,   /* the state is not seen: the number itself tells */
-  DRAWN_LATER = 4,    /* the state lies in a variable that was made after the fork */
+  DRAWN_OWN = 4,      /* the state may have been set after the fork */
 };
 enum stuck { STUCK_LOCK, STUCK_CONDITION, STUCK_BARRIER, STUCK_SEMAPHORE, STUCK_JOIN, STUCK_FUTEX, STUCKS };
 

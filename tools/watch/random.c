@@ -107,10 +107,16 @@ static void draw(struct generator *generator, const void *state, uint64_t value,
   tell(state, seeded ? generator->seeded : self_loaded, before, value, seeded ? 0 : DRAWN_UNSEEDED, function);
 }
 
-/* A variable of a function that was called after the fork: nobody has a copy. */
-static bool is_made_later(const void *state) {
-  const char *frame = fork_under_way.frame, *at = state;
-  return frame != NULL && at < frame && at > (const char *)__builtin_frame_address(0);
+/*
+ * Whether a state from which nobody has drawn so far may have been set after the fork, by each process for itself: a
+ * local variable does not lie where others do; and where its function was called before the fork, or was inlined there,
+ * it has a small value, as a program that wants the same numbers gives.
+ */
+static bool may_be_own(const void *state, uint64_t value) {
+  enum { MOST_OF_STACK = 8 << 20, SMALL = 1 << 24 };
+  const char *at = state, *frame = fork_under_way.frame, *here = __builtin_frame_address(0);
+  if (at < here || at > here + MOST_OF_STACK) return false;
+  return value < SMALL || (frame != NULL && at < frame);
 }
 
 /* From a state in the program's memory, which was `before`, and is `after`. */
@@ -121,7 +127,7 @@ static void draw_from(const void *state, uint64_t before, uint64_t after, uint64
   generator->drawn++;
   generator->left = after;
   if (LIKELY(!is_early(generator))) return;
-  tell(state, before, 0, value, goes_on || !is_made_later(state) ? 0 : DRAWN_LATER, function);
+  tell(state, before, 0, value, goes_on || !may_be_own(state, before) ? 0 : DRAWN_OWN, function);
 }
 
 /* From a state that is hidden: two numbers of so many bits are not the same by chance. */
