@@ -90,9 +90,7 @@ int launch_unwatched(const char *program) {
 char *launch_objection(const char *program) {
   switch (launch_unwatched(program)) {
     case UNWATCHED_SETUID:
-      return g_strdup(
-          "it runs as another user or group, or with capabilities of its own (setuid), and such programs are left "
-          "alone");
+      return g_strdup("it runs as another user or group (setuid), or with capabilities of its own");
     case UNWATCHED_FOREIGN:
       return g_strdup("it is for another kind of processor, or another C library, than this command is");
     case UNWATCHED_STATIC:
