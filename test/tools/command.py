@@ -165,7 +165,6 @@ def test_a_preload_of_the_users_own_is_kept():
 def test_nothing_is_found_where_nothing_is_wrong():
     tap.equal(found("fork"), ([], 0))
     tap.equal(found("bypassing-exec"), ([], 0))
-    tap.equal(found("polled-hook"), ([], 0))
 
 
 def test_a_slow_handler_is_found():

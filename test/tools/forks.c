@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of the command have watched: forks.c WHAT [ARGUMENT]. */
-#include <atfork.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
@@ -67,18 +66,6 @@ static int missed_handler(void) {
   return collect(pid);
 }
 
-static void hook(void *unused) {
-  (void)unused;
-}
-
-/* The handlers of libatfork itself are missed, too, but not its hooks. */
-static int polled_hook(void) {
-  atfork_register_after_fork(hook, NULL);
-  pid_t pid = _Fork();
-  if (pid == 0 && atfork_poll() == 1) go_on();
-  return collect(pid);
-}
-
 /* The child only executes another program. */
 static int bypassing_exec(void) {
   pthread_atfork(NULL, NULL, nothing);
@@ -129,7 +116,6 @@ int main(int argc, char **argv) {
   if (strcmp(what, "slow-handler") == 0) return slow_handler();
   if (strcmp(what, "signal-fork") == 0) return in_signal();
   if (strcmp(what, "missed-handler") == 0) return missed_handler();
-  if (strcmp(what, "polled-hook") == 0) return polled_hook();
   if (strcmp(what, "bypassing-exec") == 0) return bypassing_exec();
   if (strcmp(what, "unloaded-handler") == 0) return unloaded_handler(argv[2]);
   if (strcmp(what, "own-stack") == 0) return own_stack();

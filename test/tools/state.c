@@ -598,6 +598,25 @@ static void deletes_renamed(void) {
 
 /* ---- All of them ---- */
 
+/* ---- Hooks of libatfork ---- */
+
+static void hook(void *unused) {
+  (void)unused;
+}
+
+/* The handlers of libatfork itself are missed by _Fork(), but not its hooks. */
+static void polls(void) {
+  must(atfork_register_after_fork(hook, NULL) != 0);
+  pid_t child = _Fork();
+  if (child == 0) {
+    must(atfork_poll() == 1);
+    printf("goes on\n");
+    fflush(stdout);
+    _exit(0);
+  }
+  wait_for(child);
+}
+
 static const struct {
   const char *name;
   void (*function)(void);
@@ -637,6 +656,7 @@ static const struct {
     {"misses", misses},
     {"opens-exclusively", opens_exclusively},
     {"deletes-renamed", deletes_renamed},
+    {"polls", polls},
 };
 
 int main(int count, char **arguments) {

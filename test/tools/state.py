@@ -186,6 +186,12 @@ def test_a_file_that_is_missed_was_not_given_away():
     finds_nothing("deletes-renamed")
 
 
+# ---- Hooks of libatfork ----
+
+def test_hooks_that_are_polled_are_not_missed():
+    finds_nothing("polls")
+
+
 # ---- Libraries that are loaded for one object alone ----
 
 TLS = """

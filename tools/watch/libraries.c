@@ -166,7 +166,7 @@ int sqlite3_finalize(void *statement);
 
 /* One in memory has nothing that another process could see. */
 static void database_opened(int error, void *session, const void *caller) {
-  static struct next next = {"sqlite3_db_filename", NULL};
+  static struct next next = {.name = "sqlite3_db_filename"};
   __typeof__(&sqlite3_db_filename) filename = (__typeof__(&sqlite3_db_filename))library_next(&next, caller);
   if (error != 0 || filename == NULL) return;
   const char *path = filename(session, "main");
@@ -228,7 +228,7 @@ USES(LIBRARY_SQLITE, SQLITE_ERROR, int, sqlite3_prepare_v3,
      size, flags, statement, rest)
 
 static void statement_used(void *statement, const char *function, const void *caller) {
-  static struct next next = {"sqlite3_db_handle", NULL};
+  static struct next next = {.name = "sqlite3_db_handle"};
   if (LIKELY(forks_generation() == 0) || statement == NULL) return;
   __typeof__(&sqlite3_db_handle) handle = (__typeof__(&sqlite3_db_handle))library_next(&next, caller);
   const void *session = handle == NULL ? NULL : handle(statement);

@@ -10,9 +10,9 @@
 any_function library_next(struct next *next, const void *caller);
 
 /* Declares `next`.  Without such a function, returns the second argument, which is empty in a void function. */
-#define LIBRARY_NEXT(name, missing)                                                                       \
-  static struct next next_of_##name = {#name, NULL};                                                      \
-  __typeof__(&name) next = (__typeof__(&name))library_next(&next_of_##name, __builtin_return_address(0)); \
+#define LIBRARY_NEXT(of, missing)                                                                   \
+  static struct next next_of_##of = {.name = #of};                                                  \
+  __typeof__(&of) next = (__typeof__(&of))library_next(&next_of_##of, __builtin_return_address(0)); \
   if (next == NULL) return missing
 
 #endif
