@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -74,17 +75,17 @@ static gboolean is_gone(const struct watched *watched) {
   return poll(&poll_fd, 1, 0) > 0;
 }
 
-/* The last field of a zombie's /proc/PID/stat; 0 where we may not read it, so it is believed of those killed alone. */
+/* The last field of a zombie's /proc/PID/stat, which is 0 where we may not read it. */
 static int zombie_status(pid_t pid) {
   char path[64];
+  struct stat owner;
   g_autofree char *text = NULL;
   g_snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  if (!g_file_get_contents(path, &text, NULL, NULL)) return -1;
+  if (!g_file_get_contents(path, &text, NULL, NULL) || stat(path, &owner) != 0) return -1;
   const char *state = strrchr(text, ')');
-  const char *last = strrchr(text, ' ');
   if (state == NULL || state[1] == '\0' || state[2] != 'Z') return -1;
-  int status = (int)g_ascii_strtoll(last, NULL, 10);
-  return status != 0 ? status : -1;
+  int status = (int)g_ascii_strtoll(strrchr(text, ' '), NULL, 10);
+  return status != 0 || geteuid() == 0 || owner.st_uid == geteuid() ? status : -1;
 }
 
 static int status_of(const struct watched *watched) {

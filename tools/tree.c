@@ -49,8 +49,10 @@ static void end_look(struct following *following) {
 static void follow(struct following *following, struct launch *launch, gboolean all) {
   launch_follow(launch, take_record, look, following);
   if (all) launch_follow_rest(launch, take_record, look, following);
-  launch_drain(launch, take_record, following);
   end_look(following);
+  launch_drain(launch, take_record, following); /* what those said that have just ended, too */
+  ends_look(following->ends);
+  ends_look(following->ends); /* what was gone at the first is believed at the second */
   model_finish(following->model, launch->status);
 }
 
