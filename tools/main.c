@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "doctor.h"
+#include "explore.h"
 #include "launch.h"
 #include "run.h"
 #include "tree.h"
@@ -16,6 +17,7 @@ static const struct {
 } commands[] = {
     {"tree", tree_main, "show each process that a command makes, and how"},
     {"doctor", doctor_main, "run a command, and tell what a fork breaks in it"},
+    {"explore", explore_main, "fork at a command's lock operations, and tell where a child hangs"},
     {"run", run_main, "run a command with its fork handlers as hooks (--adopt)"},
 };
 

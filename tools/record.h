@@ -39,7 +39,7 @@ struct log_header {
   uint64_t size; /* of the file, in bytes */
   uint32_t flags;
   uint32_t wait_limit;         /* ms that a probe may hang */
-  uint64_t runs;               /* of explore: how many probes, 0: at each operation */
+  uint64_t choice;             /* of explore: operations whose hash is below it are probed; UINT64_MAX: all */
   uint64_t seed;               /* of explore */
   uint64_t slow;               /* ns that a handler may take */
   char probe[128];             /* of explore: a function of the program, or "" */
@@ -50,6 +50,14 @@ struct log_header {
   _Atomic uint32_t sleeping;   /* the reader waits */
   _Atomic uint64_t operations; /* of explore: locks taken so far */
 };
+
+/* Of explore: the same for the same seed. */
+static inline uint64_t log_hash(uint64_t seed, uint64_t operation) {
+  uint64_t hash = (seed + 1) * 0x9e3779b97f4a7c15U + operation * 0xbf58476d1ce4e5b9U;
+  hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9U;
+  hash = (hash ^ hash >> 27) * 0x94d049bb133111ebU;
+  return hash ^ hash >> 31;
+}
 
 /* How a process came to be, or what a fork was made by. */
 enum how {
@@ -117,6 +125,7 @@ enum record_kind {
   RECORD_PROBE,     /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
   RECORD_LOCK_ANEW, /* id, lock: one that RECORD_LOCK_HELD told of, made anew or given back by the child */
   RECORD_THREAD_USED, /* id, tid of a thread that is lost; its name, function that was told to use it; frames */
+  RECORD_PROBED,       /* the k-th operation, enum probed, status as of waitpid(); what the probe did; frames */
   RECORD_KINDS
 };
 
@@ -151,6 +160,7 @@ enum drawn_flags {
   DRAWN_HIDDEN = 2,   /* the state is not seen: the number itself tells */
   DRAWN_OWN = 4,      /* the state may have been set after the fork */
 };
+enum probed { PROBED_HUNG, PROBED_CRASHED, PROBED_MISSING, PROBED_LATE, PROBED_FAILED };
 enum stuck { STUCK_LOCK, STUCK_CONDITION, STUCK_BARRIER, STUCK_SEMAPHORE, STUCK_JOIN, STUCK_FUTEX, STUCKS };
 
 struct record {

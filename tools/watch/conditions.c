@@ -14,6 +14,7 @@
 #include <threads.h>
 #include <time.h>
 
+#include "explore.h"
 #include "held.h"
 #include "raw.h"
 
@@ -313,6 +314,7 @@ static void enter_semaphore(struct thread *thread, const sem_t *semaphore, const
   held_remove(thread, semaphore);
   held_add(thread, semaphore, site, KIND_SEMAPHORE);
   thread->held[thread->held_count - 1].shared = semaphore_is_shared(semaphore);
+  if (UNLIKELY(explore_on)) held_taken(KIND_SEMAPHORE, semaphore);
 }
 
 EXPORT int sem_trywait(sem_t *semaphore) {

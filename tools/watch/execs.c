@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "environment.h"
+#include "explore.h"
 #include "raw.h"
 #include "watch.h"
 
@@ -171,7 +172,9 @@ static void note_waited(pid_t pid, int status) {
 
 EXPORT pid_t wait(int *status) {
   int own = 0;
-  pid_t pid = CALL(wait)(&own);
+  pid_t pid;
+  do pid = CALL(wait)(&own);
+  while (explore_owns(pid));
   note_waited(pid, own);
   if (status != NULL && pid > 0) *status = own;
   return pid;
@@ -179,7 +182,9 @@ EXPORT pid_t wait(int *status) {
 
 EXPORT pid_t waitpid(pid_t which, int *status, int options) {
   int own = 0;
-  pid_t pid = CALL(waitpid)(which, &own, options);
+  pid_t pid;
+  do pid = CALL(waitpid)(which, &own, options);
+  while (explore_owns(pid));
   note_waited(pid, own);
   if (status != NULL && pid > 0) *status = own;
   return pid;
@@ -187,7 +192,9 @@ EXPORT pid_t waitpid(pid_t which, int *status, int options) {
 
 EXPORT pid_t wait3(int *status, int options, struct rusage *usage) {
   int own = 0;
-  pid_t pid = CALL(wait3)(&own, options, usage);
+  pid_t pid;
+  do pid = CALL(wait3)(&own, options, usage);
+  while (explore_owns(pid));
   note_waited(pid, own);
   if (status != NULL && pid > 0) *status = own;
   return pid;
@@ -195,7 +202,9 @@ EXPORT pid_t wait3(int *status, int options, struct rusage *usage) {
 
 EXPORT pid_t wait4(pid_t which, int *status, int options, struct rusage *usage) {
   int own = 0;
-  pid_t pid = CALL(wait4)(which, &own, options, usage);
+  pid_t pid;
+  do pid = CALL(wait4)(which, &own, options, usage);
+  while (explore_owns(pid));
   note_waited(pid, own);
   if (status != NULL && pid > 0) *status = own;
   return pid;
@@ -210,8 +219,10 @@ static int status_of(const siginfo_t *info) {
 
 EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
   siginfo_t own = {.si_pid = 0};
-  int result = CALL(waitid)(type, id, info == NULL ? &own : info, options);
-  const siginfo_t *told = info == NULL ? &own : info;
+  siginfo_t *told = info == NULL ? &own : info;
+  int result;
+  do result = CALL(waitid)(type, id, told, options);
+  while (result == 0 && explore_owns(told->si_pid));
   if (result == 0 && (options & WEXITED) != 0 && (options & WNOWAIT) == 0) note_waited(told->si_pid, status_of(told));
   return result;
 }

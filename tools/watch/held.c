@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "explore.h"
 #include "raw.h"
 
 /* ---- The caller ---- */
@@ -221,6 +222,11 @@ void held_forget_not_own(const struct thread *thread, const void *lock) {
   if (find_entry(thread, lock) == NULL) held_forget(lock);
 }
 
+void held_taken(enum lock_kind kind, const void *lock) {
+  if (threads_lost != NULL && kind != KIND_READ) held_forget(lock);
+  if (explore_on) explore_taken(kind, lock);
+}
+
 static bool lives(pid_t tid) {
   for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
     if (atomic_load(&thread->tid) == tid) return true;
@@ -303,6 +309,7 @@ static bool find_holder(enum lock_kind kind, const void *lock, struct stuck_at *
 
 __attribute__((cold)) void held_check(enum lock_kind kind, const void *lock, const char *function, const void *site,
                                       bool timed) {
+  if (explore_on) explore_waits(lock);
   if (threads_lost == NULL) return;
   int saved = errno;
   struct stuck_at at = {STUCK_LOCK, kind, lock, NULL, 0, NULL, function, site, !timed};

@@ -63,6 +63,8 @@ void held_check(enum lock_kind kind, const void *lock, const char *function, con
 
 /* The lock was made anew, or destroyed, or the caller has it alone: no lost thread holds it any more. */
 void held_forget(const void *lock);
+/* The caller has just taken it: no lost thread has it then, unless as a reader. */
+void held_taken(enum lock_kind kind, const void *lock);
 void held_forget_not_own(const struct thread *thread, const void *lock); /* unless the thread has an entry for it */
 
 /* The entry of a lost thread for this lock; NULL: none. */

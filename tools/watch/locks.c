@@ -6,6 +6,7 @@
 #include <threads.h>
 #include <time.h>
 
+#include "explore.h"
 #include "held.h"
 
 NEXT(pthread_mutex_lock);
@@ -50,39 +51,34 @@ void locks_in_child(uint64_t id) {
   if (threads_lost != NULL) threads_know_caller();
 }
 
-/* What the caller has alone, no lost thread has. */
-static void taken(enum lock_kind kind, const void *lock) {
-  if (kind != KIND_READ) held_forget(lock);
-}
-
 /* ---- What each of the functions does around the one that it stands in front of ---- */
 
 /* `failed`: what `call` returned leaves the lock untaken. */
-#define TAKE(kind, lock, timed, failed, call)                                          \
-  do {                                                                                 \
-    struct thread *thread = held_thread(__func__);                                     \
-    if (UNLIKELY(thread == NULL)) return call;                                         \
-    if (UNLIKELY(threads_lost != NULL)) held_check(kind, lock, __func__, SITE, timed); \
-    held_add(thread, lock, SITE, kind);                                                \
-    int result = call;                                                                 \
-    if (UNLIKELY(failed))                                                              \
-      held_remove(thread, lock);                                                       \
-    else if (UNLIKELY(threads_lost != NULL))                                           \
-      taken(kind, lock);                                                               \
-    return result;                                                                     \
+#define TAKE(kind, lock, timed, failed, call)                                                        \
+  do {                                                                                               \
+    struct thread *thread = held_thread(__func__);                                                   \
+    if (UNLIKELY(thread == NULL)) return call;                                                       \
+    if (UNLIKELY(threads_lost != NULL || explore_on)) held_check(kind, lock, __func__, SITE, timed); \
+    held_add(thread, lock, SITE, kind);                                                              \
+    int result = call;                                                                               \
+    if (UNLIKELY(failed))                                                                            \
+      held_remove(thread, lock);                                                                     \
+    else if (UNLIKELY(threads_lost != NULL || explore_on))                                           \
+      held_taken(kind, lock);                                                                        \
+    return result;                                                                                   \
   } while (0)
 
 /* A lock that knows no owner is entered when it is the caller's; and so is what is only tried. */
-#define TAKE_FIRST(kind, lock, checked, timed, failed, call)                                        \
-  do {                                                                                              \
-    struct thread *thread = held_thread(__func__);                                                  \
-    if (UNLIKELY(thread == NULL)) return call;                                                      \
-    if (UNLIKELY((checked) && threads_lost != NULL)) held_check(kind, lock, __func__, SITE, timed); \
-    int result = call;                                                                              \
-    if (UNLIKELY(failed)) return result;                                                            \
-    held_add(thread, lock, SITE, kind);                                                             \
-    if (UNLIKELY(threads_lost != NULL)) taken(kind, lock);                                          \
-    return result;                                                                                  \
+#define TAKE_FIRST(kind, lock, checked, timed, failed, call)                                                        \
+  do {                                                                                                              \
+    struct thread *thread = held_thread(__func__);                                                                  \
+    if (UNLIKELY(thread == NULL)) return call;                                                                      \
+    if (UNLIKELY((checked) && (threads_lost != NULL || explore_on))) held_check(kind, lock, __func__, SITE, timed); \
+    int result = call;                                                                                              \
+    if (UNLIKELY(failed)) return result;                                                                            \
+    held_add(thread, lock, SITE, kind);                                                                             \
+    if (UNLIKELY(threads_lost != NULL || explore_on)) held_taken(kind, lock);                                       \
+    return result;                                                                                                  \
   } while (0)
 
 #define TRY(kind, lock, call) TAKE_FIRST(kind, lock, false, true, is_untaken(result), call)
@@ -120,8 +116,8 @@ __attribute__((noinline)) static int lock_slowly(pthread_mutex_t *mutex, const v
   int error = CALL(pthread_mutex_lock)(mutex);
   if (is_untaken(error))
     held_remove(thread, mutex);
-  else if (threads_lost != NULL)
-    held_forget(mutex);
+  else if (threads_lost != NULL || explore_on)
+    held_taken(KIND_MUTEX, mutex);
   return error;
 }
 
@@ -267,9 +263,10 @@ EXPORT int pthread_spin_destroy(pthread_spinlock_t *lock) {
 
 EXPORT void flockfile(FILE *stream) {
   struct thread *thread = held_thread("flockfile");
-  if (thread != NULL && threads_lost != NULL) held_check(KIND_FILE, stream, "flockfile", SITE, false);
+  if (thread != NULL) held_check(KIND_FILE, stream, "flockfile", SITE, false);
   CALL(flockfile)(stream);
   if (thread != NULL) held_add(thread, stream, SITE, KIND_FILE);
+  if (thread != NULL && explore_on) held_taken(KIND_FILE, stream);
 }
 
 EXPORT int ftrylockfile(FILE *stream) {

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ATFORK_EXPLORE_H
+#define ATFORK_EXPLORE_H
+
+int explore_main(int argc, char **argv);
+
+#endif
