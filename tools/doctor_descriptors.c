@@ -93,7 +93,7 @@ static guint uses_after(const struct user *user, guint64 time) {
 
 /* The uses that are in each other's way; 0: none. */
 static guint clash(enum descriptor_kind kind, guint a, guint b) {
-  const guint moves = USE_READ | USE_WRITE | USE_SEEK, all = ~0U;
+  const guint moves = USE_READ | USE_WRITE | USE_SEEK, events = USE_CONTROL | USE_WAIT | USE_ENTER;
   switch (kind) {
     case DESCRIPTOR_FILE:
       return (a & moves) != 0 && (b & moves) != 0 ? moves : 0;
@@ -108,7 +108,7 @@ static guint clash(enum descriptor_kind kind, guint a, guint b) {
       return a & b & USE_READ;
     case DESCRIPTOR_EPOLL:
     case DESCRIPTOR_IO_URING:
-      return a != 0 && b != 0 ? all : 0;
+      return (a & events) != 0 && (b & events) != 0 ? events : 0;
     default:
       return 0;
   }
@@ -218,12 +218,25 @@ void doctor_descriptors_finish(struct doctor *doctor) {
 
 /* ---- leaked-descriptor ---- */
 
+/* Whether the program that was started uses what it found at this number: it is meant to. */
+static gboolean is_used(struct doctor *doctor, const struct later *leak) {
+  gboolean execs = leak->record->words[2] != 0;
+  for (guint i = 0; i < doctor->later->len; i++) {
+    const struct later *later = g_ptr_array_index(doctor->later, i);
+    if (later->record->kind != RECORD_DESCRIPTOR || later->record->time < leak->record->time) continue;
+    if ((guint)later->record->words[WORDS_ID] != (DESCRIPTOR_GIVEN | (guint)leak->record->words[0])) continue;
+    if ((execs ? later->process : later->process->parent) == leak->process) return TRUE;
+  }
+  return FALSE;
+}
+
 /* An exec that failed lets nothing out. */
 void doctor_leaks_finish(struct doctor *doctor) {
   for (guint i = 0; i < doctor->later->len; i++) {
     struct later *later = g_ptr_array_index(doctor->later, i);
     const struct record *record = later->record;
     if (record->kind != RECORD_LEAKED || (record->words[2] != 0 && !later->process->execed)) continue;
+    if (is_used(doctor, later)) continue;
     struct finding *finding = finding_new(
         "leaked-descriptor", later->process, "descriptor %u, %s (%s), stays open in %s", (guint)record->words[0],
         kind_name((enum descriptor_kind)record->words[1]), record_string(record, 1), record_string(record, 0));

@@ -91,13 +91,15 @@ static gboolean ended_by_underscore(struct doctor *doctor, const struct process 
 }
 
 /* A process that leaves its handlers to its child, as a daemon's parent does, ends by _exit(). */
-static void find_handler(struct doctor *doctor, const struct later *later) {
+static void find_handler(struct doctor *doctor, const struct later *later, GHashTable *told) {
   const struct record *record = later->record;
   struct process *owner = process_numbered(doctor, record->words[0]);
   if (owner == NULL || is_daemon(later->process, owner) || ended_by_underscore(doctor, owner)) return;
+  if (!g_hash_table_add(told, GUINT_TO_POINTER((guint)record->words[0] ^ (guint)record->words[1]))) return;
   g_autofree char *name = state_name(owner);
   struct finding *finding =
       finding_new("exit-handler", later->process, "a function that %s registered to run at its exit runs here", name);
+  if (record->words[2] == 0) finding->severity = SEVERITY_NOTE;
   struct frames frames;
   record_stack(record, &frames);
   finding_locate_at(finding, "the function", later->process, record->words[1]);
@@ -106,10 +108,12 @@ static void find_handler(struct doctor *doctor, const struct later *later) {
 }
 
 void doctor_files_finish(struct doctor *doctor) {
+  GHashTable *told = g_hash_table_new(NULL, NULL); /* an exit handler once for all children */
   for (guint i = 0; i < doctor->later->len; i++) {
     struct later *later = g_ptr_array_index(doctor->later, i);
     if (later->record->kind == RECORD_OUTPUT) find_output(doctor, later);
     if (later->record->kind == RECORD_DELETED) find_deleted(doctor, later);
-    if (later->record->kind == RECORD_EXIT_HANDLER) find_handler(doctor, later);
+    if (later->record->kind == RECORD_EXIT_HANDLER) find_handler(doctor, later, told);
   }
+  g_hash_table_unref(told);
 }

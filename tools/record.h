@@ -117,7 +117,8 @@ enum record_kind {
                     the program, what it is; frames: where it was opened */
   RECORD_OUTPUT, /* id of the first fork at which the bytes were unflushed, stream, fd, their number, 1: they go
                     where nobody sees them; frames: where they came out */
-  RECORD_EXIT_HANDLER, /* number of the process that registered it, function; frames: after it ran in another process */
+  RECORD_EXIT_HANDLER, /* number of the process that registered it, function, 1: it did what others notice; frames:
+                          after it ran in another process */
   RECORD_DELETED,      /* number of the process that made the file, inode, enum deleted, 1: its descriptor from then is
                           open here; path; frames */
   RECORD_LIBRARY,   /* enum library, id of the session (process that opened it << 32 | number) or, of CUDA, process that
@@ -135,7 +136,7 @@ enum callback_kind { CALLBACK_HANDLER, CALLBACK_HOOK };
 enum lock_kind { KIND_MUTEX, KIND_READ, KIND_WRITE, KIND_SPIN, KIND_SEMAPHORE, KIND_FILE, LOCK_KINDS };
 enum library { LIBRARY_TLS, LIBRARY_SQLITE, LIBRARY_POSTGRESQL, LIBRARY_CUDA };
 enum deleted { DELETED_DELETED, DELETED_BY_MAKER, DELETED_MISSED };
-enum use { USE_READ = 1, USE_WRITE = 2, USE_SEEK = 4, USE_CONTROL = 8, USE_WAIT = 16, USE_ENTER = 32 };
+enum use { USE_READ = 1, USE_WRITE = 2, USE_SEEK = 4, USE_CONTROL = 8, USE_WAIT = 16, USE_ENTER = 32, USE_OTHER = 64 };
 enum descriptor_kind {
   DESCRIPTOR_OTHER,
   DESCRIPTOR_FILE,

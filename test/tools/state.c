@@ -469,6 +469,28 @@ static void starts_told(void) {
   start(fork());
 }
 
+/* It is this program, which reads there, or does not. */
+static void starts_user(void) {
+  int ends[2];
+  must(pipe(ends) == 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0 && write(ends[1], "01", 2) == 2);
+  must(ends[0] < 100);
+  pid_t child = fork();
+  if (child == 0) {
+    char number[2] = {(char)('a' + ends[0]), '\0'};
+    execl(self, self, is("reads") ? "started" : "nothing", number, (char *)NULL);
+    _exit(1);
+  }
+  wait_for(child);
+}
+
+static void started(void) {
+  fd = which[0] - 'a';
+  read_once();
+}
+
+static void nothing(void) {
+}
+
 static void starts_with_file(void) {
   FILE *file = fopen(is("r") ? "/etc/passwd" : "/tmp/state-file", which);
   must(file != NULL);
@@ -515,17 +537,21 @@ static void outputs_in_siblings(void) {
 /* ---- What runs at exit ---- */
 
 static uint64_t generation;
+static void *memory;
 static pid_t process;
 
 static void clean_up(void) {
   if (is("getpid") && getpid() != process) return;
   if (is("generation") && atfork_generation() != generation) return;
+  if (is("memory")) free(memory);
+  if (is("memory")) return;
   printf("cleaned up\n");
 }
 
 static void exits(void) {
   generation = atfork_generation();
   process = getpid();
+  memory = malloc(10);
   must(atexit(clean_up) == 0);
   pid_t child = fork();
   if (child == 0) {
@@ -649,6 +675,9 @@ static const struct {
     {"starts-by-spawn", starts_by_spawn},
     {"starts-told", starts_told},
     {"starts-with-file", starts_with_file},
+    {"starts-user", starts_user},
+    {"started", started},
+    {"nothing", nothing},
     {"outputs", outputs},
     {"outputs-in-siblings", outputs_in_siblings},
     {"exits", exits},

@@ -139,6 +139,11 @@ def test_what_the_program_is_told_of_is_no_leak():
     finds_nothing("starts-told")
 
 
+def test_what_the_program_uses_is_no_leak():
+    finds_nothing("starts-user", "reads")
+    finds("leaked-descriptor", "starts-user", "does not read")
+
+
 def test_a_file_leaks_where_it_can_be_written_to():
     finds("leaked-descriptor", "starts-with-file", "w")
     finds_nothing("starts-with-file", "we")
@@ -171,6 +176,10 @@ def test_an_exit_handler_may_ask_which_process_it_runs_in():
     finds("exit-handler", "exits", "blindly")
     finds_nothing("exits", "getpid")
     finds_nothing("exits", "generation")
+
+
+def test_an_exit_handler_that_nobody_notices_is_to_know():
+    finds("exit-handler", "exits", "memory", severity="note")
 
 
 def test_each_way_to_delete_a_file_is_seen():

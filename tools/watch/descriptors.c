@@ -6,10 +6,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "library.h"
 #include "raw.h"
 
 struct descriptor descriptors[DESCRIPTORS];
 int descriptors_highest;
+int descriptors_given;
 _Atomic int descriptors_locked;
 
 /* ---- A child of vfork() ---- */
@@ -42,6 +44,13 @@ bool descriptor_is_set_up(int fd) {
 }
 
 /* ---- What is open ---- */
+
+/* A program that uses what was open as it was started, was given it on purpose: that is told before any fork, too. */
+__attribute__((constructor(106))) static void count_given(void) {
+  enum { LOOKED_AT = 256 };
+  if (!watches(WATCH_DESCRIPTORS)) return;
+  for (int fd = 3; fd < LOOKED_AT; fd++) descriptors_given += raw_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) >= 0;
+}
 
 static uint32_t serial;
 
@@ -83,6 +92,7 @@ static uint64_t id_of(int fd) {
 
 int descriptor_copied(int old, int fd, const void *site, bool asked_for) {
   if (old == fd || !descriptor_is_known(old) || !is_followed(fd)) return fd;
+  descriptor_used(old, USE_OTHER);
   struct descriptor *descriptor = &descriptors[fd];
   descriptor->id = id_of(old);
   descriptor->made_by = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
@@ -199,10 +209,11 @@ static void note(struct descriptor *descriptor, enum use use) {
 }
 
 void descriptor_tell(int fd, enum use use) {
-  if (!watches(WATCH_DESCRIPTORS) || is_borrowed()) return;
+  if (!watches(WATCH_DESCRIPTORS) || library_depth != 0 || is_borrowed()) return;
   self_get();
   struct descriptor *descriptor = &descriptors[fd];
   note(descriptor, use);
+  if (forks_generation() == 0 && (descriptor->id != 0 || fd < 3)) return;
   uint64_t id = id_of(fd);
   struct stat status;
   int flags;

@@ -26,6 +26,7 @@ struct descriptor {
 
 extern struct descriptor descriptors[DESCRIPTORS];
 extern int descriptors_highest; /* that was opened so far */
+extern int descriptors_given;   /* that are no standard streams, and were open as the program was started */
 
 static inline bool descriptor_is_known(int fd) {
   return (unsigned)fd < DESCRIPTORS;
@@ -48,7 +49,7 @@ void descriptor_tell(int fd, enum use use);
 /* Keeps errno. */
 static inline void descriptor_used(int fd, enum use use) {
   uint32_t generation = forks_generation();
-  if (LIKELY(generation == 0) || !descriptor_is_known(fd)) return;
+  if (LIKELY(generation == 0 && descriptors_given == 0) || !descriptor_is_known(fd)) return;
   uint32_t noted = atomic_load_explicit(&descriptors[fd].noted, memory_order_relaxed);
   if (LIKELY(noted >> 8 == (generation & 0xffffff) && (noted & use) != 0)) return;
   descriptor_tell(fd, use);

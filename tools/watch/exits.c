@@ -7,13 +7,21 @@
  * it does.
  */
 #include <dlfcn.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "library.h"
+#include "raw.h"
 
 NEXT(on_exit);
 NEXT(getpid);
@@ -34,9 +42,24 @@ struct handler {
 static struct handler handlers[HANDLERS];
 static _Atomic uint32_t handlers_used;
 
-/* ---- They run ---- */
+/* ---- They run: exit() has one at a time ---- */
 
-static bool asks; /* which process it is: exit() runs one handler at a time */
+static bool asks; /* which process it is */
+
+/* How often this process wrote, in whatever way; UNKNOWN: the kernel does not tell. */
+#define UNKNOWN UINT64_MAX
+
+static uint64_t writes_so_far(void) {
+  static const char name[] = "syscw: ";
+  char text[256];
+  int fd = raw_open("/proc/self/io", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return UNKNOWN;
+  long size = raw_read(fd, text, sizeof text - 1);
+  raw_close(fd);
+  text[size < 0 ? 0 : size] = '\0';
+  const char *at = strstr(text, name);
+  return at == NULL ? UNKNOWN : strtoull(at + sizeof name - 1, NULL, 10);
+}
 
 static uint64_t address_of(const struct handler *handler) {
   uintptr_t address;
@@ -49,18 +72,31 @@ static uint64_t address_of(const struct handler *handler) {
 static void tell(const struct handler *handler) {
   struct stack stack;
   stack_take(&stack);
-  LOG(RECORD_EXIT_HANDLER, NULL, &stack, handler->owner, address_of(handler));
+  LOG(RECORD_EXIT_HANDLER, NULL, &stack, handler->owner, address_of(handler), atomic_load(&forks.acts));
 }
 
-static void run_with_status(int status, void *data) {
-  const struct handler *handler = data;
-  bool owns = handler->owner == atomic_load_explicit(&self_get()->number, memory_order_relaxed);
-  asks = false;
+static void call(const struct handler *handler, int status) {
   if (handler->with_status != NULL)
     handler->with_status(status, handler->argument);
   else
     handler->function(handler->argument);
-  if (!owns && !asks) tell(handler);
+}
+
+static void run_in_other(const struct handler *handler, int status) {
+  uint64_t writes = writes_so_far(), output = stdio_state();
+  asks = false;
+  atomic_store(&forks.acts, false);
+  call(handler, status);
+  if (writes == UNKNOWN || writes_so_far() != writes || stdio_state() != output) exits_acts();
+  if (!asks) tell(handler);
+}
+
+static void run_with_status(int status, void *data) {
+  const struct handler *handler = data;
+  if (handler->owner == atomic_load_explicit(&self_get()->number, memory_order_relaxed))
+    call(handler, status);
+  else
+    run_in_other(handler, status);
 }
 
 static void run(void *data) {
@@ -99,6 +135,23 @@ EXPORT int on_exit(void (*function)(int, void *), void *argument) {
   if (handler == NULL) return CALL(on_exit)(function, argument);
   return CALL(on_exit)(run_with_status, handler);
 }
+
+/* ---- What others notice, beside what is written, deleted or started ---- */
+
+#define ACTS(name, parameters, ...) \
+  NEXT(name);                       \
+  EXPORT int name parameters {      \
+    exits_acts();                   \
+    return CALL(name)(__VA_ARGS__); \
+  }
+
+ACTS(kill, (pid_t pid, int signal), pid, signal)
+ACTS(killpg, (pid_t group, int signal), group, signal)
+ACTS(shutdown, (int fd, int how), fd, how)
+ACTS(shm_unlink, (const char *name), name)
+ACTS(sem_unlink, (const char *name), name)
+ACTS(shmctl, (int id, int command, struct shmid_ds *about), id, command, about)
+ACTS(tcsetattr, (int fd, int when, const struct termios *settings), fd, when, settings)
 
 /* ---- What asks which process this is ---- */
 

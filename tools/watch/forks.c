@@ -47,6 +47,7 @@ uint64_t fork_begin(enum how how) {
   struct self *self = self_get();
   stdio_settle();
   threads_know_caller();
+  exits_acts();
   uint64_t count = atomic_fetch_add_explicit(&self->forks, 1, memory_order_relaxed) + 1;
   uint64_t id = ((uint64_t)atomic_load(&self->number) << 32) | count;
   unsigned others = threads_others();

@@ -185,6 +185,7 @@ void descriptors_before_exec(const char *path, char *const *argv, char *const *e
 void descriptors_before_spawn(const char *path, char *const *argv, char *const *envp,
                               const posix_spawn_file_actions_t *actions) {
   int saved = errno;
+  exits_acts();
   if (watches(WATCH_DESCRIPTORS)) look_at_all(&(struct spawn){path, argv, envp, actions, false});
   errno = saved;
 }

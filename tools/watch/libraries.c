@@ -35,6 +35,8 @@ any_function library_next(struct next *next, const void *caller) {
 
 /* ---- Sessions ---- */
 
+_Thread_local unsigned library_depth __attribute__((tls_model("initial-exec")));
+
 enum { SESSIONS = 1024 };
 
 struct session {
@@ -91,7 +93,10 @@ static void closed(const void *of) {
   EXPORT type name declared {                                 \
     LIBRARY_NEXT(name, missing);                              \
     if (is_first_use(session)) used(library, session, #name); \
-    return next(__VA_ARGS__);                                 \
+    library_depth++;                                          \
+    type outcome = next(__VA_ARGS__);                         \
+    library_depth--;                                          \
+    return outcome;                                           \
   }
 
 /* ---- OpenSSL ---- */
@@ -202,13 +207,19 @@ static void database_closing(void *session, const char *function) {
 EXPORT int sqlite3_close(void *session) {
   LIBRARY_NEXT(sqlite3_close, SQLITE_ERROR);
   database_closing(session, "sqlite3_close");
-  return next(session);
+  library_depth++;
+  int error = next(session);
+  library_depth--;
+  return error;
 }
 
 EXPORT int sqlite3_close_v2(void *session) {
   LIBRARY_NEXT(sqlite3_close_v2, SQLITE_ERROR);
   database_closing(session, "sqlite3_close_v2");
-  return next(session);
+  library_depth++;
+  int error = next(session);
+  library_depth--;
+  return error;
 }
 
 USES(LIBRARY_SQLITE, SQLITE_ERROR, int, sqlite3_exec,
@@ -238,7 +249,10 @@ static void statement_used(void *statement, const char *function, const void *ca
 EXPORT int sqlite3_step(void *statement) {
   LIBRARY_NEXT(sqlite3_step, SQLITE_ERROR);
   statement_used(statement, "sqlite3_step", __builtin_return_address(0));
-  return next(statement);
+  library_depth++;
+  int error = next(statement);
+  library_depth--;
+  return error;
 }
 
 /* ---- libpq: a child that finishes its parent's connection tells the server so ---- */
@@ -291,7 +305,9 @@ EXPORT void PQfinish(void *session) {
   LIBRARY_NEXT(PQfinish, );
   if (is_first_use(session)) used(LIBRARY_POSTGRESQL, session, "PQfinish");
   if (session != NULL) closed(session);
+  library_depth++;
   next(session);
+  library_depth--;
 }
 
 USES(LIBRARY_POSTGRESQL, NULL, void *, PQexec, (void *session, const char *query), session, query)

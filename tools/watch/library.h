@@ -9,6 +9,9 @@
  * lock once, as the first call of any function does. */
 any_function library_next(struct next *next, const void *caller);
 
+/* How deep in functions of a session: what descriptors they use, is their own affair. */
+extern _Thread_local unsigned library_depth __attribute__((tls_model("initial-exec")));
+
 /* Declares `next`.  Without such a function, returns the second argument, which is empty in a void function. */
 #define LIBRARY_NEXT(of, missing)                                                                   \
   static struct next next_of_##of = {.name = #of};                                                  \

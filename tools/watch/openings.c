@@ -197,10 +197,12 @@ EXPORT int pipe2(int ends[2], int flags) {
 }
 
 EXPORT int accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict length) {
+  descriptor_used(fd, USE_OTHER);
   return descriptor_opened(CALL(accept)(fd, address, length), SITE);
 }
 
 EXPORT int accept4(int fd, __SOCKADDR_ARG address, socklen_t *restrict length, int flags) {
+  descriptor_used(fd, USE_OTHER);
   return descriptor_opened(CALL(accept4)(fd, address, length, flags), SITE);
 }
 
@@ -275,7 +277,8 @@ EXPORT int dup3(int old, int fd, int flags) {
 
 static int controlled(int fd, int command, long argument, int result, const void *site) {
   if (result == -1) return result;
-  if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) descriptor_copied(fd, result, site, false);
+  if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+    descriptor_copied(fd, result, site, command == F_DUPFD && result == argument);
   if (command == F_SETFD && (argument & FD_CLOEXEC) == 0) descriptor_given(fd);
   if (command == F_SETLK || command == F_SETLKW)
     atomic_store_explicit(&descriptors_locked, ((const struct flock *)argument)->l_type != F_UNLCK,

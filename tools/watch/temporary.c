@@ -147,6 +147,7 @@ static struct temporary *find(int directory, const char *path) {
 }
 
 static int deleted(struct temporary *file, int result) {
+  exits_acts();
   if (file == NULL || result != 0) return result;
   if (file->maker != atomic_load_explicit(&self_get()->number, memory_order_relaxed))
     tell(file, DELETED_DELETED);

@@ -130,6 +130,7 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
 
 static ssize_t was_written(int fd, ssize_t result) {
   if (result > 0) descriptor_used(fd, USE_WRITE);
+  exits_acts();
   return result;
 }
 

@@ -155,7 +155,14 @@ void fork_end(uint64_t id, pid_t child); /* in the parent; child < 0: -errno */
 extern struct forks {
   _Atomic uint32_t begun; /* see forks_generation() */
   _Atomic bool streams;   /* some stream had bytes in its buffer */
+  _Atomic bool acts;      /* see exits_acts() */
 } forks;
+
+/* What other processes notice was done: an exit handler that does none is well in any process. */
+static inline void exits_acts(void) {
+  if (!LIKELY(atomic_load_explicit(&forks.acts, memory_order_relaxed)))
+    atomic_store_explicit(&forks.acts, true, memory_order_relaxed);
+}
 
 /* How many forks that copy memory this process, and those that it comes from, began since the program was started. */
 static inline uint32_t forks_generation(void) {
@@ -220,7 +227,8 @@ void descriptors_before_spawn(const char *path, char *const *argv, char *const *
 void descriptors_syscall(long number, const long *args, long result, const void *site); /* result: -1, or of the call */
 void files_opened(int fd, const char *path, int flags);                                 /* fd: or -1; keeps errno */
 void exits_syscall(long number);
-void stdio_settle(void); /* what became of the streams since the last fork: before another one, or at the end */
+uint64_t stdio_state(void); /* of what the streams have in their buffers */
+void stdio_settle(void);    /* what became of the streams since the last fork: before another one, or at the end */
 void stdio_before_fork(uint64_t id, bool with_handlers);
 void stdio_at_exit(void); /* the C library is about to flush all streams */
 void stdio_before_close(FILE *file);
