@@ -419,6 +419,8 @@ static void start(pid_t child) {
   if (is("standard")) dup2(fd, 1);
   if (is("fcntl")) fcntl(fd, F_SETFD, 0);
   if (is("cloexec")) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  if (is("sweep")) close_range((unsigned)fd + 1, ~0U, 0);
+  if (is("list")) close(open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   execl(is("fails") ? "/nonexistent" : "/bin/true", "true", (char *)NULL);
   _exit(is("fails") ? 0 : 1);
 }
@@ -442,6 +444,8 @@ static void starts_by_vfork(void) {
     if (is("standard")) dup2(fd, 1);
     if (is("fcntl")) fcntl(fd, F_SETFD, 0);
     if (is("cloexec")) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (is("sweep")) close_range((unsigned)fd + 1, ~0U, 0);
+    if (is("list")) close(open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     execl(is("fails") ? "/nonexistent" : "/bin/true", "true", (char *)NULL);
     _exit(is("fails") ? 0 : 1);
   }

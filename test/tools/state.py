@@ -129,7 +129,7 @@ def test_a_descriptor_leaks_by_each_way_to_start_a_program():
 
 def test_what_is_set_up_for_the_program_is_no_leak():
     for way in ("starts-by-fork", "starts-by-vfork"):
-        for care in ("dup2", "close", "fcntl", "cloexec", "standard", "fails"):
+        for care in ("dup2", "close", "fcntl", "cloexec", "standard", "fails", "sweep", "list"):
             finds_nothing(way, care)
     for care in ("dup2", "close", "closefrom"):
         finds_nothing("starts-by-spawn", care)

@@ -19,6 +19,7 @@ _Atomic int descriptors_locked;
 static _Thread_local struct borrowed {
   uint64_t over; /* id of the last vfork() that has returned */
   uint64_t child;
+  bool swept;
   uint64_t set_up[DESCRIPTORS / 64 / 64]; /* of the child's, the first numbers */
 } borrowed __attribute__((tls_model("initial-exec")));
 
@@ -30,9 +31,15 @@ static bool is_borrowed(void) {
   return false;
 }
 
-static void set_up(int fd) {
-  if (borrowed.child != fork_under_way.vfork) memset(&borrowed.set_up, 0, sizeof borrowed.set_up);
+static void begin_child(void) {
+  if (borrowed.child == fork_under_way.vfork) return;
+  memset(&borrowed.set_up, 0, sizeof borrowed.set_up);
+  borrowed.swept = false;
   borrowed.child = fork_under_way.vfork;
+}
+
+static void set_up(int fd) {
+  begin_child();
   if ((size_t)fd < 64 * sizeof borrowed.set_up / sizeof borrowed.set_up[0])
     borrowed.set_up[fd / 64] |= 1ULL << (fd % 64);
 }
@@ -41,6 +48,23 @@ bool descriptor_is_set_up(int fd) {
   if (borrowed.child != fork_under_way.vfork) return false;
   if ((size_t)fd >= 64 * sizeof borrowed.set_up / sizeof borrowed.set_up[0]) return true;
   return (borrowed.set_up[fd / 64] >> (fd % 64) & 1) != 0;
+}
+
+static uint32_t swept_by; /* number of the process; 0: none */
+
+void descriptors_swept(void) {
+  if (!watches(WATCH_DESCRIPTORS)) return;
+  if (!is_borrowed()) {
+    swept_by = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
+    return;
+  }
+  begin_child();
+  borrowed.swept = true;
+}
+
+bool descriptors_are_swept(void) {
+  if (is_borrowed()) return borrowed.child == fork_under_way.vfork && borrowed.swept;
+  return swept_by == atomic_load_explicit(&self_get()->number, memory_order_relaxed);
 }
 
 /* ---- What is open ---- */

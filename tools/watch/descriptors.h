@@ -41,6 +41,10 @@ void descriptor_closing(int fd);
 /* Its close-on-exec flag was taken off: it is meant to be handed down. */
 void descriptor_given(int fd);
 
+/* This process goes through all that it has: what it leaves open, stays so on purpose. */
+void descriptors_swept(void);
+bool descriptors_are_swept(void);
+
 /* A child of vfork() has set up this number. */
 bool descriptor_is_set_up(int fd);
 

@@ -173,7 +173,7 @@ static void look_at(const struct spawn *spawn, int fd) {
 }
 
 static void look_at_all(const struct spawn *spawn) {
-  if (shell) return;
+  if (shell || (spawn->forked && descriptors_are_swept())) return;
   for (int fd = 3; fd <= descriptors_highest; fd++)
     if (descriptors[fd].site != NULL) look_at(spawn, fd);
 }

@@ -38,8 +38,14 @@ NEXT(__open64_2);
 NEXT(__openat_2);
 NEXT(__openat64_2);
 
+static void look_for_sweep(const char *path) {
+  if (strcmp(path, "/proc/self/fd") == 0 || strcmp(path, "/dev/fd") == 0 || strcmp(path, "/proc/self/fd/") == 0)
+    descriptors_swept();
+}
+
 static int opened(int fd, const char *path, int flags, const void *site) {
   int saved = errno;
+  if (fd != -1) look_for_sweep(path);
   descriptor_opened(fd, site);
   files_opened(fd, path, flags);
   errno = saved;
@@ -150,12 +156,7 @@ EXPORT int fclose(FILE *file) {
 
 EXPORT DIR *opendir(const char *path) {
   DIR *directory = CALL(opendir)(path);
-  int saved = errno;
-  if (directory != NULL)
-    descriptor_opened(dirfd(directory), SITE);
-  else
-    files_opened(-1, path, 0);
-  errno = saved;
+  opened(directory == NULL ? -1 : dirfd(directory), path, 0, SITE);
   return directory;
 }
 
@@ -309,6 +310,7 @@ EXPORT int close(int fd) {
 
 static void closing_from(unsigned first, unsigned last) {
   if (!watches(WATCH_DESCRIPTORS)) return;
+  descriptors_swept();
   for (unsigned fd = first; fd <= last && fd < DESCRIPTORS; fd++)
     if (descriptors[fd].site != NULL || fd < 64) descriptor_closing((int)fd);
 }
