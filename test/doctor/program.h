@@ -37,7 +37,7 @@
 enum {
   CANNOT_RUN = 77, /* the system lacks what the program is about */
   BROKEN = 99,     /* the program itself went wrong */
-  HANGS = 10,      /* s until an alarm() ends a child that hangs */
+  HANGS = 20,      /* s until an alarm() ends a child that hangs */
 };
 
 #define must(condition) ((condition) ? (void)0 : program_is_broken(__FILE__, __LINE__, #condition))

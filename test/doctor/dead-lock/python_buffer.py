@@ -32,7 +32,7 @@ writer.start()
 os.read(inside[0], 1)
 child = os.fork()
 if child == 0:
-    signal.alarm(10)
+    signal.alarm(20)
     log.write(b"another\n")
     os._exit(0)
 os.waitpid(child, 0)

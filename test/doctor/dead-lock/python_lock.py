@@ -20,7 +20,7 @@ holder.start()
 os.read(held[0], 1)
 child = os.fork()
 if child == 0:
-    signal.alarm(10)
+    signal.alarm(20)
     with lock:
         os._exit(0)
 os.waitpid(child, 0)

@@ -17,7 +17,7 @@ end
 held[0].read(1)
 child = fork do
   trap("ALRM", "SYSTEM_DEFAULT")
-  alarm.call(10)
+  alarm.call(20)
   lock.call(mutex)
   exit!(0)
 end

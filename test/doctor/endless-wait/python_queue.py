@@ -19,7 +19,7 @@ producer = threading.Thread(target=produce, name="producer")
 producer.start()
 child = os.fork()
 if child == 0:
-    signal.alarm(10)
+    signal.alarm(20)
     jobs.get()
     os._exit(0)
 os.waitpid(child, 0)
