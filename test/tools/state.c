@@ -425,7 +425,7 @@ static void start(pid_t child) {
   _exit(is("fails") ? 0 : 1);
 }
 
-static void opens(void) {
+__attribute__((noinline)) static void opens(void) {
   fd = socket(AF_INET, SOCK_STREAM | (is("fcntl") ? SOCK_CLOEXEC : 0), 0);
   must(fd > 2);
 }
