@@ -13,6 +13,7 @@ import pathlib
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -238,6 +239,45 @@ def test_all_waits_for_what_outlives_the_command():
     tap.equal([brief(process) for process in told["processes"]], [("command", 0), ("fork", 43)])
 
 
+def read_until(stream, words):
+    told = b""
+    while words not in told:
+        assert select.select([stream], [], [], PATIENCE)[0], told
+        block = os.read(stream.fileno(), 65536)
+        assert block, told
+        told += block
+    return told.decode()
+
+
+def test_sigint_ends_the_wait_of_all():
+    command = [ATFORK, "tree", "--all", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **UTF8}) as ran:
+        outlives = int(ran.stdout.readline())
+        try:
+            read_until(ran.stderr, b" exit 0\n")
+            while ran.poll() is None:  # it may not yet know that it waits
+                ran.send_signal(signal.SIGINT)
+                if select.select([ran.stderr], [], [], 0.1)[0]:
+                    break
+            last = ran.stderr.read().decode()
+        finally:
+            os.kill(outlives, signal.SIGKILL)
+    tap.equal(ran.returncode, 0)
+    assert re.search(rf"0\.1 \S+ ms, still runs for .*, {outlives} fork", last), last
+
+
+def test_a_reader_that_goes_does_not_end_the_command():
+    with tempfile.TemporaryDirectory() as work:
+        path = pathlib.Path(work) / "made"
+        command = [ATFORK, "tree", "--", "sh", "-c", f"read line; (exit 1); echo line >{path}"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **UTF8}) as ran:
+            read_until(ran.stderr, b"command")
+            ran.stderr.close()
+            ran.stdin.write(b"on\n")
+            ran.stdin.close()
+        tap.equal((ran.returncode, path.read_text()), (125, "line\n"))
+
+
 # ---- Hooks of libatfork ----
 
 LOAD = [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1]).main()"]
@@ -291,11 +331,8 @@ def test_each_event_is_a_line():
 def test_lines_come_as_it_happens():
     command = [ATFORK, "tree", "--", "sh", "-c", "(exit 9); read line"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **UTF8}) as ran:
-        told = b""
-        while b" exit 9\n" not in told:
-            assert select.select([ran.stderr], [], [], PATIENCE)[0], told
-            told += os.read(ran.stderr.fileno(), 65536)
-        assert b" fork by " in told, told
+        told = read_until(ran.stderr, b" exit 9\n")
+        assert " fork by " in told, told
         ran.communicate(b"on\n")
 
 
