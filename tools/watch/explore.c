@@ -330,33 +330,35 @@ static bool has_helper(void) {
 
 /* ---- The thread that took a lock ---- */
 
-/* One probe at a time. The thread of the one before may hold what we wait for, so there is a limit to this, too. */
+static struct thread *asker;             /* it stays where it is, while a probe is asked for */
+static const void *_Atomic helper_waits; /* the last lock that the helper found taken, or not, in a fork handler */
+
+static bool holds(const struct thread *thread, const void *lock) {
+  for (unsigned i = 0; i < thread->held_count; i++)
+    if (atomic_load(&thread->held[i].lock) == lock) return true;
+  return false;
+}
+
+void explore_waits(const void *lock) {
+  if (!is_helper) return;
+  atomic_store(&helper_waits, lock);
+  uint32_t asked = ASKED;
+  if (atomic_load(&phase) != ASKED || !holds(asker, lock)) return;
+  if (atomic_compare_exchange_strong(&phase, &asked, ABANDONED)) raw_futex_wake(&phase);
+}
+
+/* One probe at a time.  The one before may wait in a fork handler still, for what the caller has taken again. */
 static bool take_turn(void) {
   uint64_t end = watch_now() + limit();
   for (;;) {
     uint32_t free = 0;
     if (atomic_compare_exchange_strong(&busy, &free, 1)) return true;
-    uint64_t now = watch_now();
-    if (now >= end || !wait_while(&busy, 1, end - now)) return false;
+    if (atomic_load(&phase) == ABANDONED && holds(thread_get(), atomic_load(&helper_waits))) return false;
+    if (!wait_while(&busy, 1, POLL) && watch_now() >= end) return false;
   }
 }
 
-static const struct thread *asker; /* it stays where it is, while a probe is asked for */
-
-static bool asker_holds(const void *lock) {
-  for (unsigned i = 0; i < asker->held_count; i++)
-    if (atomic_load(&asker->held[i].lock) == lock) return true;
-  return false;
-}
-
-void explore_waits(const void *lock) {
-  if (!is_helper || atomic_load(&phase) != ASKED || !asker_holds(lock)) return;
-  uint32_t asked = ASKED;
-  if (atomic_compare_exchange_strong(&phase, &asked, ABANDONED)) raw_futex_wake(&phase);
-}
-
-static void ask(uint64_t k, enum lock_kind kind, const void *lock) {
-  operation = k;
+static void log_probe(uint64_t k, enum lock_kind kind, const void *lock) {
   struct text text = {.size = 0};
   char name[16];
   threads_own_name(name);
@@ -364,16 +366,25 @@ static void ask(uint64_t k, enum lock_kind kind, const void *lock) {
   struct stack stack;
   stack_take(&stack);
   LOG(RECORD_PROBE, &text, &stack, k, (uint64_t)(uintptr_t)lock, kind, (uint64_t)raw_gettid());
-  asker = thread_get();
-  set(&phase, ASKED);
-  uint32_t asked = ASKED;
-  if (!wait_while(&phase, ASKED, limit())) atomic_compare_exchange_strong(&phase, &asked, ABANDONED);
-  if (atomic_load(&phase) == ABANDONED) {
-    log_probed(PROBED_LATE, 0, "fork", NULL);
-    return;
+}
+
+static void ask(uint64_t k, enum lock_kind kind, const void *lock) {
+  bool forked = false;
+  if (take_turn()) {
+    operation = k;
+    log_probe(k, kind, lock);
+    asker = thread_get();
+    set(&phase, ASKED);
+    uint32_t asked = ASKED;
+    if (!wait_while(&phase, ASKED, limit())) atomic_compare_exchange_strong(&phase, &asked, ABANDONED);
+    forked = atomic_load(&phase) != ABANDONED;
+  } else {
+    log_probe(k, kind, lock);
   }
-  /* The holder stays, too, until the probe has ended: the program goes on as it would have without it. */
-  wait_while(&busy, 1, UINT32_MAX);
+  if (!forked)
+    log_probed(PROBED_LATE, 0, "fork", NULL);
+  else /* the holder stays until the probe has ended: the program goes on as it would have without it */
+    wait_while(&busy, 1, UINT32_MAX);
 }
 
 static bool is_chosen(uint64_t k) {
@@ -386,7 +397,7 @@ void explore_taken(enum lock_kind kind, const void *lock) {
   if (watch_log->choice == 0 || !is_chosen(k) || self_is_borrowed()) return;
   int saved = errno;
   is_asking = true;
-  if (has_helper() && take_turn()) ask(k, kind, lock);
+  if (has_helper()) ask(k, kind, lock);
   is_asking = false;
   errno = saved;
 }
