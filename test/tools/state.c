@@ -272,20 +272,26 @@ static void get_line(void) {
   must(fgets(line, sizeof line, stream) != NULL);
 }
 
-static void get_first_line(void) {
-  char line[4];
-  (void)!fgets(line, sizeof line, stream);
-  exit(0);
+static void read_all(void) {
+  while (getc(stream) != EOF) continue;
 }
 
-/* Each reads ahead by itself, and to the end: the second one finds nothing. */
+/* The second one finds nothing. */
 static void reads_by_stream(void) {
   open_file();
   stream = fdopen(fd, "r");
+  in_both(read_all);
+}
+
+/* What the child has read ahead goes back as it exits. */
+static void gives_back(void) {
+  open_file();
+  stream = fdopen(fd, "r");
+  get_line();
   pid_t child = fork();
-  if (child == 0) get_first_line();
+  if (child == 0) exit(0);
   wait_for(child);
-  get_first_line();
+  read_all();
 }
 
 /* All of it was read ahead before the fork, and is in both. */
@@ -396,7 +402,7 @@ static void read_input(void) {
 
 static void reads_input(void) {
   int ends[2];
-  must(pipe(ends) == 0 && write(ends[1], "01", 2) == 2 && dup2(ends[0], 0) == 0);
+  must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && write(ends[1], "01", 2) == 2 && dup2(ends[0], 0) == 0);
   close(ends[0]);
   close(ends[1]);
   char *const arguments[] = {self, (char[]){"input"}, NULL};
@@ -433,6 +439,13 @@ __attribute__((noinline)) static void opens(void) {
 static void starts_by_fork(void) {
   opens();
   start(fork());
+}
+
+/* What the child opens itself, it has for the program. */
+static void starts_with_own(void) {
+  pid_t child = fork();
+  if (child == 0) opens();
+  start(child);
 }
 
 static void starts_by_vfork(void) {
@@ -664,6 +677,7 @@ static const struct {
     {"uses-file", uses_file},
     {"prints-to-connection", prints_to_connection},
     {"reads-by-stream", reads_by_stream},
+    {"gives-back", gives_back},
     {"reads-what-was-ahead", reads_what_was_ahead},
     {"uses-copy", uses_copy},
     {"uses-other-of-same-number", uses_other_of_same_number},
@@ -675,6 +689,7 @@ static const struct {
     {"reads-input", reads_input},
     {"input", both_read_input},
     {"starts-by-fork", starts_by_fork},
+    {"starts-with-own", starts_with_own},
     {"starts-by-vfork", starts_by_vfork},
     {"starts-by-spawn", starts_by_spawn},
     {"starts-told", starts_told},
