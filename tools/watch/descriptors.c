@@ -205,25 +205,6 @@ enum descriptor_kind descriptor_kind(int fd, struct stat *status, int *flags) {
 
 /* ---- What it is used for ---- */
 
-/* As the C library marks what was made for several processes (pshared). */
-static bool is_for_processes(const void *lock, enum lock_kind kind) {
-  enum { MUTEX_IS_SHARED = 128 };
-  int word = 0;
-  if (kind == KIND_SEMAPHORE) memcpy(&word, (const char *)lock + sizeof(uint64_t), sizeof word);
-  if (kind == KIND_MUTEX) word = ((const pthread_mutex_t *)lock)->__data.__kind & MUTEX_IS_SHARED;
-  return word != 0;
-}
-
-static bool holds_lock_for_processes(void) {
-  const struct thread *thread = thread_current;
-  if (thread == NULL) return false;
-  for (unsigned i = 0; i < thread->held_count && i < HELD; i++) {
-    const void *lock = atomic_load_explicit(&thread->held[i].lock, memory_order_relaxed);
-    if (lock != NULL && is_for_processes(lock, thread->held[i].kind)) return true;
-  }
-  return false;
-}
-
 /* Once more after the next fork. */
 static void note(struct descriptor *descriptor, enum use use) {
   uint32_t generation = forks_generation() & 0xffffff;
@@ -249,6 +230,6 @@ void descriptor_tell(int fd, enum use use) {
   text_add(&text, name);
   struct stack stack;
   stack_take(&stack);
-  bool guarded = atomic_load_explicit(&descriptors_locked, memory_order_relaxed) > 0 || holds_lock_for_processes();
+  bool guarded = atomic_load_explicit(&descriptors_locked, memory_order_relaxed) > 0 || locks_hold_shared();
   LOG(RECORD_DESCRIPTOR, &text, &stack, id, (uint64_t)fd, kind, use, status.st_dev, status.st_ino, guarded);
 }
