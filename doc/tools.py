@@ -123,6 +123,7 @@ def pictures(atfork, server):
             "tools-tree.svg": draw([screen("atfork tree -- ./server")]),
             "tools-timeline.svg": timeline(commands.page("atfork tree")),
             "tools-doctor.svg": draw([screen("atfork doctor -- ./server --broken")]),
+            "tools-explore.svg": draw([screen("atfork explore --probe=work -- ./server")]),
             "tools-run.svg": draw([
                 screen("./server --hooks"),
                 screen("atfork run --adopt --priorities priorities.txt -- ./server --hooks"),

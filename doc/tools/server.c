@@ -27,7 +27,8 @@ static sem_t locked, forked;
 
 static void *write_log(void *data) {
   prctl(PR_SET_NAME, "log writer");
-  if (data != NULL) pthread_mutex_lock(&log_lock);
+  pthread_mutex_lock(&log_lock);
+  if (data == NULL) pthread_mutex_unlock(&log_lock);
   sem_post(&locked);
   sem_wait(&forked);
   if (data != NULL) pthread_mutex_unlock(&log_lock);
@@ -59,7 +60,9 @@ static void compress(void) {
     waitpid(pid, NULL, 0);
 }
 
-static void work(void) {
+/* What `atfork explore --probe=work` calls, too. */
+void work(void);
+void work(void) {
   pthread_mutex_lock(&log_lock);
   compress();
   pthread_mutex_unlock(&log_lock);

@@ -33,7 +33,7 @@ OPTIONS = {name: re.findall(r"^  (?:-\w, )?(--[\w-]+=?)", told(name), re.MULTILI
 
 
 def test_help_tells_all_commands():
-    assert {"tree", "doctor", "run"} <= set(COMMANDS), COMMANDS
+    assert {"tree", "doctor", "explore", "run"} <= set(COMMANDS), COMMANDS
     assert {"--help", "--json=", "--all"} <= set(OPTIONS["tree"]), OPTIONS
 
 
@@ -79,6 +79,12 @@ def test_bash_completes_values():
         (pathlib.Path(work) / "page.html").touch()
         tap.equal(bash("tree", "--html", "=", work + "/p"), [work + "/page.html"])
         tap.equal(bash("tree", "-o", work + "/p"), [work + "/page.html"])
+
+
+def test_bash_knows_which_options_take_a_word():
+    for words in (["explore", "--seed", "5"], ["explore", "--sarif"], ["tree", "-o", "x"], ["tree", "-a"], ["doctor", "--json"]):
+        assert "true" in bash(*words, "tru"), words
+    assert "true" not in bash("tree", "--json", "tru")
 
 
 def test_bash_completes_the_program_and_its_arguments():

@@ -9,6 +9,11 @@ _atfork_options() {
   "$1" "$2" --help 2>/dev/null | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\)\(=\{0,1\}\).*/\2\3/p'
 }
 
+# Whether the next word is the value of this option.
+_atfork_wants_value() {
+  "$1" "$2" --help 2>/dev/null | grep -q -e "^  $3=" -e "^  -., $3=" -e "^  $3, --[a-z-]*="
+}
+
 # What an option of this name wants.
 _atfork_value() {
   case $1 in
@@ -27,13 +32,18 @@ _atfork_program() {
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       --) echo $((i + 1)) && return ;;
-      --fail-on | --bypassing | --html | --trace | --output | -o | --suppressions | --priorities | --slow) ((i++)) ;;
-      --json) if [ "${COMP_WORDS[1]}" = tree ]; then ((i++)); fi ;;
-      -* | =) if [ "${COMP_WORDS[i + 1]}" = = ]; then ((i += 2)); fi ;;
+      -*)
+        # --output=FILE is three words.
+        if [ "${COMP_WORDS[i + 1]}" = = ]; then
+          ((i += 2))
+        elif _atfork_wants_value "$1" "${COMP_WORDS[1]}" "${COMP_WORDS[i]}"; then
+          ((i++))
+        fi
+        ;;
       *) echo "$i" && return ;;
     esac
-    if [ "${COMP_WORDS[i]}" = = ]; then ((i++)); fi
   done
+  if [ "$i" -eq "$COMP_CWORD" ] && [[ ${COMP_WORDS[i]} != -* ]] && [ "${COMP_WORDS[i]}" != = ]; then echo "$i"; fi
 }
 
 _atfork() {
@@ -43,7 +53,7 @@ _atfork() {
     COMPREPLY=($(compgen -W "$(_atfork_commands "$1") --help --version" -- "$current"))
     return
   fi
-  program=$(_atfork_program)
+  program=$(_atfork_program "$1")
   if [ -n "$program" ]; then
     if declare -F _command_offset >/dev/null; then
       _command_offset "$program"
@@ -54,7 +64,6 @@ _atfork() {
     fi
     return
   fi
-  # --output=FILE is three words.
   if [ "$current" = = ]; then
     _atfork_value "$before" ''
   elif [ "$before" = = ]; then
@@ -62,8 +71,6 @@ _atfork() {
   elif [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$(_atfork_options "$1" "${COMP_WORDS[1]}") --" -- "$current"))
     [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
-  elif [ "$before" = --json ] && [ "${COMP_WORDS[1]}" != tree ]; then
-    :
   else
     _atfork_value "$before" "$current"
   fi
