@@ -20,6 +20,7 @@ struct explore {
   struct model *model;
   struct findings *findings;
   GPtrArray *records; /* of struct told */
+  GHashTable *known;  /* lines of lock and waiter -> struct finding */
   guint probes, crashed, late, missing;
 };
 
@@ -103,6 +104,33 @@ static void locate(struct finding *finding, const char *role, const struct told 
   finding_locate(finding, role, told->process, &frames);
 }
 
+/* One finding for the line that took the lock and the one that waits, however either was come to. */
+static char *lines_of(const struct finding *finding) {
+  GString *text = g_string_new(finding->rule->id);
+  for (guint i = 0; i < finding->locations->len; i++) {
+    const struct location *location = g_ptr_array_index(finding->locations, i);
+    const struct place *place = &g_array_index(location->places, struct place, 0);
+    g_string_append_printf(text, " %s+%" G_GINT64_MODIFIER "x", place->object == NULL ? "?" : place->object,
+                           place->object == NULL ? place->address : place->offset);
+  }
+  return g_string_free(text, FALSE);
+}
+
+static void add_finding(struct explore *explore, struct finding *finding) {
+  GPtrArray *all = explore->findings->all;
+  g_autofree char *lines = lines_of(finding);
+  struct finding *known = g_hash_table_lookup(explore->known, lines);
+  if (known != NULL) {
+    known->count++;
+    finding_free(finding);
+    return;
+  }
+  findings_add(explore->findings, finding);
+  /* Unless it was suppressed. */
+  if (all->len > 0 && g_ptr_array_index(all, all->len - 1) == finding)
+    g_hash_table_insert(explore->known, g_steal_pointer(&lines), finding);
+}
+
 static void find_stuck(struct explore *explore, guint at, const struct told *told) {
   const guint64 *words = told->record->words;
   gboolean lock = words[1] == STUCK_LOCK;
@@ -121,7 +149,7 @@ static void find_stuck(struct explore *explore, guint at, const struct told *tol
   else
     finding_locate_at(finding, "the lock was taken", told->process, words[5]);
   locate(finding, "the child waits", told);
-  findings_add(explore->findings, finding);
+  add_finding(explore, finding);
 }
 
 static void find_hung(struct explore *explore, guint at, const struct told *told) {
@@ -131,7 +159,7 @@ static void find_hung(struct explore *explore, guint at, const struct told *told
                   told->record->words[0], record_string(told->record, 0));
   if (probe != NULL) locate(finding, "the lock was taken", probe);
   locate(finding, "the child waits", told);
-  findings_add(explore->findings, finding);
+  add_finding(explore, finding);
 }
 
 static void find_by_record(struct explore *explore, guint at) {
@@ -240,12 +268,14 @@ int explore_main(int argc, char **argv) {
   };
   explore.findings = findings_new();
   explore.records = g_ptr_array_new_with_free_func(g_free);
+  explore.known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   int status = STATUS_TROUBLE;
   if (options_parse(&explore.options, entries, "Forks at lock operations of a command, and tells where a child hangs.",
                     &argc, &argv) &&
       check(&explore) && options_read_suppressions(&explore.options, explore.findings))
     status = explore.options.rules ? options_print_rules() : run(&explore, argv + 1);
   g_ptr_array_unref(explore.records);
+  g_hash_table_unref(explore.known);
   findings_free(explore.findings);
   options_finish(&explore.options);
   g_free(explore.probe);

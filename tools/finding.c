@@ -142,11 +142,14 @@ static void free_location(gpointer data) {
   g_free(location);
 }
 
-static void free_finding(gpointer data) {
-  struct finding *finding = data;
+void finding_free(struct finding *finding) {
   g_ptr_array_unref(finding->locations);
   g_free(finding->message);
   g_free(finding);
+}
+
+static void free_finding(gpointer finding) {
+  finding_free(finding);
 }
 
 struct findings *findings_new(void) {

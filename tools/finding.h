@@ -52,6 +52,8 @@ void finding_locate(struct finding *finding, const char *role, const struct proc
                     const struct frames *frames);
 void finding_locate_at(struct finding *finding, const char *role, const struct process *process, guint64 address);
 
+void finding_free(struct finding *finding); /* one that is not entered */
+
 /* Enters it, and takes it over: one like it is counted, one that is suppressed too, and both go. */
 void findings_add(struct findings *findings, struct finding *finding);
 

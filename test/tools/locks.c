@@ -237,10 +237,15 @@ void crash(void) {
   abort();
 }
 
+/* Two ways to one line are one fault. */
+static void use_cache_otherwise(void) {
+  use_cache();
+}
+
 static int explored(void) {
   pthread_atfork(take_guarded, give_guarded, give_guarded);
   for (int i = 0; i < 5; i++) {
-    use_cache();
+    i < 3 ? use_cache() : use_cache_otherwise();
     use_guarded();
   }
   return 0;
