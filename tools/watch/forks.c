@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "buffers.h"
 #include "environment.h"
 #include "raw.h"
 #include "watch.h"
@@ -80,6 +81,7 @@ static void before(void) {
   if (fork_under_way.id == 0) fork_begin(HOW_LIBC);
   if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_before_fork(fork_under_way.id);
   stdio_before_fork(fork_under_way.id, true);
+  buffers_before_fork(fork_under_way.id);
 }
 
 static void in_parent(void) {

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "buffers.h"
 #include "descriptors.h"
 #include "raw.h"
 
@@ -135,11 +136,15 @@ static ssize_t was_written(int fd, ssize_t result) {
 }
 
 EXPORT ssize_t write(int fd, const void *buffer, size_t size) {
-  return was_written(fd, CALL(write)(fd, buffer, size));
+  ssize_t result = CALL(write)(fd, buffer, size);
+  if (result > 0) buffers_written(fd, buffer, (size_t)result);
+  return was_written(fd, result);
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *parts, int count) {
-  return was_written(fd, CALL(writev)(fd, parts, count));
+  ssize_t result = CALL(writev)(fd, parts, count);
+  if (result > 0) buffers_written(fd, parts[0].iov_base, parts[0].iov_len);
+  return was_written(fd, result);
 }
 
 EXPORT ssize_t send(int fd, const void *buffer, size_t size, int flags) {
