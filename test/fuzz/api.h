@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What a program is run against: the library, or the model of it. */
+#ifndef ATFORK_FUZZ_API_H
+#define ATFORK_FUZZ_API_H
+
+#include <atfork.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "ops.h"
+
+struct api {
+  const char *name;
+  /* As the functions of the library of these names. */
+  atfork_id (*add)(const struct atfork_hook *hook, enum owner owner);
+  int (*unregister)(atfork_id id);
+  int (*foreach)(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
+  uint64_t (*generation)(void);
+  int (*lineage)(char *buf, size_t size);
+  uint64_t (*seed)(uint64_t base);
+  uint64_t (*run)(void);
+  enum atfork_place (*place)(void);
+  int (*poll)(void);
+  void (*once)(int control, void (*init)(void *data), void *data);
+  int (*token)(char *buf, size_t size);
+  int (*child_token)(const char *token, uint64_t n, char *buf, size_t size);
+  int (*spawned)(const char *token);
+  int (*adopt)(const char *rank);
+  pid_t (*fork)(enum way way);
+  /* The plugin, which is not loaded, or is. */
+  void (*load)(void);
+  void (*unload)(void);
+};
+
+extern const struct api library, model;
+
+/* Opens what the library is to load later, while files can be reached by their paths. */
+void library_prepare(void);
+
+/* Has the model begin where the library is: in the process of this generation, lineage and run. */
+void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place);
+
+/* What a seed is to be: a function of the base and the lineage. */
+uint64_t model_seed_of(uint64_t base, const char *lineage);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* The library itself: as a program calls it, and a plugin, and another copy of it. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../core/copy.h"
+#include "api.h"
+#include "callbacks.h"
+#include "limit.h"
+#include "plugin.h"
+#include "raw_fork.h"
+
+static void *plugin_object;
+static const struct plugin *plugin;
+static const struct copy *copy;
+static int plugin_file = -1;
+
+static _Noreturn void die(const char *what) {
+  fprintf(stderr, "fuzz: %s\n", what);
+  exit(2);
+}
+
+void library_prepare(void) {
+  const struct copy *(*here)(void);
+  void *object = dlopen(COPY, RTLD_NOW | RTLD_LOCAL);
+  if (object == NULL) die(dlerror());
+  *(void **)&here = dlsym(object, "copy_here");
+  copy = here();
+  plugin_file = open(PLUGIN, O_RDONLY | O_CLOEXEC);
+  if (plugin_file < 0) die("no plugin");
+}
+
+static void load(void) {
+  char path[64];
+  const struct plugin *(*here)(const struct atfork_hook *programs);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", plugin_file);
+  plugin_object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (plugin_object == NULL) die(dlerror());
+  *(void **)&here = dlsym(plugin_object, "plugin_here");
+  plugin = here(&callbacks);
+}
+
+static void unload(void) {
+  dlclose(plugin_object);
+  plugin_object = NULL;
+}
+
+/* The same hook, with the plugin's code. */
+static struct atfork_hook of_plugin(const struct atfork_hook *hook) {
+  struct atfork_hook own = *hook;
+  const struct atfork_hook *its = &plugin->callbacks;
+  if (own.prepare != NULL) own.prepare = its->prepare;
+  if (own.parent != NULL) own.parent = its->parent;
+  if (own.child != NULL) own.child = its->child;
+  if (own.try_prepare != NULL) own.try_prepare = its->try_prepare;
+  if (own.wait != NULL) own.wait = its->wait;
+  if (own.destroy != NULL) own.destroy = its->destroy;
+  return own;
+}
+
+static atfork_id add(const struct atfork_hook *hook, enum owner owner) {
+  struct atfork_hook own;
+  switch (owner) {
+    case OF_COPY:
+      return copy->add(hook);
+    case OF_PLUGIN:
+      own = of_plugin(hook);
+      return atfork_register_for(&own, plugin->dso);
+    case OF_NOBODY:
+      return (atfork_register)(hook);
+    default:
+      return atfork_register(hook);
+  }
+}
+
+static uint64_t generation(void) {
+  return atfork_generation();
+}
+
+static void once(int control, void (*init)(void *data), void *data) {
+  static struct atfork_once controls[CONTROLS];
+  if (copy != NULL && control % 2 != 0)
+    copy->once(&controls[control], init, data);
+  else
+    atfork_once(&controls[control], init, data);
+}
+
+static pid_t clone_by_3(void) {
+  struct clone_args arguments = {.exit_signal = SIGCHLD};
+  return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+static pid_t make_process_by(enum way way) {
+  switch (way) {
+    case BY__FORK:
+      return _Fork();
+    case BY_SYSCALL:
+      return raw_fork();
+    case BY_CLONE:
+      return raw_clone();
+    case BY_CLONE3:
+      return clone_by_3();
+    default:
+      return fork();
+  }
+}
+
+static pid_t make_process(enum way way) {
+  bool before = limit_forks(way == BY_FAILING);
+  pid_t pid = make_process_by(way);
+  limit_forks(before);
+  return pid;
+}
+
+const struct api library = {
+    .name = "library",
+    .add = add,
+    .unregister = atfork_unregister,
+    .foreach = atfork_foreach,
+    .generation = generation,
+    .lineage = atfork_lineage,
+    .seed = atfork_seed,
+    .run = atfork_run,
+    .place = atfork_place,
+    .poll = atfork_poll,
+    .once = once,
+    .token = atfork_token,
+    .child_token = atfork_child_token,
+    .spawned = atfork_spawned,
+    .adopt = atfork_adopt,
+    .fork = make_process,
+    .load = load,
+    .unload = unload,
+};

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random programs, run against the library and against a naive model of it, in real processes.
+ *
+ * fuzz [--seed FROM] [--programs COUNT | --seconds S]     of these seeds; prints the first that shows a difference,
+ *                                                         and a shorter program that does
+ * fuzz [--verbose] --program FILE                         such a program
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api.h"
+#include "limit.h"
+#include "log.h"
+#include "run.h"
+#include "shrink.h"
+#include "watch.h"
+
+static struct {
+  uint64_t seed, programs;
+  int seconds;
+  const char *file;
+  bool verbose;
+} options = {.seed = 1, .programs = 1};
+
+static bool differs(const struct program *program) {
+  shared->program = *program;
+  return run_both(false) == DIFFERENT;
+}
+
+static int print_shrunk(struct program program) {
+  enum { SHORT_PATIENCE = 10 };
+  watch_patience = SHORT_PATIENCE;
+  if (!differs(&program)) printf("not each time:\n");
+  shrink(&program, differs);
+  printf("shrunk, for --program FILE:\n");
+  program_write(&program, stdout);
+  shared->program = program;
+  run_both(true);
+  return 1;
+}
+
+static int run_file(void) {
+  FILE *file = fopen(options.file, "r");
+  if (file == NULL || !program_read(&shared->program, file)) {
+    fprintf(stderr, "fuzz: %s is no program\n", options.file);
+    return 2;
+  }
+  enum verdict verdict = run_both(true);
+  printf("%s\n", verdict == SAME ? "no difference" : verdict == DIFFERENT ? "a difference" : "too large");
+  if (options.verbose) log_print(&shared->logs[0]);
+  return verdict != SAME;
+}
+
+static bool is_time_left(uint64_t seed, time_t began) {
+  if (options.seconds > 0) return time(NULL) - began < options.seconds;
+  return seed < options.seed + options.programs;
+}
+
+static int run_seeds(void) {
+  time_t began = time(NULL);
+  uint64_t seed = options.seed, too_large = 0;
+  for (; is_time_left(seed, began); seed++) {
+    struct program program;
+    program_draw(&program, seed);
+    shared->program = program;
+    enum verdict verdict = run_both(false);
+    too_large += verdict == TOO_LARGE;
+    if (options.verbose) program_write(&program, stdout);
+    if (options.verbose) log_print(&shared->logs[0]);
+    if (verdict != DIFFERENT) continue;
+    printf("seed %llu shows a difference\n", (unsigned long long)seed);
+    return print_shrunk(program);
+  }
+  printf("seeds %llu to %llu: %llu too large, %llu operations, %llu forks, no difference\n",
+         (unsigned long long)options.seed, (unsigned long long)seed - 1, (unsigned long long)too_large,
+         (unsigned long long)shared->operations, (unsigned long long)shared->forks);
+  return 0;
+}
+
+static void read_options(int argc, char **argv) {
+  static const struct option names[] = {
+      {"seed", required_argument, NULL, 's'},    {"programs", required_argument, NULL, 'n'},
+      {"seconds", required_argument, NULL, 't'}, {"program", required_argument, NULL, 'p'},
+      {"verbose", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
+  int option;
+  while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+    if (option == 's') options.seed = strtoull(optarg, NULL, 0);
+    if (option == 'n') options.programs = strtoull(optarg, NULL, 0);
+    if (option == 't') options.seconds = atoi(optarg);
+    if (option == 'p') options.file = optarg;
+    if (option == 'v') options.verbose = true;
+    if (option == '?') exit(2);
+  }
+}
+
+int main(int argc, char **argv) {
+  if (argc > 2 && strcmp(argv[1], "--worker") == 0) run_worker(argv + 2);
+  if (argc > 1 && strcmp(argv[1], "--nothing") == 0) return 0;
+  read_options(argc, argv);
+  shared_make();
+  library_prepare();
+  limit_rights();
+  return options.file != NULL ? run_file() : run_seeds();
+}

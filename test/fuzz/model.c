@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the library promises, in the plainest way: a list of hooks in run order, a copy of it for each fork, and pids
+ * to tell processes.  For one thread, and slow.  Its own state is in plain memory, which each fork copies.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "raw_fork.h"
+
+enum { LINEAGE_SIZE = 1024 };
+
+/* A hook takes part in later forks; or only in those under way; or in none. */
+enum state { LIVE, RETIRED, GONE };
+
+struct entry {
+  struct entry *before, *after; /* in run order */
+  atfork_id id;
+  struct atfork_hook hook;
+  enum owner owner;
+  uint64_t generation;
+  enum state state;
+};
+
+static struct entry *first, *last;
+static atfork_id latest_id = UINT64_C(1) << 32; /* none is garbage */
+
+/* A fork or a visit under way. */
+struct frame {
+  struct frame *outer;
+  struct entry **hooks; /* in run order */
+  size_t count;
+  bool visits;
+  bool is_over;
+  bool begins_anew;         /* it has no hooks for the moment */
+  const struct entry *only; /* it waits for this hook, with nothing prepared; NULL: it does not */
+};
+
+static struct frame *innermost;
+
+static struct {
+  pid_t pid;
+  uint64_t generation, children, run;
+  enum atfork_place place;
+  char lineage[LINEAGE_SIZE];
+  bool owes; /* child hooks are due here: a bypassing fork made it, or it was spawned */
+  bool plugin_has_registered;
+  struct {
+    pid_t pid;
+    uint64_t generation;
+  } done[CONTROLS];
+} me;
+
+void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place) {
+  me.pid = getpid();
+  me.generation = generation;
+  me.run = run;
+  me.place = place;
+  snprintf(me.lineage, sizeof me.lineage, "%s", lineage);
+}
+
+/* ---- Processes ---- */
+
+static void become_child(const char *name) {
+  size_t length = strlen(me.lineage);
+  snprintf(me.lineage + length, sizeof me.lineage - length, ".%s", name);
+  me.pid = getpid();
+  me.generation++;
+  me.children = 0;
+  me.place = ATFORK_FORKED;
+}
+
+/* Each call looks whether a bypassing fork made this process. */
+static void look(void) {
+  char name[32];
+  if (me.pid == getpid()) return;
+  snprintf(name, sizeof name, "p%d", (int)getpid());
+  become_child(name);
+  me.owes = true;
+}
+
+static void become_number(uint64_t number) {
+  char name[32];
+  snprintf(name, sizeof name, "%llu", (unsigned long long)number);
+  become_child(name);
+  me.owes = false;
+}
+
+/* ---- The list ---- */
+
+static bool is_valid(const struct atfork_hook *hook) {
+  if (hook->priority < ATFORK_PRIORITY_MIN || hook->priority > ATFORK_PRIORITY_MAX) return false;
+  if (hook->prepare != NULL && hook->try_prepare != NULL) return false;
+  if (hook->wait != NULL && hook->try_prepare == NULL) return false;
+  return hook->prepare != NULL || hook->try_prepare != NULL || hook->parent != NULL || hook->child != NULL;
+}
+
+/* Behind all hooks of its priority. */
+static void put_in_order(struct entry *entry) {
+  entry->before = last;
+  while (entry->before != NULL && entry->before->hook.priority > entry->hook.priority)
+    entry->before = entry->before->before;
+  entry->after = entry->before == NULL ? first : entry->before->after;
+  *(entry->before == NULL ? &first : &entry->before->after) = entry;
+  *(entry->after == NULL ? &last : &entry->after->before) = entry;
+}
+
+static atfork_id add(const struct atfork_hook *hook, enum owner owner) {
+  if (!is_valid(hook)) {
+    errno = EINVAL;
+    return 0;
+  }
+  look();
+  struct entry *entry = calloc(1, sizeof *entry);
+  *entry = (struct entry){.hook = *hook, .owner = owner, .generation = me.generation, .id = ++latest_id};
+  entry->hook.name = strdup(hook->name);
+  put_in_order(entry);
+  if (owner == OF_PLUGIN) me.plugin_has_registered = true;
+  return entry->id;
+}
+
+/* Its memory stays, as copies of the list may have it. */
+static void bury(struct entry *entry) {
+  entry->state = GONE;
+  *(entry->before == NULL ? &first : &entry->before->after) = entry->after;
+  *(entry->after == NULL ? &last : &entry->after->before) = entry->before;
+  if (entry->hook.destroy != NULL) entry->hook.destroy(entry->hook.data);
+}
+
+/* ---- Forks and visits under way ---- */
+
+static bool has(const struct frame *frame, const struct entry *entry) {
+  if (frame->is_over || (frame->only != NULL && frame->only != entry)) return false;
+  for (size_t i = 0; i < frame->count; i++)
+    if (frame->hooks[i] == entry) return true;
+  return false;
+}
+
+static bool is_needed(const struct entry *entry) {
+  for (const struct frame *frame = innermost; frame != NULL; frame = frame->outer)
+    if (frame->begins_anew || has(frame, entry)) return true;
+  return false;
+}
+
+/* Forks inside a fork still have what that one has. */
+static bool outer_fork_has(const struct frame *frame, const struct entry *entry) {
+  for (frame = frame->outer; frame != NULL; frame = frame->outer)
+    if (!frame->visits && !frame->begins_anew && has(frame, entry)) return true;
+  return false;
+}
+
+static bool takes_part(const struct frame *frame, const struct entry *entry) {
+  return entry->state == LIVE || (!frame->visits && outer_fork_has(frame, entry));
+}
+
+static void begin(struct frame *frame, bool visits) {
+  size_t all = 0;
+  for (struct entry *entry = first; entry != NULL; entry = entry->after) all++;
+  *frame = (struct frame){.outer = innermost, .visits = visits, .hooks = calloc(all + 1, sizeof *frame->hooks)};
+  for (struct entry *entry = first; entry != NULL; entry = entry->after)
+    if (takes_part(frame, entry)) frame->hooks[frame->count++] = entry;
+  innermost = frame;
+}
+
+static struct entry *first_due(void) {
+  struct entry *entry = first;
+  while (entry != NULL && (entry->state != RETIRED || is_needed(entry))) entry = entry->after;
+  return entry;
+}
+
+static void end(struct frame *frame) {
+  struct entry *due;
+  frame->is_over = true;
+  while ((due = first_due()) != NULL) bury(due);
+  innermost = frame->outer;
+  free(frame->hooks);
+}
+
+static int unregister(atfork_id id) {
+  look();
+  struct entry *entry = first;
+  while (entry != NULL && entry->id != id) entry = entry->after;
+  if (entry == NULL || entry->state != LIVE) {
+    errno = ENOENT;
+    return -1;
+  }
+  entry->state = RETIRED;
+  if (!is_needed(entry)) bury(entry);
+  return 0;
+}
+
+static int visit_each(int (*visit)(const struct atfork_info *info, void *arg), void *arg) {
+  if (visit == NULL) {
+    errno = EINVAL;
+    return -1;
+  }
+  look();
+  struct frame frame;
+  int result = 0;
+  begin(&frame, true);
+  for (size_t i = 0; i < frame.count && result == 0; i++) {
+    const struct entry *entry = frame.hooks[i];
+    struct atfork_info info = {.id = entry->id, .generation = entry->generation, .hook = entry->hook};
+    if (entry->state != GONE) result = visit(&info, arg);
+  }
+  end(&frame);
+  return result;
+}
+
+/* ---- Child hooks ---- */
+
+static bool any_is_retired(void) {
+  for (const struct entry *entry = first; entry != NULL; entry = entry->after)
+    if (entry->state == RETIRED) return true;
+  return false;
+}
+
+static int run_due(void);
+
+/* Those registered before generation `before`.  A process that a callback has forked, and that comes back here, has a
+ * child phase of its own: it was run; or a bypassing fork has left it to do, which cannot wait if hooks are leaving. */
+static int run_children(const struct frame *frame, uint64_t before) {
+  pid_t here = me.pid;
+  int count = 0;
+  for (size_t i = 0; i < frame->count; i++) {
+    const struct entry *entry = frame->hooks[i];
+    if (entry->state == GONE || entry->hook.child == NULL || entry->generation >= before) continue;
+    look();
+    if (me.pid != here) break;
+    entry->hook.child(entry->hook.data);
+    count++;
+  }
+  look();
+  if (me.pid != here && any_is_retired()) run_due();
+  return count;
+}
+
+static int run_due(void) {
+  look();
+  if (!me.owes) return 0;
+  struct frame frame;
+  begin(&frame, false);
+  me.owes = false;
+  int count = run_children(&frame, me.generation);
+  end(&frame);
+  return count;
+}
+
+/* ---- Preparing ---- */
+
+static void run_parent(const struct entry *entry) {
+  if (entry->state != GONE && entry->hook.parent != NULL) entry->hook.parent(entry->hook.data);
+}
+
+/* What has been prepared: all behind the one that refuses, and the one that was kept. */
+static void take_back(const struct frame *frame, size_t refusing, const struct entry *kept) {
+  for (size_t i = 0; i < frame->count; i++)
+    if (i > refusing || frame->hooks[i] == kept) run_parent(frame->hooks[i]);
+}
+
+/* The index of the hook that says "not now", or -1. */
+static int try_all(const struct frame *frame, const struct entry *kept) {
+  for (int i = (int)frame->count - 1; i >= 0; i--) {
+    const struct entry *entry = frame->hooks[i];
+    if (entry->state == GONE) continue;
+    if (entry->hook.prepare != NULL) entry->hook.prepare(entry->hook.data);
+    if (entry->hook.try_prepare == NULL || entry == kept) continue;
+    if (entry->hook.try_prepare(entry->hook.data) != 0) return i;
+  }
+  return -1;
+}
+
+/* Without what was unregistered meanwhile. */
+static void leave_out_retired(struct frame *frame) {
+  size_t count = 0;
+  for (size_t i = 0; i < frame->count; i++)
+    if (takes_part(frame, frame->hooks[i])) frame->hooks[count++] = frame->hooks[i];
+  frame->count = count;
+}
+
+/* By its `wait`; the hook that is prepared then, NULL if there is none. */
+static const struct entry *wait_for(struct frame *frame, const struct entry *entry) {
+  bool waits = entry->hook.wait != NULL && entry->state != GONE;
+  if (waits) {
+    frame->only = entry;
+    entry->hook.wait(entry->hook.data);
+    frame->only = NULL;
+  }
+  bool is_lost = entry->state != LIVE;
+  leave_out_retired(frame);
+  if (!waits) return NULL;
+  if (!is_lost) return entry;
+  frame->begins_anew = true;
+  run_parent(entry);
+  frame->begins_anew = false;
+  return NULL;
+}
+
+static void prepare(struct frame *frame) {
+  const struct entry *kept = NULL;
+  int refusing;
+  while ((refusing = try_all(frame, kept)) >= 0) {
+    const struct entry *entry = frame->hooks[refusing];
+    take_back(frame, (size_t)refusing, kept);
+    kept = wait_for(frame, entry);
+  }
+}
+
+/* ---- Forks ---- */
+
+static pid_t fork_with_hooks(bool fails) {
+  struct frame frame;
+  run_due();
+  begin(&frame, false);
+  prepare(&frame);
+  look();
+  uint64_t number = ++me.children;
+  pid_t pid = fails ? -1 : raw_clone();
+  if (pid == 0) {
+    become_number(number);
+    run_children(&frame, UINT64_MAX);
+  } else {
+    for (size_t i = 0; i < frame.count; i++) run_parent(frame.hooks[i]);
+  }
+  end(&frame);
+  if (fails) errno = EAGAIN;
+  return pid;
+}
+
+static pid_t make_process(enum way way) {
+  if (way == BY_FORK || way == BY_FAILING) return fork_with_hooks(way == BY_FAILING);
+  return raw_clone();
+}
+
+/* ---- Who this is ---- */
+
+static uint64_t generation(void) {
+  look();
+  return me.generation;
+}
+
+static int show(const char *text, char *buf, size_t size) {
+  return snprintf(buf, size, "%s", text);
+}
+
+static int refuse(int error) {
+  errno = error;
+  return -1;
+}
+
+static int lineage(char *buf, size_t size) {
+  if (buf == NULL && size > 0) return refuse(EINVAL);
+  look();
+  return show(me.lineage, buf, size);
+}
+
+static uint64_t mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
+uint64_t model_seed_of(uint64_t base, const char *of) {
+  const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
+  uint64_t state = mix(base + golden);
+  for (; *of != '\0'; of++) state = mix(state + golden + (unsigned char)*of);
+  return state;
+}
+
+static uint64_t seed(uint64_t base) {
+  look();
+  return model_seed_of(base, me.lineage);
+}
+
+static uint64_t run(void) {
+  look();
+  return me.run;
+}
+
+static enum atfork_place place(void) {
+  look();
+  return me.place;
+}
+
+static void once(int control, void (*init)(void *data), void *data) {
+  look();
+  pid_t pid = me.pid;
+  uint64_t here = me.generation;
+  if (me.done[control].pid == pid && me.done[control].generation == here) return;
+  init(data);
+  look();
+  if (me.pid != pid || me.generation != here) return;
+  me.done[control].pid = pid;
+  me.done[control].generation = here;
+}
+
+/* ---- Tokens: "model RUN GENERATION LINEAGE" ---- */
+
+static int token(char *buf, size_t size) {
+  char text[2 * LINEAGE_SIZE];
+  look();
+  int length = snprintf(text, sizeof text, "model %llu %llu %s.%llu", (unsigned long long)me.run,
+                        (unsigned long long)me.generation + 1, me.lineage, (unsigned long long)me.children + 1);
+  if ((size_t)length < size) me.children++;
+  return show(text, buf, size);
+}
+
+static int child_token(const char *of, uint64_t n, char *buf, size_t size) {
+  unsigned long long of_run, of_generation;
+  char of_lineage[LINEAGE_SIZE];
+  look();
+  if (n == 0 || sscanf(of, "model %llu %llu %1000s", &of_run, &of_generation, of_lineage) != 3) {
+    errno = EINVAL;
+    return -1;
+  }
+  return snprintf(buf, size, "model %llu %llu %s.%llu", of_run, of_generation + 1, of_lineage, (unsigned long long)n);
+}
+
+static int spawned(const char *text) {
+  unsigned long long of_run, of_generation;
+  char of_lineage[LINEAGE_SIZE];
+  look();
+  if (me.generation != 0) return refuse(EALREADY);
+  if (sscanf(text, "model %llu %llu %1000s", &of_run, &of_generation, of_lineage) != 3) return refuse(EINVAL);
+  me.run = of_run;
+  me.generation = of_generation;
+  me.place = ATFORK_SPAWNED;
+  memcpy(me.lineage, of_lineage, sizeof me.lineage);
+  me.owes = true;
+  run_due();
+  return 0;
+}
+
+static int adopt(const char *rank) {
+  look();
+  if (me.generation != 0) return refuse(EALREADY);
+  size_t digits = strspn(rank, "0123456789");
+  if (digits == 0 || digits > 18 || rank[digits] != '\0' || (rank[0] == '0' && digits > 1)) return refuse(EINVAL);
+  me.generation = 1;
+  me.place = ATFORK_ADOPTED;
+  snprintf(me.lineage, sizeof me.lineage, "0.r%s", rank);
+  me.owes = true;
+  run_due();
+  return 0;
+}
+
+/* ---- The plugin ---- */
+
+static void load(void) {
+  me.plugin_has_registered = false;
+}
+
+static struct entry *first_of_plugin(void) {
+  struct entry *entry = first;
+  while (entry != NULL && entry->owner != OF_PLUGIN) entry = entry->after;
+  return entry;
+}
+
+/* Its hooks go with it, even from forks under way. */
+static void unload(void) {
+  struct entry *entry;
+  if (!me.plugin_has_registered) return;
+  look();
+  for (entry = first; entry != NULL; entry = entry->after)
+    if (entry->owner == OF_PLUGIN) entry->state = RETIRED;
+  while ((entry = first_of_plugin()) != NULL) bury(entry);
+}
+
+const struct api model = {
+    .name = "model",
+    .add = add,
+    .unregister = unregister,
+    .foreach = visit_each,
+    .generation = generation,
+    .lineage = lineage,
+    .seed = seed,
+    .run = run,
+    .place = place,
+    .poll = run_due,
+    .once = once,
+    .token = token,
+    .child_token = child_token,
+    .spawned = spawned,
+    .adopt = adopt,
+    .fork = make_process,
+    .load = load,
+    .unload = unload,
+};

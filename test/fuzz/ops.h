@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program: a list of operations, drawn from a seed, and written as text that can be read back.
+ *
+ * It has sections: the main one, then scripts, which callbacks run.  `fork` begins a block for the child, `end` ends
+ * it.  Every list of operations is a program, so each may be left out to make a shorter one.
+ */
+#ifndef ATFORK_FUZZ_OPS_H
+#define ATFORK_FUZZ_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum kind {
+  OP_REGISTER,
+  OP_UNREGISTER,
+  OP_STALE,
+  OP_GARBAGE,
+  OP_FOREACH,
+  OP_FORK,
+  OP_END,
+  OP_POLL,
+  OP_GENERATION,
+  OP_LINEAGE,
+  OP_SEED,
+  OP_ONCE,
+  OP_TOKEN,
+  OP_NONFORK,
+  OP_WORKER,
+  OP_PLACE,
+  OP_LOAD,
+  OP_UNLOAD,
+  OP_MANY,
+  OP_FEWER,
+  OP_SCRIPT,
+  KINDS
+};
+
+enum { ARGUMENTS = 6, OPS_MAX = 256, SLOTS = 12, SCRIPTS = 5, CONTROLS = 4 };
+
+/* What a hook has: bits of the first argument of `register`. */
+enum { HAS_PREPARE = 1, HAS_PARENT = 2, HAS_CHILD = 4, HAS_TRY = 8, HAS_WAIT = 16, HAS_DESTROY = 32, HAS_ALL = 63 };
+
+/* Whose code a hook is. */
+enum owner { OF_PROGRAM, OF_COPY, OF_PLUGIN, OF_NOBODY, OWNERS };
+
+enum way { BY_FORK, BY_FAILING, BY__FORK, BY_SYSCALL, BY_CLONE, BY_CLONE3, WAYS };
+
+struct op {
+  enum kind kind;
+  int arguments[ARGUMENTS];
+};
+
+struct program {
+  int count;
+  struct op ops[OPS_MAX];
+};
+
+/* SplitMix64. */
+uint64_t draw(uint64_t *state);
+int draw_below(uint64_t *state, int limit);
+
+void program_draw(struct program *program, uint64_t seed);
+void program_write(const struct program *program, FILE *file);
+bool program_read(struct program *program, FILE *file);
+
+/* Where the operations of script `number` begin, from 1 on; 0: the main section.  Where those from `at` on end. */
+int program_section(const struct program *program, int number);
+int program_section_end(const struct program *program, int at);
+
+/* Where the block of the fork at `at` ends. */
+int program_block_end(const struct program *program, int at);
+
+#endif
