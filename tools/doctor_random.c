@@ -17,15 +17,20 @@ static gboolean place_equal(gconstpointer one, gconstpointer other) {
   return TRUE;
 }
 
+/* Nobody drew from it before the fork, and nobody has seeded it. */
+static gboolean is_first_of_unseeded(const struct record *record) {
+  return (record->words[4] & DRAWN_UNSEEDED) != 0 && record->words[2] == 0;
+}
+
 static void find_same(struct doctor *doctor, const struct later *first, const struct later *second) {
   const struct later *older = state_is_older(first->process, second->process) ? first : second;
   const struct later *younger = older == first ? second : first;
-  guint64 flags = younger->record->words[4] | older->record->words[4];
   g_autofree char *name = state_name(older->process);
-  struct finding *finding = finding_new("same-random", younger->process, "%s() gave the same number here and in %s",
-                                        record_string(younger->record, 0), name);
-  /* Never seeded, and first used after the fork: it is the same in every run of the program, too. */
-  if ((flags & DRAWN_UNSEEDED) != 0 && younger->record->words[2] == 0) finding->severity = SEVERITY_NOTE;
+  gboolean in_each_run = is_first_of_unseeded(younger->record) || is_first_of_unseeded(older->record);
+  struct finding *finding = finding_new("same-random", younger->process, "%s() gave the same number here and in %s%s",
+                                        record_string(younger->record, 0), name,
+                                        in_each_run ? ", as it does in each run: nobody seeded it" : "");
+  if (in_each_run) finding->severity = SEVERITY_WARNING; /* perhaps it is meant to */
   struct frames frames;
   record_stack(younger->record, &frames);
   finding_locate(finding, "drawn here", younger->process, &frames);

@@ -64,7 +64,7 @@ def test_a_generator_that_is_seeded_anew_is_no_fault():
 
 
 def test_a_generator_that_nobody_seeded_is_a_fault_where_it_goes_on():
-    finds("same-random", "draws-unseeded", severity="note")
+    finds("same-random", "draws-unseeded", severity="warning")
     finds("same-random", "draws-unseeded-again", severity="error")
 
 
