@@ -258,6 +258,7 @@ static void claim(struct fork_event *event, pid_t pid) {
     set_place(child, event);
   }
   event->pid = pid;
+  if (event->child != NULL && event->child->apart) event->child->pid = pid;
 }
 
 static void set_status(struct process *process, int status) {
@@ -319,7 +320,8 @@ static guint64 time_of_birth(const struct fork_event *event) {
 static struct process *add_born(struct model *model, const struct record *record) {
   struct fork_event *birth = model_fork(model, record->words[0]);
   struct process *process = birth == NULL ? NULL : birth->child;
-  if (process == NULL || process->pid != record->pid) {
+  gboolean apart = birth != NULL && record->words[1] == 0; /* its parent is not in its namespace */
+  if (process == NULL || (process->pid != record->pid && !apart)) {
     enum how how = process == NULL ? (enum how)record->words[2] : HOW_UNSEEN;
     struct process *parent = birth != NULL && process == NULL ? birth->parent : by_pid(model, (pid_t)record->words[1]);
     if (parent == NULL) parent = birth != NULL ? birth->parent : model->root;
@@ -333,6 +335,8 @@ static struct process *add_born(struct model *model, const struct record *record
     process->loaded = TRUE;
     set_place(process, birth);
   }
+  process->apart = apart;
+  if (apart) g_hash_table_insert(model->by_pid, GINT_TO_POINTER(record->pid), process);
   g_hash_table_insert(model->by_number, GUINT_TO_POINTER(record->process), process);
   return process;
 }

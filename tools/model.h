@@ -90,6 +90,7 @@ struct process {
   gboolean went_on; /* it called what may not be called after a fork with threads */
   char *went_on_by; /* the first such function */
   gboolean execed;
+  gboolean apart;  /* it is the first of a pid namespace: its own pid there is not the one that its parent knows */
   gboolean loaded; /* its program told of itself; FALSE: it has just been started, or cannot be watched */
   guint made;      /* how many processes it made */
   GArray *modules; /* of struct module; strings are the model's */

@@ -207,6 +207,16 @@ def test_a_cleared_environment_loses_nobody():
     tap.equal([os.path.basename(each["path"]) for each in found["0.2"]["execs"] if not each["error"]], ["env", "sh", "sh"])
 
 
+def test_a_pid_namespace_has_one_first_process():
+    unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        return  # this system lets nobody
+    found = tree(*unshare, WAYS, "fork", "vfork", status=0)
+    expected = {"0": ("command", 0), "0.1": ("fork", 0), "0.1.1": ("fork", 11), "0.1.2": ("vfork", 12)}
+    tap.equal({lineage: brief(process) for lineage, process in found.items()}, expected)
+    tap.equal((found["0.1"]["program"], found["0.1"]["pid"] > 1), (WAYS, True))
+
+
 def test_a_thousand_forks_are_told():
     processes = tree(WAYS, "thousand")
     tap.equal(len(processes), 1001)
