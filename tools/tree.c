@@ -101,6 +101,7 @@ static int run(const struct options *options, char **command) {
   int status = launch_begin(&launch, command, &(struct log_header){.flags = WATCH_FORKS});
   if (status != 0) return status;
   signal(SIGPIPE, SIG_IGN); /* whoever reads the text may go before the command ends */
+  signal(SIGTTOU, SIG_IGN); /* the command may be a shell, which takes the terminal for itself */
   struct following following = {.model = model_new(launch.pid)};
   following.ends = ends_new(following.model);
   if (fd >= 0) following.text = tree_text_new(following.model, fd);

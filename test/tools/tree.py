@@ -265,13 +265,15 @@ def test_sigint_ends_the_wait_of_all():
         outlives = int(ran.stdout.readline())
         try:
             read_until(ran.stderr, b" exit 0\n")
-            while ran.poll() is None:  # it may not yet know that it waits
+            for _ in range(PATIENCE * 10):  # it may not yet know that it waits
                 ran.send_signal(signal.SIGINT)
                 if select.select([ran.stderr], [], [], 0.1)[0]:
                     break
+            else:
+                raise AssertionError("SIGINT is not heard")
             last = ran.stderr.read().decode()
         finally:
-            os.kill(outlives, signal.SIGKILL)
+            os.kill(outlives, signal.SIGKILL)  # so that nothing is waited for any more
     tap.equal(ran.returncode, 0)
     assert re.search(rf"0\.1 \S+ ms, still runs for .*, {outlives} fork", last), last
 
@@ -398,6 +400,7 @@ def in_terminal(*command, **more):
     os.write(terminal, b"\n")
     written = b""
     while True:
+        assert select.select([terminal], [], [], PATIENCE)[0], f"nothing more is written after {written}"
         try:
             block = os.read(terminal, 65536)
         except OSError:  # EIO: all have closed it
@@ -432,6 +435,25 @@ def test_a_terminal_shows_a_tree_that_grows():
 
 def test_a_terminal_without_colour_is_respected():
     assert not re.search("\033\\[[0-9;]*m", in_terminal(*BUSY, NO_COLOR="1"))
+
+
+TAKES_TERMINAL = """
+import os, signal, subprocess, termios, time
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+os.setpgid(0, 0)
+os.tcsetpgrp(0, os.getpid())
+flags = termios.tcgetattr(0)
+flags[3] |= termios.TOSTOP
+termios.tcsetattr(0, termios.TCSANOW, flags)
+for _ in range(4):
+    subprocess.run("true")
+    time.sleep(0.15)
+"""
+
+
+def test_a_shell_may_take_the_terminal():
+    written = in_terminal("/usr/bin/python3", "-c", TAKES_TERMINAL)
+    assert "└─ 0.4 " in re.sub("\033\\[[0-9;]*m", "", written.rsplit("\0338", 1)[1]), written
 
 
 def test_a_dumb_terminal_gets_lines():
