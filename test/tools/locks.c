@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,8 @@ static void try_for_a_while(void) {
   struct timespec limit;
   clock_gettime(CLOCK_REALTIME, &limit);
   limit.tv_nsec += limit.tv_nsec < 900000000 ? 50000000 : -850000000;
-  if (pthread_mutex_timedlock(&lock, &limit) != ETIMEDOUT) _exit(1);
+  for (int i = 0; i < 3; i++)
+    if (pthread_mutex_timedlock(&lock, &limit) != ETIMEDOUT) _exit(1);
   _exit(42);
 }
 
@@ -192,7 +194,10 @@ static int hang_in_library(void) {
   pthread_t thread;
   if (pipe(ends) != 0 || (stream = fdopen(ends[0], "r")) == NULL) return 99;
   if (pthread_create(&thread, NULL, read_stream, NULL) != 0) return 99;
-  while (ftrylockfile(stream) == 0) funlockfile(stream); /* until the reader has it */
+  while (ftrylockfile(stream) == 0) { /* until the reader has it */
+    funlockfile(stream);
+    sched_yield();
+  }
   pid_t pid = _Fork();
   if (pid == 0) {
     alarm(30);

@@ -95,13 +95,26 @@ static struct timespec in_a_while(void) {
 
 /* ---- Waiters that are lost ---- */
 
-static unsigned lost_waiters(const void *object) {
-  unsigned count = 0;
-  for (const struct thread *thread = threads_lost; thread != NULL; thread = atomic_load(&thread->next))
-    count += atomic_load(&thread->waits) == object;
-  return count;
+struct waiters {
+  unsigned count, untold;
+};
+
+static struct waiters lost_waiters(const void *object) {
+  struct waiters waiters = {0, 0};
+  for (const struct thread *thread = threads_lost; thread != NULL; thread = atomic_load(&thread->next)) {
+    if (atomic_load(&thread->waits) != object) continue;
+    waiters.count++;
+    waiters.untold += !thread->told;
+  }
+  return waiters;
 }
 
+static void note_told(const void *object) {
+  for (struct thread *thread = threads_lost; thread != NULL; thread = atomic_load(&thread->next))
+    if (atomic_load(&thread->waits) == object) thread->told = true;
+}
+
+/* The object is made anew. */
 static void forget_waiters(const void *object) {
   for (struct thread *thread = threads_lost; thread != NULL; thread = atomic_load(&thread->next))
     if (atomic_load(&thread->waits) == object) atomic_store(&thread->waits, NULL);
@@ -115,7 +128,7 @@ static void tell_waiters(const void *object, unsigned count, bool barrier, bool 
   stack_take_from(&stack, site);
   LOG(RECORD_WAITERS_LOST, &text, &stack, self_get()->fork, (uint64_t)(uintptr_t)object, count, barrier, ends);
   if (ends) raw_exit(125);
-  forget_waiters(object); /* once */
+  note_told(object);
 }
 
 /* ---- Condition variables ---- */
@@ -139,12 +152,12 @@ static bool signal_hangs(const pthread_cond_t *condition) {
 static void use_condition(const void *object, bool destroys, const char *function, const void *site) {
   if (LIKELY(threads_lost == NULL)) return;
   const pthread_cond_t *condition = object;
-  unsigned count = lost_waiters(condition);
+  struct waiters lost = lost_waiters(condition);
   unsigned references = condition->__data.__wrefs;
   if (references >> WAITERS_SHIFT == 0 || (references & CONDITION_SHARED) != 0) return;
-  bool hangs = destroys ? count > 0 : signal_hangs(condition);
-  if ((count == 0 && !hangs) || memory_is_shared(condition)) return;
-  tell_waiters(condition, count, false, hangs, function, site);
+  bool hangs = destroys ? lost.count > 0 : signal_hangs(condition);
+  if ((lost.untold == 0 && !hangs) || memory_is_shared(condition)) return;
+  tell_waiters(condition, lost.count, false, hangs, function, site);
 }
 
 EXPORT int pthread_cond_signal(pthread_cond_t *condition) {
@@ -258,13 +271,13 @@ struct barrier { /* as glibc has it */
 
 static void use_barrier(const void *object, const void *site) {
   const struct barrier *barrier = object;
-  unsigned count = lost_waiters(object);
+  struct waiters lost = lost_waiters(object);
   if (barrier->shared != 0 || memory_is_shared(object)) return;
   unsigned there = barrier->in - barrier->round;
   if (there + 1 < barrier->count && is_alone())
     held_stuck(
         &(struct stuck_at){STUCK_BARRIER, KIND_MUTEX, object, NULL, 0, NULL, "pthread_barrier_wait", site, true});
-  if (count > 0) tell_waiters(object, count, true, false, "pthread_barrier_wait", site);
+  if (lost.untold > 0) tell_waiters(object, lost.count, true, false, "pthread_barrier_wait", site);
 }
 
 EXPORT int pthread_barrier_wait(pthread_barrier_t *barrier) {
@@ -367,8 +380,9 @@ static const struct thread *find_lost(pthread_t handle) {
 }
 
 static void use_lost(pthread_t handle, const char *function, const void *site) {
+  static const struct thread *_Atomic told; /* a loop may do it again and again */
   const struct thread *lost = find_lost(handle);
-  if (lost == NULL) return;
+  if (lost == NULL || atomic_exchange(&told, lost) == lost) return;
   int saved = errno;
   struct text text = {.size = 0};
   text_add(&text, lost->name);

@@ -313,7 +313,11 @@ __attribute__((cold)) void held_check(enum lock_kind kind, const void *lock, con
   if (threads_lost == NULL) return;
   int saved = errno;
   struct stuck_at at = {STUCK_LOCK, kind, lock, NULL, 0, NULL, function, site, !timed};
-  if (find_holder(kind, lock, &at) && !memory_is_shared(lock)) held_stuck(&at);
+  static const void *_Atomic told; /* a wait that goes on may come again and again */
+  if ((!timed || atomic_load(&told) != lock) && find_holder(kind, lock, &at) && !memory_is_shared(lock)) {
+    atomic_store(&told, lock);
+    held_stuck(&at);
+  }
   errno = saved;
 }
 

@@ -192,6 +192,7 @@ struct thread {
   /* The condition variable, barrier, semaphore or thread that it waits for. */
   const void *_Atomic waits;
   enum stuck waits_kind;
+  bool told; /* in a child that lost it: RECORD_WAITERS_LOST was written */
   unsigned held_count;
   struct held held[HELD];
 };
