@@ -201,13 +201,18 @@ static void find_all(struct explore *explore) {
 
 /* ---- The command line ---- */
 
+/* No program of those that were probed has it. */
+static gboolean is_nowhere(const struct explore *explore) {
+  return explore->missing != 0 && explore->missing + explore->late >= explore->probes;
+}
+
 static void summarize(const struct explore *explore, guint64 operations) {
   g_printerr("atfork explore: %u of %" G_GUINT64_FORMAT " lock operations probed (seed %" G_GINT64_FORMAT ")",
              explore->probes, operations, explore->seed);
   if (explore->late != 0) g_printerr("; %u forks waited for the lock in a fork handler", explore->late);
   if (explore->crashed != 0) g_printerr("; %u probes crashed", explore->crashed);
   g_printerr("\n");
-  if (explore->missing != 0)
+  if (is_nowhere(explore))
     g_printerr("atfork explore: no function %s can be looked up in the program (it has to be exported: -rdynamic)\n",
                explore->probe);
 }
@@ -230,7 +235,7 @@ static int run_probes(struct explore *explore, char **command, guint64 choice) {
   launch_finish(&launch);
   summarize(explore, operations);
   status = launch_exit_status(&launch, process_unwatched(explore->model->root) == NULL);
-  if (explore->missing != 0) status = STATUS_TROUBLE;
+  if (is_nowhere(explore)) status = STATUS_TROUBLE;
   status = options_write(&explore->options, explore->findings, explore->model, command, status);
   model_free(explore->model);
   return status;
