@@ -4,9 +4,10 @@
  *
  * Each record tells of one use by one process, after a fork.  What makes it a fault depends on what it is:
  *
- *   file              both move its offset; in append mode there is none to move
+ *   file              both move its offset, and not by writing alone, as that keeps them apart
  *   connection        both write, or both read
  *   AF_UNIX           both read, as several may send to one: that is how a manager hears of its workers
+ *   packets           both read, and write: questions and answers
  *   datagrams         none: each is whole
  *   pipe              both read
  *   epoll, io_uring   both use it
@@ -91,21 +92,33 @@ static guint uses_after(const struct user *user, guint64 time) {
   return uses & ~user->guarded;
 }
 
+/* Bytes that are whole each may go to any of several workers; what is longer comes in pieces.  A parent that reads
+ * where its child does has forgotten that it does. */
+static guint clash_of_readers(guint a, guint b, gboolean siblings) {
+  const guint reads = USE_READ | USE_TAKE;
+  if (siblings && ((a | b) & USE_READ) == 0) return 0;
+  return (a & reads) != 0 && (b & reads) != 0 ? reads : 0;
+}
+
 /* The uses that are in each other's way; 0: none. */
-static guint clash(enum descriptor_kind kind, guint a, guint b) {
-  const guint moves = USE_READ | USE_WRITE | USE_SEEK, events = USE_CONTROL | USE_WAIT | USE_ENTER;
+static guint clash(enum descriptor_kind kind, guint a, guint b, gboolean siblings) {
+  const guint moves = USE_READ | USE_TAKE | USE_WRITE | USE_SEEK, events = USE_CONTROL | USE_WAIT | USE_ENTER;
   switch (kind) {
     case DESCRIPTOR_FILE:
+    case DESCRIPTOR_DIRECTORY:
+      if (((a | b) & moves & ~(guint)USE_WRITE) == 0) return 0;
       return (a & moves) != 0 && (b & moves) != 0 ? moves : 0;
     case DESCRIPTOR_STREAM:
-      return a & b & (USE_READ | USE_WRITE);
+      return (a & b & USE_WRITE) | clash_of_readers(a, b, FALSE);
     case DESCRIPTOR_PIPE:
     case DESCRIPTOR_LOCAL_STREAM:
-    case DESCRIPTOR_PACKETS:
+      return clash_of_readers(a, b, siblings);
     case DESCRIPTOR_EVENT:
     case DESCRIPTOR_TIMER:
     case DESCRIPTOR_INOTIFY:
-      return a & b & USE_READ;
+      return clash_of_readers(a, b, FALSE);
+    case DESCRIPTOR_PACKETS:
+      return (a & b & USE_WRITE) != 0 ? clash_of_readers(a, b, FALSE) : 0;
     case DESCRIPTOR_EPOLL:
     case DESCRIPTOR_IO_URING:
       return (a & events) != 0 && (b & events) != 0 ? events : 0;
@@ -135,6 +148,7 @@ static const char *kind_name(enum descriptor_kind kind) {
       [DESCRIPTOR_OTHER] = "a descriptor",
       [DESCRIPTOR_FILE] = "a file",
       [DESCRIPTOR_LOG] = "a file",
+      [DESCRIPTOR_DIRECTORY] = "a directory",
       [DESCRIPTOR_PIPE] = "a pipe",
       [DESCRIPTOR_LISTENER] = "a listening socket",
       [DESCRIPTOR_STREAM] = "a connection",
@@ -151,6 +165,24 @@ static const char *kind_name(enum descriptor_kind kind) {
   return kind < DESCRIPTOR_KINDS ? names[kind] : names[0];
 }
 
+static const char *use_name(guint64 use) {
+  switch ((enum use)use) {
+    case USE_READ:
+    case USE_TAKE:
+      return "read";
+    case USE_WRITE:
+      return "written to";
+    case USE_SEEK:
+      return "moved in";
+    case USE_CONTROL:
+      return "changed";
+    case USE_WAIT:
+      return "waited for";
+    default:
+      return "used";
+  }
+}
+
 static const struct record *record_of(const struct user *user, guint uses) {
   for (guint bit = 0; bit < 8; bit++)
     if ((uses >> bit & 1) != 0 && user->record[bit] != NULL) return user->record[bit];
@@ -162,9 +194,9 @@ static void tell_shared(struct doctor *doctor, const struct user *older, const s
   const struct record *one = record_of(younger, of_younger), *other = record_of(older, of_older);
   g_autofree char *name = state_name(older->process);
   struct finding *finding =
-      finding_new("shared-descriptor", younger->process, "%s (descriptor %u, %s) is used here and in %s",
+      finding_new("shared-descriptor", younger->process, "%s (descriptor %u, %s) is %s here, and %s in %s",
                   kind_name((enum descriptor_kind)one->words[WORDS_KIND]), (guint)one->words[WORDS_FD],
-                  record_string(one, 0), name);
+                  record_string(one, 0), use_name(one->words[WORDS_USE]), use_name(other->words[WORDS_USE]), name);
   struct frames frames;
   record_stack(one, &frames);
   finding_locate(finding, "used here", younger->process, &frames);
@@ -179,7 +211,8 @@ static gboolean find_shared(struct doctor *doctor, const struct description *des
   if (!live_together(doctor, older->process, younger->process)) return FALSE;
   guint of_older = uses_after(older, state_parted(older->process, younger->process));
   guint of_younger = uses_after(younger, state_parted(younger->process, older->process));
-  guint uses = clash((enum descriptor_kind)description->kind, of_older, of_younger);
+  gboolean siblings = !state_is_ancestor(older->process, younger->process);
+  guint uses = clash((enum descriptor_kind)description->kind, of_older, of_younger, siblings);
   if (uses == 0) return FALSE;
   tell_shared(doctor, older, younger, of_older & uses, of_younger & uses);
   return TRUE;

@@ -126,7 +126,7 @@ enum record_kind {
   RECORD_PROBE,     /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
   RECORD_LOCK_ANEW, /* id, lock: one that RECORD_LOCK_HELD told of, made anew or given back by the child */
   RECORD_THREAD_USED, /* id, tid of a thread that is lost; its name, function that was told to use it; frames */
-  RECORD_PROBED,       /* the k-th operation, enum probed, status as of waitpid(); what the probe did; frames */
+  RECORD_PROBED,      /* the k-th operation, enum probed, status as of waitpid(); what the probe did; frames */
   RECORD_KINDS
 };
 
@@ -136,11 +136,21 @@ enum callback_kind { CALLBACK_HANDLER, CALLBACK_HOOK };
 enum lock_kind { KIND_MUTEX, KIND_READ, KIND_WRITE, KIND_SPIN, KIND_SEMAPHORE, KIND_FILE, LOCK_KINDS };
 enum library { LIBRARY_TLS, LIBRARY_SQLITE, LIBRARY_POSTGRESQL, LIBRARY_CUDA };
 enum deleted { DELETED_DELETED, DELETED_BY_MAKER, DELETED_MISSED };
-enum use { USE_READ = 1, USE_WRITE = 2, USE_SEEK = 4, USE_CONTROL = 8, USE_WAIT = 16, USE_ENTER = 32, USE_OTHER = 64 };
+enum use {
+  USE_READ = 1,
+  USE_WRITE = 2,
+  USE_SEEK = 4,
+  USE_CONTROL = 8,
+  USE_WAIT = 16,
+  USE_ENTER = 32,
+  USE_OTHER = 64,
+  USE_TAKE = 128, /* one byte was read */
+};
 enum descriptor_kind {
   DESCRIPTOR_OTHER,
   DESCRIPTOR_FILE,
   DESCRIPTOR_LOG, /* a file in append mode */
+  DESCRIPTOR_DIRECTORY,
   DESCRIPTOR_PIPE,
   DESCRIPTOR_LISTENER,
   DESCRIPTOR_STREAM,       /* a connection */
@@ -155,7 +165,8 @@ enum descriptor_kind {
   DESCRIPTOR_IO_URING,
   DESCRIPTOR_KINDS
 };
-#define DESCRIPTOR_GIVEN 0x80000000U /* in a description's id: open since the program was started, under the rest */
+#define DESCRIPTOR_GIVEN 0x80000000U  /* in a description's id: open since the program was started, under the rest */
+#define DESCRIPTOR_UNSEEN 0x40000000U /* opened by what we do not stand in front of, under the rest */
 enum drawn_flags {
   DRAWN_UNSEEDED = 1, /* the program never seeded it: each run draws the same */
   DRAWN_HIDDEN = 2,   /* the state is not seen: the number itself tells */

@@ -73,7 +73,10 @@ bool descriptors_are_swept(void) {
 __attribute__((constructor(106))) static void count_given(void) {
   enum { LOOKED_AT = 256 };
   if (!watches(WATCH_DESCRIPTORS)) return;
-  for (int fd = 3; fd < LOOKED_AT; fd++) descriptors_given += raw_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) >= 0;
+  for (int fd = 0; fd < LOOKED_AT; fd++) {
+    descriptors[fd].given = fd < 3 || raw_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) >= 0;
+    descriptors_given += fd >= 3 && descriptors[fd].given;
+  }
 }
 
 static uint32_t serial;
@@ -111,7 +114,8 @@ void descriptor_closing(int fd) {
 
 static uint64_t id_of(int fd) {
   uint64_t id = descriptors[fd].id;
-  return id != 0 ? id : (uint64_t)self_loaded << 32 | DESCRIPTOR_GIVEN | (uint32_t)fd;
+  uint32_t kind = descriptors[fd].given ? DESCRIPTOR_GIVEN : DESCRIPTOR_UNSEEN;
+  return id != 0 ? id : (uint64_t)self_loaded << 32 | kind | (uint32_t)fd;
 }
 
 int descriptor_copied(int old, int fd, const void *site, bool asked_for) {
@@ -191,6 +195,8 @@ enum descriptor_kind descriptor_kind(int fd, struct stat *status, int *flags) {
   switch (status->st_mode & S_IFMT) {
     case S_IFREG:
       return (*flags & O_APPEND) != 0 ? DESCRIPTOR_LOG : DESCRIPTOR_FILE;
+    case S_IFDIR:
+      return DESCRIPTOR_DIRECTORY;
     case S_IFIFO:
       return DESCRIPTOR_PIPE;
     case S_IFSOCK:
@@ -218,7 +224,7 @@ void descriptor_tell(int fd, enum use use) {
   self_get();
   struct descriptor *descriptor = &descriptors[fd];
   note(descriptor, use);
-  if (forks_generation() == 0 && (descriptor->id != 0 || fd < 3)) return;
+  if (forks_generation() == 0 && (descriptor->id != 0 || !descriptor->given || fd < 3)) return;
   uint64_t id = id_of(fd);
   struct stat status;
   int flags;

@@ -17,11 +17,12 @@
 enum { DESCRIPTORS = 65536 };
 
 struct descriptor {
-  uint64_t id;            /* process that opened it and a number of its; 0: as it was when the program was started */
+  uint64_t id;            /* process that opened it and a number of its; 0: nobody that we saw */
   _Atomic uint32_t noted; /* forks_generation() << 8 | the uses that were told since */
   uint32_t made_by;       /* number of the process that gave it this number */
   const void *site;       /* that opened it; NULL: nobody that we saw, or it is meant to be handed down */
   bool semaphore;         /* eventfd(EFD_SEMAPHORE) */
+  bool given;             /* it was open as the program was started */
 };
 
 extern struct descriptor descriptors[DESCRIPTORS];

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "buffers.h"
+#include "descriptors.h"
 #include "environment.h"
 #include "raw.h"
 #include "watch.h"
@@ -260,6 +261,7 @@ EXPORT FILE *popen(const char *command, const char *type) {
   before_shell(command);
   FILE *file = CALL(popen)(command, type);
   int saved = errno;
+  if (file != NULL) descriptor_opened(fileno(file), NULL); /* the C library closes it in the next one's child */
   spawned(id, file == NULL ? -saved : 0, command);
   errno = saved;
   return file;

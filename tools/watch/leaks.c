@@ -122,7 +122,7 @@ static bool is_set_up(const struct spawn *spawn, int fd) {
 
 static bool matters(enum descriptor_kind kind, int flags) {
   if (kind == DESCRIPTOR_FILE || kind == DESCRIPTOR_LOG) return (flags & O_ACCMODE) != O_RDONLY;
-  return kind != DESCRIPTOR_OTHER;
+  return kind != DESCRIPTOR_OTHER && kind != DESCRIPTOR_DIRECTORY;
 }
 
 static bool is_standard(const struct stat *status, int flags) {

@@ -118,6 +118,7 @@ NEXT(fopen64);
 NEXT(tmpfile);
 NEXT(tmpfile64);
 NEXT(fclose);
+NEXT(pclose);
 NEXT(opendir);
 NEXT(closedir);
 
@@ -149,9 +150,15 @@ EXPORT FILE *tmpfile64(void) {
 }
 
 EXPORT int fclose(FILE *file) {
-  if (watches(WATCH_FILES)) stdio_before_close(file);
+  stdio_before_close(file);
   descriptor_closing(fileno_unlocked(file));
   return CALL(fclose)(file);
+}
+
+EXPORT int pclose(FILE *file) {
+  stdio_before_close(file);
+  descriptor_closing(fileno_unlocked(file));
+  return CALL(pclose)(file);
 }
 
 EXPORT DIR *opendir(const char *path) {

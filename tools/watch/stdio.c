@@ -63,15 +63,28 @@ static size_t unread_of(const FILE *file) {
   return file->_IO_read_end > file->_IO_read_ptr ? (size_t)(file->_IO_read_end - file->_IO_read_ptr) : 0;
 }
 
-/* Bytes of a stream for wide characters are elsewhere, and are not looked at. */
+/* Of a stream for wide characters they lie elsewhere: of its first pointers, the fourth and fifth are these two. */
+static const char *output_pointer(const FILE *file, unsigned which) {
+  const char *const *wide = (const char *const *)(const void *)file->_wide_data;
+  if (file->_mode > 0 && wide[4] > wide[3]) return wide[3 + which];
+  return which == 0 ? file->_IO_write_base : file->_IO_write_ptr;
+}
+
+static const char *output_begin(const FILE *file) {
+  return output_pointer(file, 0);
+}
+
+static size_t output_size(const FILE *file) {
+  const char *begin = output_begin(file), *end = output_pointer(file, 1);
+  return is_output(file) && end > begin ? (size_t)(end - begin) : 0;
+}
+
 static bool has_output(const FILE *file) {
-  return is_output(file) && file->_mode <= 0 && file->_IO_write_ptr > file->_IO_write_base;
+  return output_size(file) != 0;
 }
 
 static bool is_pending(const struct stream *stream) {
-  const FILE *file = stream->file;
-  return has_output(file) && file->_IO_write_base == stream->base &&
-         (size_t)(file->_IO_write_ptr - file->_IO_write_base) >= stream->size &&
+  return output_begin(stream->file) == stream->base && output_size(stream->file) >= stream->size &&
          hash_ends(stream->base, stream->size) == stream->hash;
 }
 
@@ -185,7 +198,7 @@ void stdio_at_exit(void) {
 uint64_t stdio_state(void) {
   uint64_t state = 0;
   for (const FILE *file = _IO_list_all; file != NULL; file = file->_chain)
-    state = state * 31 + (uintptr_t)file->_IO_write_ptr;
+    state = state * 31 + (uintptr_t)output_pointer(file, 1);
   return state;
 }
 
@@ -204,9 +217,9 @@ static void look_at_output(FILE *file, uint64_t id) {
   struct stream *stream = place_for(file);
   atomic_store_explicit(&forks.streams, true, memory_order_relaxed);
   if (stream == NULL || (stream->file == file && stream->output && is_pending(stream))) return;
-  size_t size = (size_t)(file->_IO_write_ptr - file->_IO_write_base);
-  *stream = (struct stream){
-      file, id, file->_IO_write_base, size, hash_ends(file->_IO_write_base, size), true, is_nowhere(file->_fileno)};
+  const char *base = output_begin(file);
+  size_t size = output_size(file);
+  *stream = (struct stream){file, id, base, size, hash_ends(base, size), true, is_nowhere(file->_fileno)};
 }
 
 static void look_at_input(FILE *file, uint64_t id) {

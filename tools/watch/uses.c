@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that use a descriptor in a way that other processes which have it, too, notice. */
 #undef _FILE_OFFSET_BITS /* it would have open() mean open64() */
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -32,6 +33,9 @@ NEXT(sendfile64);
 NEXT(splice);
 NEXT(lseek);
 NEXT(lseek64);
+NEXT(readdir);
+NEXT(readdir64);
+NEXT(rewinddir);
 NEXT(epoll_ctl);
 NEXT(epoll_wait);
 NEXT(epoll_pwait);
@@ -59,49 +63,49 @@ static void was_read_to_end(int fd) {
   if (forks_generation() != 0 && lseek(fd, 0, SEEK_CUR) != -1) descriptor_used(fd, USE_READ);
 }
 
-static ssize_t was_read(int fd, ssize_t result) {
+static ssize_t was_read(int fd, size_t size, ssize_t result) {
   int saved = errno;
   if (result == 0)
     was_read_to_end(fd);
   else if (result > 0 || saved == EAGAIN)
-    descriptor_used(fd, USE_READ);
+    descriptor_used(fd, size == 1 ? USE_TAKE : USE_READ);
   errno = saved;
   return result;
 }
 
 EXPORT ssize_t read(int fd, void *buffer, size_t size) {
-  return was_read(fd, CALL(read)(fd, buffer, size));
+  return was_read(fd, size, CALL(read)(fd, buffer, size));
 }
 
 EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room) {
-  return was_read(fd, CALL(__read_chk)(fd, buffer, size, room));
+  return was_read(fd, size, CALL(__read_chk)(fd, buffer, size, room));
 }
 
 EXPORT ssize_t readv(int fd, const struct iovec *parts, int count) {
-  return was_read(fd, CALL(readv)(fd, parts, count));
+  return was_read(fd, SIZE_MAX, CALL(readv)(fd, parts, count));
 }
 
 /* To look at what comes is not to take it. */
-static ssize_t was_received(int fd, ssize_t result, int flags) {
-  return (flags & MSG_PEEK) != 0 ? result : was_read(fd, result);
+static ssize_t was_received(int fd, size_t size, ssize_t result, int flags) {
+  return (flags & MSG_PEEK) != 0 ? result : was_read(fd, size, result);
 }
 
 EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags) {
-  return was_received(fd, CALL(recv)(fd, buffer, size, flags), flags);
+  return was_received(fd, size, CALL(recv)(fd, buffer, size, flags), flags);
 }
 
 EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags) {
-  return was_received(fd, CALL(__recv_chk)(fd, buffer, size, room, flags), flags);
+  return was_received(fd, size, CALL(__recv_chk)(fd, buffer, size, room, flags), flags);
 }
 
 EXPORT ssize_t recvfrom(int fd, void *restrict buffer, size_t size, int flags, __SOCKADDR_ARG from,
                         socklen_t *restrict length) {
-  return was_received(fd, CALL(recvfrom)(fd, buffer, size, flags, from, length), flags);
+  return was_received(fd, size, CALL(recvfrom)(fd, buffer, size, flags, from, length), flags);
 }
 
 EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG from,
                               socklen_t *length) {
-  return was_received(fd, CALL(__recvfrom_chk)(fd, buffer, size, room, flags, from, length), flags);
+  return was_received(fd, size, CALL(__recvfrom_chk)(fd, buffer, size, room, flags, from, length), flags);
 }
 
 /* Descriptors may come with it. */
@@ -118,13 +122,13 @@ static void were_given(const struct msghdr *message, const void *site) {
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   ssize_t result = CALL(recvmsg)(fd, message, flags);
   if (result >= 0) were_given(message, __builtin_return_address(0));
-  return was_received(fd, result, flags);
+  return was_received(fd, SIZE_MAX, result, flags);
 }
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
   int result = CALL(recvmmsg)(fd, messages, count, flags, limit);
   for (int i = 0; i < result; i++) were_given(&messages[i].msg_hdr, __builtin_return_address(0));
-  return (int)was_received(fd, result, flags);
+  return (int)was_received(fd, SIZE_MAX, result, flags);
 }
 
 /* ---- Writing ---- */
@@ -188,7 +192,7 @@ EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...) {
 }
 
 static ssize_t was_moved(int to, int from, bool from_offset, ssize_t result) {
-  if (from_offset) was_read(from, result);
+  if (from_offset) was_read(from, SIZE_MAX, result);
   return was_written(to, result);
 }
 
@@ -202,7 +206,7 @@ EXPORT ssize_t sendfile64(int to, int from, off64_t *offset, size_t size) {
 
 EXPORT ssize_t splice(int from, off64_t *in, int to, off64_t *out, size_t size, unsigned flags) {
   ssize_t result = CALL(splice)(from, in, to, out, size, flags);
-  if (in == NULL) was_read(from, result);
+  if (in == NULL) was_read(from, SIZE_MAX, result);
   return out == NULL ? was_written(to, result) : result;
 }
 
@@ -219,6 +223,40 @@ EXPORT off_t lseek(int fd, off_t offset, int whence) {
 
 EXPORT off64_t lseek64(int fd, off64_t offset, int whence) {
   return was_sought(fd, offset, whence, CALL(lseek64)(fd, offset, whence));
+}
+
+/* ---- Directories: the C library reads many entries at a time ---- */
+
+static long offset_of(int fd) {
+  return raw_call(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+}
+
+/* Where the offset was, if that matters; -1: it does not. */
+static long before_entry(DIR *directory) {
+  return LIKELY(forks_generation() == 0) ? -1 : offset_of(dirfd(directory));
+}
+
+static void after_entry(DIR *directory, long before, bool ends) {
+  if (before >= 0 && (ends || offset_of(dirfd(directory)) != before)) descriptor_used(dirfd(directory), USE_READ);
+}
+
+EXPORT struct dirent *readdir(DIR *directory) {
+  long before = before_entry(directory);
+  struct dirent *entry = CALL(readdir)(directory);
+  after_entry(directory, before, entry == NULL);
+  return entry;
+}
+
+EXPORT struct dirent64 *readdir64(DIR *directory) {
+  long before = before_entry(directory);
+  struct dirent64 *entry = CALL(readdir64)(directory);
+  after_entry(directory, before, entry == NULL);
+  return entry;
+}
+
+EXPORT void rewinddir(DIR *directory) {
+  descriptor_used(dirfd(directory), USE_SEEK);
+  CALL(rewinddir)(directory);
 }
 
 /* ---- Events ---- */
@@ -247,7 +285,7 @@ EXPORT int epoll_pwait2(int set, struct epoll_event *events, int count, const st
 
 EXPORT int eventfd_read(int fd, eventfd_t *value) {
   int result = CALL(eventfd_read)(fd, value);
-  was_read(fd, result == 0 ? (ssize_t)sizeof *value : -1);
+  was_read(fd, SIZE_MAX, result == 0 ? (ssize_t)sizeof *value : -1);
   return result;
 }
 
@@ -270,6 +308,6 @@ EXPORT int flock(int fd, int operation) {
 void descriptors_syscall(long number, const long *args, long result, const void *site) {
   if (number == SYS_io_uring_setup && result >= 0) descriptor_opened((int)result, site);
   if (number == SYS_io_uring_enter && result >= 0) descriptor_used((int)args[0], USE_ENTER);
-  if (number == SYS_read) was_read((int)args[0], result);
+  if (number == SYS_read) was_read((int)args[0], (size_t)args[2], result);
   if (number == SYS_write) was_written((int)args[0], result);
 }
