@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What libraries other than the C library are called for: sessions, which two processes have after a fork, and CUDA.
+ * What libraries other than the C library are called for: sessions, which two processes have after a fork.
  *
  * As with descriptors, a session has an id that is given as it is opened; after a fork, each process tells of the first
  * use of those that were open at it.
@@ -321,55 +321,3 @@ USES(LIBRARY_POSTGRESQL, NULL, void *, PQexecPrepared,
      session, name, count, values, lengths, formats, result)
 USES(LIBRARY_POSTGRESQL, 0, int, PQsendQuery, (void *session, const char *query), session, query)
 USES(LIBRARY_POSTGRESQL, NULL, void *, PQgetResult, (void *session), session)
-
-/* ---- CUDA: what is initialised before a fork cannot be used in a child ---- */
-
-static bool cuda_begun;
-static uint32_t cuda_generation; /* forks_generation() when it was initialised, or told of last */
-static uint64_t cuda_id;         /* process that initialised it */
-
-static void cuda_used(const char *function, bool initialises) {
-  if (!watches(WATCH_DESCRIPTORS)) return;
-  if (!cuda_begun && initialises) {
-    cuda_begun = true;
-    cuda_generation = forks_generation();
-    cuda_id = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
-  } else if (cuda_begun && cuda_generation != forks_generation()) {
-    cuda_generation = forks_generation();
-    tell(LIBRARY_CUDA, cuda_id, function);
-  }
-}
-
-/* Each function's parameters are passed on as they came, in registers: none has more than these. */
-#define CUDA(name, initialises)                                                           \
-  int name(long a, long b, long c, long d, long e, long f);                               \
-  EXPORT int name(long a, long b, long c, long d, long e, long f) {                       \
-    LIBRARY_NEXT(name, 3); /* CUDA_ERROR_NOT_INITIALIZED, cudaErrorInitializationError */ \
-    int error = next(a, b, c, d, e, f);                                                   \
-    cuda_used(#name, (initialises) && error == 0);                                        \
-    return error;                                                                         \
-  }
-
-CUDA(cuInit, true)
-CUDA(cuDeviceGet, false)
-CUDA(cuDeviceGetCount, false)
-CUDA(cuDevicePrimaryCtxRetain, true)
-CUDA(cuCtxCreate_v2, true)
-CUDA(cuCtxSetCurrent, false)
-CUDA(cuCtxSynchronize, false)
-CUDA(cuMemAlloc_v2, false)
-CUDA(cuMemFree_v2, false)
-CUDA(cuModuleLoadData, false)
-CUDA(cudaFree, true)
-CUDA(cudaMalloc, true)
-CUDA(cudaMallocHost, true)
-CUDA(cudaMallocManaged, true)
-CUDA(cudaMemcpy, true)
-CUDA(cudaMemset, true)
-CUDA(cudaSetDevice, true)
-CUDA(cudaGetDevice, false)
-CUDA(cudaGetDeviceCount, true)
-CUDA(cudaStreamCreate, true)
-CUDA(cudaStreamSynchronize, false)
-CUDA(cudaDeviceSynchronize, true)
-CUDA(cudaEventCreate, true)
