@@ -48,15 +48,15 @@ static void use(const char *function, bool initialised) {
 
 /* Parameters are passed on as they came: none has more words than these. */
 #define PARAMETERS long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k
-#define FUNCTION(name, begins)                                                                              \
-  int name(PARAMETERS);                                                                                     \
-  static struct next next_of_##name = {#name, NULL};                                                        \
-  EXPORT int name(PARAMETERS) {                                                                             \
-    __typeof__(&name) next = (__typeof__(&name))library_next(&next_of_##name, __builtin_return_address(0)); \
-    if (next == NULL) return 3; /* CUDA_ERROR_NOT_INITIALIZED, cudaErrorInitializationError */              \
-    int error = next(a, b, c, d, e, f, g, h, i, j, k);                                                      \
-    use(#name, (begins) && error == 0);                                                                     \
-    return error;                                                                                           \
+#define FUNCTION(of, begins)                                                                          \
+  int of(PARAMETERS);                                                                                 \
+  static struct next next_of_##of = {.name = #of};                                                    \
+  EXPORT int of(PARAMETERS) {                                                                         \
+    __typeof__(&of) next = (__typeof__(&of))library_next(&next_of_##of, __builtin_return_address(0)); \
+    if (next == NULL) return 3; /* CUDA_ERROR_NOT_INITIALIZED, cudaErrorInitializationError */        \
+    int error = next(a, b, c, d, e, f, g, h, i, j, k);                                                \
+    use(#of, (begins) && error == 0);                                                                 \
+    return error;                                                                                     \
   }
 #define BEGINS(name) FUNCTION(name, true)
 #define USES(name) FUNCTION(name, false)
@@ -66,7 +66,7 @@ FUNCTIONS(BEGINS, USES)
 
 int cuGetProcAddress(const char *name, void **function, int version, uint64_t flags);
 int cuGetProcAddress_v2(const char *name, void **function, int version, uint64_t flags, void *status);
-static struct next next_of_get = {"cuGetProcAddress", NULL}, next_of_get_v2 = {"cuGetProcAddress_v2", NULL};
+static struct next next_of_get = {.name = "cuGetProcAddress"}, next_of_get_v2 = {.name = "cuGetProcAddress_v2"};
 
 static const struct ours {
   struct next *next;
