@@ -37,6 +37,8 @@ class Program:
         self.target = self.name[: -len(path.suffix)].replace("/", "-")
         self.head = dict(re.findall(r"^(?:/\*|#|--) (finds|needs|builds|links): (.+?)(?: \*/)?$",
                                     path.read_text(), re.MULTILINE))
+        if ("finds" in self.head) == ("builds" in self.head):
+            raise ValueError(f"{self.name}: its head must say what it finds, or what it builds")
         self.wanted = [set() if wanted == "nothing" else set(wanted.split(", "))
                        for wanted in self.head.get("finds", "nothing").split(" or ")]
         self.notes = {rule[5:] for rule in set.union(*self.wanted) if rule.startswith("note ")}

@@ -105,6 +105,30 @@ static inline int wait_for(pid_t child) {
   return status;
 }
 
+/* Makes a child that runs this, and ends; returns its status. */
+static inline int fork_once(void (*run)(void)) {
+  pid_t child = fork();
+  if (child == 0) {
+    run();
+    _exit(0);
+  }
+  return wait_for(child);
+}
+
+/* The same while a thread stands between begin() and end(). */
+static inline int fork_beside(void (*begin)(void), void (*end)(void), void (*run)(void)) {
+  struct stayer stayer;
+  stayer_start(&stayer, begin, end);
+  int status = fork_once(run);
+  stayer_end(&stayer);
+  return status;
+}
+
+static inline void become_true(void) {
+  execl("/bin/true", "true", (char *)NULL);
+  _exit(BROKEN);
+}
+
 /* What a child that does more than exec or _exit() does. */
 static inline void go_on(void) {
   printf("process %d goes on\n", (int)getpid());

@@ -15,17 +15,13 @@ static void give(void) {
   mtx_unlock(&lock);
 }
 
+static void hang(void) {
+  alarm(HANGS);
+  mtx_lock(&lock);
+}
+
 int main(void) {
-  struct stayer holder;
   must(mtx_init(&lock, mtx_plain) == thrd_success);
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(HANGS);
-    mtx_lock(&lock);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, hang);
   return 0;
 }

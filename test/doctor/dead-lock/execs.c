@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* After zeromq/libzmq#3531: a thread has a lock, but the child is another program at once. */
 /* finds: nothing */
-#include "../program.h"
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void take(void) {
-  pthread_mutex_lock(&lock);
-}
-
-static void give(void) {
-  pthread_mutex_unlock(&lock);
-}
+#include "../mutex.h"
 
 int main(void) {
-  struct stayer holder;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    execl("/bin/true", "true", (char *)NULL);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, become_true);
   return 0;
 }

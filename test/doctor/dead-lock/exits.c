@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* After libuv/libuv#1369: a thread has a lock, but the child writes a byte and ends. */
 /* finds: nothing */
-#include "../program.h"
+#include "../mutex.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void take(void) {
-  pthread_mutex_lock(&lock);
-}
-
-static void give(void) {
-  pthread_mutex_unlock(&lock);
+static void write_a_line(void) {
+  must(write(STDERR_FILENO, "child\n", 6) == 6);
 }
 
 int main(void) {
-  struct stayer holder;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    must(write(STDERR_FILENO, "child\n", 6) == 6);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, write_a_line);
   return 0;
 }

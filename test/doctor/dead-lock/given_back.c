@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* After OpenMathLib/OpenBLAS#660: the thread has given the lock back, and lives on. */
 /* finds: nothing */
-#include "../program.h"
+#include "../mutex.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void use(void) {
-  pthread_mutex_lock(&lock);
-  pthread_mutex_unlock(&lock);
+static void use_and_go_on(void) {
+  use();
+  go_on();
 }
 
 int main(void) {
-  struct stayer user;
-  stayer_start(&user, use, use);
-  pid_t child = fork();
-  if (child == 0) {
-    use();
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&user);
+  fork_beside(use, use, use_and_go_on);
   return 0;
 }

@@ -16,16 +16,12 @@ static void give(void) {
   g_mutex_unlock(&lock);
 }
 
+static void hang(void) {
+  alarm(HANGS);
+  g_mutex_lock(&lock);
+}
+
 int main(void) {
-  struct stayer holder;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(HANGS);
-    g_mutex_lock(&lock);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, hang);
   return 0;
 }

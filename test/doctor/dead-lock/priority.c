@@ -13,20 +13,16 @@ static void give(void) {
   pthread_mutex_unlock(&lock);
 }
 
+static void hang(void) {
+  alarm(HANGS);
+  pthread_mutex_lock(&lock);
+}
+
 int main(void) {
-  struct stayer holder;
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
   pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
   if (pthread_mutex_init(&lock, &attributes) != 0) return CANNOT_RUN;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(HANGS);
-    pthread_mutex_lock(&lock);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, hang);
   return 0;
 }

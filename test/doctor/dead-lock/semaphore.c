@@ -13,17 +13,13 @@ static void give(void) {
   sem_post(&lock);
 }
 
+static void hang(void) {
+  alarm(HANGS);
+  while (sem_wait(&lock) != 0) continue;
+}
+
 int main(void) {
-  struct stayer holder;
   sem_init(&lock, 0, 1);
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(HANGS);
-    while (sem_wait(&lock) != 0) continue;
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, hang);
   return 0;
 }

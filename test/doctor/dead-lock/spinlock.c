@@ -13,18 +13,13 @@ static void give(void) {
   pthread_spin_unlock(&lock);
 }
 
+static void hang(void) {
+  alarm(HANGS);
+  pthread_spin_lock(&lock);
+}
+
 int main(void) {
-  struct stayer holder;
   pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(HANGS);
-    pthread_spin_lock(&lock);
-    pthread_spin_unlock(&lock);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, hang);
   return 0;
 }

@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* After DataDog/dd-trace-php#1752: the holder got the mutex by pthread_mutex_trylock(). */
 /* finds: dead-lock */
-#include "../program.h"
+#include "../mutex.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void take(void) {
+static void try(void) {
   must(pthread_mutex_trylock(&lock) == 0);
 }
 
-static void give(void) {
-  pthread_mutex_unlock(&lock);
-}
-
 int main(void) {
-  struct stayer holder;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(HANGS);
-    pthread_mutex_lock(&lock);
-    pthread_mutex_unlock(&lock);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(try, give, use_or_hang);
   return 0;
 }

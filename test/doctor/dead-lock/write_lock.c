@@ -13,17 +13,12 @@ static void give(void) {
   pthread_rwlock_unlock(&lock);
 }
 
+static void hang(void) {
+  alarm(HANGS);
+  pthread_rwlock_rdlock(&lock);
+}
+
 int main(void) {
-  struct stayer holder;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(HANGS);
-    pthread_rwlock_rdlock(&lock);
-    pthread_rwlock_unlock(&lock);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, hang);
   return 0;
 }

@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* After GrapheneOS/hardened_malloc#319: a thread had a mutex at the fork; the child goes on, and may need it one day.
- */
+/* After GrapheneOS/hardened_malloc#319: a thread had a mutex at the fork; the child goes on, and may need it. */
 /* finds: held-lock */
-#include "../program.h"
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void take(void) {
-  pthread_mutex_lock(&lock);
-}
-
-static void give(void) {
-  pthread_mutex_unlock(&lock);
-}
+#include "../mutex.h"
 
 int main(void) {
-  struct stayer holder;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, go_on);
   return 0;
 }

@@ -3,25 +3,17 @@
 /* finds: held-lock */
 #include "../program.h"
 
-static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_rwlock_t table = PTHREAD_RWLOCK_INITIALIZER;
 
-static void take(void) {
-  pthread_rwlock_rdlock(&lock);
+static void look(void) {
+  pthread_rwlock_rdlock(&table);
 }
 
-static void give(void) {
-  pthread_rwlock_unlock(&lock);
+static void have_looked(void) {
+  pthread_rwlock_unlock(&table);
 }
 
 int main(void) {
-  struct stayer holder;
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(look, have_looked, go_on);
   return 0;
 }

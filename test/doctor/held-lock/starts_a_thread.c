@@ -13,17 +13,14 @@ static void give(void) {
   pthread_spin_unlock(&lock);
 }
 
+static void start_a_thread(void) {
+  struct stayer worker;
+  stayer_start(&worker, NULL, NULL);
+  stayer_end(&worker);
+}
+
 int main(void) {
-  struct stayer holder, worker;
   pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    stayer_start(&worker, NULL, NULL);
-    stayer_end(&worker);
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, start_a_thread);
   return 0;
 }

@@ -14,15 +14,7 @@ static void give(void) {
 }
 
 int main(void) {
-  struct stayer holder;
   must((journal = fopen("/dev/null", "we")) != NULL);
-  stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
-  stayer_end(&holder);
+  fork_beside(take, give, go_on);
   return 0;
 }

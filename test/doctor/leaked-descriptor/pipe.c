@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* After famzah/popen-noshell#7: the end of one child's pipe goes into the next child, so the first never sees the end.
- */
+/* After famzah/popen-noshell#7: the end of one child's pipe goes into the next child, so the first sees no end. */
 /* finds: leaked-descriptor */
 #include "../program.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* After openSUSE/libzypp#757: the child joins the thread of the log, which older C libraries have forgotten in fork().
- */
+/* After openSUSE/libzypp#757: the child joins the thread of the log, which older C libraries forget in fork(). */
 /* finds: lost-thread or endless-wait */
 #include "../program.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* After confluentinc/librdkafka#393: a client's thread sends what is put into its queue, and in the child nobody does.
- */
+/* After confluentinc/librdkafka#393: a client's thread sends what is in its queue, and in the child nobody does. */
 /* finds: note lost-thread */
 #include "../program.h"
 

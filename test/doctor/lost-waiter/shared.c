@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* After krakjoe/pthreads#276: the condition variable is in shared memory, and the child wakes a thread of the parent.
- */
+/* After krakjoe/pthreads#276: the condition variable is shared, and the child wakes a thread of the parent. */
 /* finds: nothing */
 #include "../program.h"
 

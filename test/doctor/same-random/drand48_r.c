@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* After php/php-src#21352: the state of drand48_r() is in the program's memory, and so in both. */
 /* finds: same-random */
-#include "../program.h"
+#include "draw.h"
 
 static struct drand48_data state;
 
-static double draw(void) {
+static void print(const char *who) {
   double number;
-  drand48_r(&state, &number);
-  return number;
+  must(drand48_r(&state, &number) == 0);
+  printf("%s %f\n", who, number);
 }
 
 int main(void) {
   srand48_r(time(NULL), &state);
-  pid_t child = fork();
-  if (child == 0) {
-    printf("child %f\n", draw());
-    fflush(stdout);
-    _exit(0);
-  }
-  wait_for(child);
-  printf("parent %f\n", draw());
-  return 0;
+  return draw_in_both(print);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* After spack/spack#52004: both lock a file that was opened before the fork, and neither reads it. */
 /* finds: nothing */
-#include "../program.h"
+#include "both.h"
 
 #include <sys/file.h>
-
-static char path[] = "/tmp/doctor-XXXXXX";
 
 static void lock_once(int file) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -16,15 +14,5 @@ static void lock_once(int file) {
 }
 
 int main(void) {
-  int file = mkostemp(path, O_CLOEXEC);
-  must(file != -1);
-  unlink(path);
-  pid_t child = fork();
-  if (child == 0) {
-    lock_once(file);
-    _exit(0);
-  }
-  lock_once(file);
-  wait_for(child);
-  return 0;
+  return use_in_both(lock_once, make_file());
 }

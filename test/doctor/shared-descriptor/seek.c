@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* After Perl/perl5#7316: the child seeks in a file which its parent is reading. */
 /* finds: shared-descriptor */
-#include "../program.h"
+#include "both.h"
 
-static char path[] = "/tmp/doctor-XXXXXX";
+static int file;
 
-static int make_file(void) {
-  int file = mkostemp(path, O_CLOEXEC);
-  must(file != -1 && write(file, "one\ntwo\nsix\n", 12) == 12 && lseek(file, 0, SEEK_SET) == 0);
-  unlink(path);
-  return file;
+static void rewind_file(void) {
+  must(lseek(file, 0, SEEK_SET) == 0);
 }
 
 int main(void) {
-  char line[4];
-  int file = make_file();
-  must(read(file, line, sizeof line) == sizeof line);
-  pid_t child = fork();
-  if (child == 0) {
-    must(lseek(file, 0, SEEK_SET) == 0);
-    _exit(0);
-  }
-  wait_for(child);
-  must(read(file, line, sizeof line) == sizeof line);
-  return line[0] == 'o' ? 0 : BROKEN;
+  file = make_file();
+  must(read_line(file) == 'o' && fork_once(rewind_file) == 0);
+  return read_line(file) == 'o' ? 0 : BROKEN;
 }

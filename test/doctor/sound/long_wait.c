@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* After dmtcp/dmtcp#612: a child of a process with threads sleeps for a long time, and its parent wakes it by a pipe.
- */
+/* After dmtcp/dmtcp#612: a child of a process with threads sleeps long, and its parent wakes it by a pipe. */
 /* finds: nothing */
 #include "../program.h"
 

@@ -3,7 +3,7 @@
 /* finds: nothing */
 #include "../program.h"
 
-static void *fork_once(void *unused) {
+static void *fork_and_wait(void *unused) {
   pid_t child = fork();
   if (child == 0) pthread_exit(NULL);
   wait_for(child);
@@ -12,7 +12,7 @@ static void *fork_once(void *unused) {
 
 int main(void) {
   pthread_t thread;
-  must(pthread_create(&thread, NULL, fork_once, NULL) == 0);
+  must(pthread_create(&thread, NULL, fork_and_wait, NULL) == 0);
   must(pthread_join(thread, NULL) == 0);
   return 0;
 }

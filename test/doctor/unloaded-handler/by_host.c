@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* After opencryptoki/opencryptoki#534: the program registers a function of a module, and unloads the module. */
 /* finds: unloaded-handler */
-#include "../program.h"
-
 #include "plugin.h"
 
 int main(void) {
@@ -11,8 +9,6 @@ int main(void) {
   *(void **)&function = dlsym(plugin, "plugin_child");
   must(function != NULL && pthread_atfork(NULL, NULL, function) == 0);
   dlclose(plugin);
-  pid_t child = fork();
-  if (child == 0) _exit(0);
-  wait_for(child);
+  fork_once(end);
   return 0;
 }

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* After OpenSC/libp11#21: the module is there as the process forks. */
 /* finds: nothing */
-#include "../program.h"
-
 #include "plugin.h"
 
 int main(void) {
   void *plugin = plugin_load(0);
   plugin_call(plugin, "plugin_register");
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   dlclose(plugin);
   return 0;
 }

@@ -19,4 +19,7 @@ static inline void plugin_call(void *plugin, const char *name) {
   function();
 }
 
+static inline void end(void) {
+}
+
 #endif
