@@ -5,11 +5,6 @@
 
 int main(void) {
   printf("before the fork\n");
-  pid_t child = fork();
-  if (child == 0) {
-    execl("/bin/true", "true", (char *)NULL);
-    _exit(BROKEN);
-  }
-  wait_for(child);
+  fork_once(become_true);
   return 0;
 }

@@ -9,11 +9,6 @@ static void clean_up(void) {
 
 int main(void) {
   must(atexit(clean_up) == 0);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   return 0;
 }

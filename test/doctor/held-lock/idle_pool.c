@@ -27,12 +27,7 @@ int main(void) {
   pthread_t threads[2];
   for (int i = 0; i < 2; ++i) must(pthread_create(&threads[i], NULL, worker, NULL) == 0);
   while (!all_idle(2)) sched_yield();
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   pthread_mutex_lock(&lock);
   over = true;
   pthread_cond_broadcast(&work);

@@ -20,12 +20,7 @@ int main(void) {
   gate_make(&begun);
   must(pthread_create(&thread, NULL, reader, NULL) == 0);
   gate_wait(&begun);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   must(write(ends[1], "a line\n", 7) == 7);
   pthread_join(thread, NULL);
   return 0;

@@ -21,12 +21,7 @@ int main(void) {
   lock = share(sizeof *lock);
   pthread_mutex_init(lock, &shared);
   stayer_start(&holder, take, give);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   stayer_end(&holder);
   return 0;
 }

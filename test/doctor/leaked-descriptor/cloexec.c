@@ -9,11 +9,6 @@ int main(void) {
   int ends[2];
   must(listener != -1 && null != -1 && pipe(ends) == 0);
   for (int i = 0; i < 2; ++i) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-  pid_t child = fork();
-  if (child == 0) {
-    execl("/bin/true", "true", (char *)NULL);
-    _exit(BROKEN);
-  }
-  wait_for(child);
+  fork_once(become_true);
   return 0;
 }

@@ -6,11 +6,6 @@
 int main(void) {
   int listener = socket(AF_INET, SOCK_STREAM, 0);
   must(listener != -1 && listen(listener, 1) == 0);
-  pid_t child = fork();
-  if (child == 0) {
-    execl("/bin/true", "true", (char *)NULL);
-    _exit(BROKEN);
-  }
-  wait_for(child);
+  fork_once(become_true);
   return 0;
 }

@@ -16,12 +16,7 @@ int main(void) {
   must(pipe2(queue, O_CLOEXEC) == 0);
   must(pthread_create(&thread, NULL, sender, NULL) == 0);
   must(pthread_setname_np(thread, "sender") == 0);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   must(write(queue[1], "q", 1) == 1);
   pthread_join(thread, NULL);
   return 0;

@@ -19,11 +19,6 @@ int main(void) {
   must(pthread_atfork(lock, lock, lock) == 0);
   signal(SIGUSR1, jump);
   if (sigsetjmp(before, 1) == 0) raise(SIGUSR1);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   return 0;
 }

@@ -19,11 +19,6 @@ int main(void) {
   signal(SIGUSR1, note);
   raise(SIGUSR1);
   gate_wait(&gate);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   return 0;
 }

@@ -9,12 +9,7 @@ static void lock(void) {
 static void *respawn(void *set) {
   int which;
   must(sigwait(set, &which) == 0);
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   return NULL;
 }
 

@@ -4,12 +4,7 @@
 #include "../program.h"
 
 static void *fork_and_wait(void *unused) {
-  pid_t child = fork();
-  if (child == 0) {
-    go_on();
-    _exit(0);
-  }
-  wait_for(child);
+  fork_once(go_on);
   return unused;
 }
 
