@@ -371,6 +371,30 @@ EXPORT int sem_init(sem_t *semaphore, int shared, unsigned value) {
   return CALL(sem_init)(semaphore, shared, value);
 }
 
+/* ---- Futexes that are waited for by syscall(): what C++ and Rust make their locks and futures of ---- */
+
+static bool is_endless_futex(const long *args) {
+  long operation = args[1] & FUTEX_CMD_MASK;
+  return (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET) && args[3] == 0 && may_be_endless() &&
+         !memory_is_shared((const void *)args[0]);
+}
+
+/* Sets errno, as syscall() does. */
+long conditions_futex(const long *args, bool *done, const void *site) {
+  *done = UNLIKELY(threads_lost != NULL) && is_endless_futex(args);
+  if (!*done) return 0;
+  self_goes_on("futex");
+  const struct timespec limit = {.tv_sec = GRACE};
+  long result = raw_call(SYS_futex, args[0], FUTEX_WAIT_PRIVATE, args[2], (long)&limit, 0, 0);
+  if (result == -ETIMEDOUT && may_be_endless() && !has_signal_handler())
+    held_stuck(&(struct stuck_at){STUCK_FUTEX, KIND_MUTEX, (const void *)args[0], NULL, 0, NULL, "syscall(SYS_futex)",
+                                  site, true});
+  if (result == -ETIMEDOUT) result = -EINTR; /* as a wakeup for no reason, which each caller has to expect */
+  if (result >= 0) return result;
+  errno = (int)-result;
+  return -1;
+}
+
 /* ---- Threads ---- */
 
 static const struct thread *find_lost(pthread_t handle) {

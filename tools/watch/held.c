@@ -104,10 +104,11 @@ bool memory_is_shared(const void *address) {
 
 enum { MUTEX_ROBUST = 16, MUTEX_PROTECT = 64, MUTEX_SHARED = 128, MUTEX_TYPE = 3, READER_SHIFT = 3 };
 
-/* 0: nobody that could be lost; -1: somebody who is in the middle of taking or releasing it. */
+/* 0: nobody that could be lost; -1: somebody who is in the middle of taking or releasing it.  One that is robust is
+ * marked as shared in any case. */
 static pid_t mutex_owner(const pthread_mutex_t *mutex) {
   int kind = mutex->__data.__kind;
-  if (mutex->__data.__lock == 0 || (kind & (MUTEX_ROBUST | MUTEX_SHARED)) != 0) return 0;
+  if (mutex->__data.__lock == 0 || (kind & (MUTEX_ROBUST | MUTEX_SHARED)) == MUTEX_SHARED) return 0;
   pid_t owner = mutex->__data.__owner;
   return owner != 0 ? owner : (kind & MUTEX_PROTECT) != 0 ? 0 : -1;
 }
@@ -291,13 +292,20 @@ static bool find_by_entry(const void *lock, struct stuck_at *at) {
   return true;
 }
 
+/* Readers do not wait for readers, except where a writer that waits, and is lost, goes before them. */
+static bool readers_wait(const pthread_rwlock_t *lock) {
+  enum { WRITER_WAITS = 2 };
+  return lock->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP &&
+         (lock->__data.__readers & WRITER_WAITS) != 0;
+}
+
 static bool find_holder(enum lock_kind kind, const void *lock, struct stuck_at *at) {
   switch (kind) {
     case KIND_MUTEX:
       return find_mutex_holder(lock, at);
-    case KIND_READ: { /* readers do not wait for readers */
+    case KIND_READ: {
       const struct held *entry = held_by_lost(lock, &at->holder);
-      return entry != NULL && entry->kind == KIND_WRITE && find_by_entry(lock, at);
+      return entry != NULL && (entry->kind == KIND_WRITE || readers_wait(lock)) && find_by_entry(lock, at);
     }
     case KIND_FILE:
       at->holder = lost_with_handle(stream_owner(lock));

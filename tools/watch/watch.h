@@ -222,6 +222,8 @@ void locks_before_fork(uint64_t id);
 void locks_in_child(uint64_t id);
 void locks_go_on(uint64_t id); /* in a child that does */
 bool locks_hold_shared(void);  /* the caller holds a lock that is for several processes */
+/* Of syscall(SYS_futex); *done: it is a wait, and this is its result. */
+long conditions_futex(const long *args, bool *done, const void *site);
 void descriptors_before_exec(const char *path, char *const *argv, char *const *envp);
 void descriptors_before_spawn(const char *path, char *const *argv, char *const *envp,
                               const posix_spawn_file_actions_t *actions);
