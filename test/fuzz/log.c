@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "log.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 struct shared *shared;
@@ -48,6 +50,7 @@ static void take_log(const char *path) {
     _exit(0);
   }
   me.pid = getpid();
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing stays when the fuzzer is stopped */
   me.own = &me.log->of[number];
   me.own->count = 0;
   me.own->digest = 0;

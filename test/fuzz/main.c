@@ -5,16 +5,23 @@
  * fuzz [--seed FROM] [--programs COUNT | --seconds S]     of these seeds; prints the first that shows a difference,
  *                                                         and a shorter program that does
  * fuzz [--verbose] --program FILE                         such a program
+ *
+ * fuzz --threads | --signals …      threads, or a signal handler, that meet by chance, so that nothing is compared, but
+ *                                   invariants are checked; the same seed need not meet the same
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "api.h"
 #include "limit.h"
 #include "log.h"
+#include "modes.h"
 #include "run.h"
 #include "shrink.h"
 #include "watch.h"
@@ -24,14 +31,22 @@ static struct {
   int seconds;
   const char *file;
   bool verbose;
+  void (*mode)(uint64_t seed, int steps); /* NULL: compared with the model */
 } options = {.seed = 1, .programs = 1};
+
+/* Whether a program is broken on purpose, and that it differs is all there is to know. */
+#ifdef ATFORK_TEST_SHORT
+static const bool shrinks = false;
+#else
+static const bool shrinks = true;
+#endif
 
 static bool differs(const struct program *program) {
   shared->program = *program;
   return run_both(false) == DIFFERENT;
 }
 
-static int print_shrunk(struct program program) {
+static void print_shrunk(struct program program) {
   enum { SHORT_PATIENCE = 10 };
   watch_patience = SHORT_PATIENCE;
   if (!differs(&program)) printf("not each time:\n");
@@ -40,7 +55,6 @@ static int print_shrunk(struct program program) {
   program_write(&program, stdout);
   shared->program = program;
   run_both(true);
-  return 1;
 }
 
 static int run_file(void) {
@@ -60,24 +74,46 @@ static bool is_time_left(uint64_t seed, time_t began) {
   return seed < options.seed + options.programs;
 }
 
+static uint64_t too_large;
+
+/* Whether all is well. */
+static bool run_program(uint64_t seed) {
+  struct program program;
+  program_draw(&program, seed);
+  shared->program = program;
+  enum verdict verdict = run_both(false);
+  too_large += verdict == TOO_LARGE;
+  if (options.verbose) program_write(&program, stdout);
+  if (options.verbose) log_print(&shared->logs[0]);
+  if (verdict != DIFFERENT) return true;
+  printf("seed %llu shows a difference\n", (unsigned long long)seed);
+  if (shrinks) print_shrunk(program);
+  return false;
+}
+
+static bool run_mode(uint64_t seed) {
+  enum { STEPS = 800 };
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    options.mode(seed, STEPS);
+    _exit(0);
+  }
+  const char *how = watch(pid);
+  if (how != NULL) printf("seed %llu: %s\n", (unsigned long long)seed, how);
+  return how == NULL;
+}
+
 static int run_seeds(void) {
   time_t began = time(NULL);
-  uint64_t seed = options.seed, too_large = 0;
-  for (; is_time_left(seed, began); seed++) {
-    struct program program;
-    program_draw(&program, seed);
-    shared->program = program;
-    enum verdict verdict = run_both(false);
-    too_large += verdict == TOO_LARGE;
-    if (options.verbose) program_write(&program, stdout);
-    if (options.verbose) log_print(&shared->logs[0]);
-    if (verdict != DIFFERENT) continue;
-    printf("seed %llu shows a difference\n", (unsigned long long)seed);
-    return print_shrunk(program);
-  }
-  printf("seeds %llu to %llu: %llu too large, %llu operations, %llu forks, no difference\n",
-         (unsigned long long)options.seed, (unsigned long long)seed - 1, (unsigned long long)too_large,
-         (unsigned long long)shared->operations, (unsigned long long)shared->forks);
+  uint64_t seed = options.seed;
+  for (; is_time_left(seed, began); seed++)
+    if (!(options.mode != NULL ? run_mode(seed) : run_program(seed))) return 1;
+  printf("seeds %llu to %llu: %llu operations, %llu forks, %llu programs too large, no difference\n",
+         (unsigned long long)options.seed, (unsigned long long)seed - 1, (unsigned long long)shared->operations,
+         (unsigned long long)shared->forks, (unsigned long long)too_large);
   return 0;
 }
 
@@ -85,7 +121,8 @@ static void read_options(int argc, char **argv) {
   static const struct option names[] = {
       {"seed", required_argument, NULL, 's'},    {"programs", required_argument, NULL, 'n'},
       {"seconds", required_argument, NULL, 't'}, {"program", required_argument, NULL, 'p'},
-      {"verbose", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
+      {"verbose", no_argument, NULL, 'v'},       {"threads", no_argument, NULL, 'T'},
+      {"signals", no_argument, NULL, 'S'},       {NULL, 0, NULL, 0}};
   int option;
   while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
     if (option == 's') options.seed = strtoull(optarg, NULL, 0);
@@ -93,6 +130,8 @@ static void read_options(int argc, char **argv) {
     if (option == 't') options.seconds = atoi(optarg);
     if (option == 'p') options.file = optarg;
     if (option == 'v') options.verbose = true;
+    if (option == 'T') options.mode = threads_run;
+    if (option == 'S') options.mode = signals_run;
     if (option == '?') exit(2);
   }
 }

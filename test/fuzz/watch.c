@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int watch_patience = 60;
+int watch_patience = 25;
 
 static bool ends_in_time(pid_t pid) {
   int file = (int)syscall(SYS_pidfd_open, pid, 0);

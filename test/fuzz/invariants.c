@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "invariants.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "log.h"
+
+enum { WITNESSES = 3, RECORDS = 1 << 16, LINEAGES = 1 << 16 };
+
+_Thread_local struct mine mine;
+void (*invariants_act)(void);
+bool invariants_have_threads;
+
+static struct record records[RECORDS];
+static _Atomic int records_count;
+
+/* Hooks that stay, and how often the child of each ran in this thread and the threads that it comes from. */
+static _Thread_local int witnessed[WITNESSES];
+static atfork_id witnesses[WITNESSES];
+
+void expectation_failed(const char *file, int line, const char *what) {
+  char text[256];
+  int length = snprintf(text, sizeof text, "%s:%d: in process %d: not so: %s\n", file, line, (int)getpid(), what);
+  if (write(STDOUT_FILENO, text, (size_t)length) < 0) abort();
+  _exit(3);
+}
+
+/* ---- Callbacks ---- */
+
+static uint64_t mixed(const void *record) {
+  uint64_t state = (uintptr_t)record;
+  return draw(&state);
+}
+
+static void act(void) {
+  if (invariants_act == NULL || mine.inside > 1 || draw_below(&mine.random, 40) != 0) return;
+  invariants_act();
+}
+
+static void called(const struct record *record, int open) {
+  expect(record->state == REGISTERED);
+  mine.inside++;
+  mine.open += open;
+  mine.sum += open > 0 ? mixed(record) : -mixed(record);
+  act();
+  expect(record->state == REGISTERED);
+  mine.inside--;
+}
+
+static void on_prepare(void *record) {
+  called(record, 1);
+}
+
+static int on_try(void *data) {
+  const struct record *record = data;
+  expect(record->state == REGISTERED);
+  if (draw_below(&mine.random, 6) == 0) return 1;
+  called(record, 1);
+  return 0;
+}
+
+static void on_parent(void *record) {
+  called(record, -1);
+}
+
+static void on_destroy(void *data) {
+  struct record *record = data;
+  record->destroyed++;
+}
+
+static void on_witness(void *count) {
+  ++witnessed[*(const int *)count];
+}
+
+/* ---- Hooks ---- */
+
+static bool is_refusing(const struct record *record) {
+  return (record - records) % 4 == 0;
+}
+
+struct record *record_add(void) {
+  int number = atomic_fetch_add(&records_count, 1);
+  if (number >= RECORDS) return NULL;
+  struct record *record = &records[number];
+  struct atfork_hook hook = {
+      .priority = draw_below(&mine.random, 5) - 2,
+      .parent = on_parent,
+      .child = on_parent,
+      .destroy = on_destroy,
+      .data = record,
+  };
+  if (is_refusing(record))
+    hook.try_prepare = on_try;
+  else
+    hook.prepare = on_prepare;
+  record->state = REGISTERED;
+  record->id = library.add(&hook, number % 3 == 0 ? OF_COPY : OF_PROGRAM);
+  expect(record->id != 0);
+  return record;
+}
+
+void record_remove(struct record *record, bool at_once) {
+  int result = atfork_unregister(record->id);
+  expect(result == 0 || errno == ENOENT);
+  if (!at_once) return;
+  expect(record->destroyed == 1);
+  record->state = UNREGISTERED;
+  expect(atfork_unregister(record->id) == -1 && errno == ENOENT);
+}
+
+/* ---- Forks ---- */
+
+static uint64_t *lineages(void) {
+  return (uint64_t *)(void *)&shared->logs[0];
+}
+
+_Static_assert(sizeof(struct run_log) > (LINEAGES + 1) * sizeof(uint64_t), "they fit in a log");
+
+static void note_lineage(void) {
+  char text[BASE_SIZE];
+  atfork_lineage(text, sizeof text);
+  unsigned number = atomic_fetch_add(&shared->logs[1].processes, 1);
+  if (number < LINEAGES) lineages()[number] = model_seed_of(0, text);
+}
+
+struct before {
+  struct mine mine;
+  int witnessed[WITNESSES];
+  uint64_t generation;
+};
+
+static void check_child(const struct before *before, bool bypasses) {
+  expect(atfork_generation() == before->generation + 1);
+  if (bypasses) {
+    mine.bypasses |= invariants_have_threads;
+    expect(atfork_poll() >= WITNESSES);
+    mine = before->mine;
+    mine.bypasses |= invariants_have_threads;
+  }
+  for (int i = 0; i < WITNESSES; i++) expect(witnessed[i] == before->witnessed[i] + 1);
+  expect(mine.open == before->mine.open && mine.sum == before->mine.sum);
+  expect(atfork_poll() == 0);
+  note_lineage();
+}
+
+static void check_parent(const struct before *before) {
+  expect(mine.open == before->mine.open && mine.sum == before->mine.sum);
+  expect(atfork_generation() == before->generation);
+}
+
+static void await(pid_t pid) {
+  int status;
+  pid_t ended;
+  do ended = waitpid(pid, &status, 0);
+  while (ended < 0 && errno == EINTR);
+  expect(ended == pid);
+  if (WIFSIGNALED(status)) psignal(WTERMSIG(status), "fuzz: a child ended");
+  expect(status == 0);
+}
+
+void fork_checked(enum way way, void (*body)(void)) {
+  struct before before = {.generation = atfork_generation(), .mine = mine};
+  memcpy(before.witnessed, witnessed, sizeof witnessed);
+  atomic_fetch_add(&shared->forks, 1);
+  mine.forking += way == BY_FORK;
+  pid_t pid = library.fork(way);
+  mine.forking = before.mine.forking;
+  if (pid == 0) {
+    check_child(&before, way != BY_FORK);
+    mine.random += (uint64_t)getpid();
+    if (body != NULL) body();
+    _exit(0);
+  }
+  expect(pid > 0);
+  check_parent(&before);
+  await(pid);
+}
+
+enum way draw_sound_way(void) {
+  enum { BYPASSING = BY_CLONE3 - BY__FORK + 1 };
+  enum way way = (enum way)(BY__FORK + draw_below(&mine.random, BYPASSING));
+  if (mine.bypasses) return way;
+  bool may_bypass = mine.forking == 0 || mine.inside > 0;
+  return may_bypass && draw_below(&mine.random, 2) == 0 ? way : BY_FORK;
+}
+
+/* ---- Runs ---- */
+
+void invariants_begin(uint64_t seed) {
+  static const int numbers[WITNESSES] = {0, 1, 2};
+  mine.random = seed;
+  shared->logs[1].processes = 0;
+  for (int i = 0; i < WITNESSES; i++) {
+    struct atfork_hook hook = {.priority = i - 1, .child = on_witness, .data = (void *)(uintptr_t)&numbers[i]};
+    witnesses[i] = atfork_register(&hook);
+    expect(witnesses[i] != 0);
+  }
+}
+
+static int compare(const void *a, const void *b) {
+  uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+  return left < right ? -1 : left > right;
+}
+
+void invariants_end(void) {
+  unsigned count = shared->logs[1].processes;
+  if (count > LINEAGES) count = LINEAGES;
+  qsort(lineages(), count, sizeof *lineages(), compare);
+  for (unsigned i = 1; i < count; i++) expect(lineages()[i] != lineages()[i - 1]);
+}

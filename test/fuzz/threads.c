@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads that register, unregister, visit, fork, load and unload, all at the same time. */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "invariants.h"
+#include "log.h"
+#include "modes.h"
+
+enum { THREADS = 4, OWN = 8, MUTEXES = 2 };
+
+static pthread_mutex_t mutexes[MUTEXES] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+static struct atfork_once control;
+static _Atomic pid_t made_in;
+static int steps;
+
+static _Thread_local struct record *own[OWN];
+
+static void init(void *unused) {
+  (void)unused;
+  expect(made_in != getpid());
+  made_in = getpid();
+}
+
+static int count(const struct atfork_info *info, void *number) {
+  expect(info->id != 0);
+  ++*(int *)number;
+  return 0;
+}
+
+static void visit_all(void) {
+  int number = 0;
+  expect(atfork_foreach(count, &number) == 0);
+  expect(number > 0);
+}
+
+static void come_and_go(void) {
+  struct record *record = record_add();
+  if (record != NULL) record_remove(record, mine.inside == 0);
+}
+
+static void lock_in_any_order(void) {
+  int first = draw_below(&mine.random, MUTEXES);
+  pthread_mutex_lock(&mutexes[first]);
+  if (pthread_mutex_trylock(&mutexes[1 - first]) == 0) pthread_mutex_unlock(&mutexes[1 - first]);
+  pthread_mutex_unlock(&mutexes[first]);
+}
+
+/* In the child: all of the API works, and so do the mutexes. */
+static void be_child(void) {
+  if (mine.inside == 0) lock_in_any_order();
+  atfork_once(&control, init, NULL);
+  expect(made_in == getpid());
+  visit_all();
+  come_and_go();
+  if (draw_below(&mine.random, 4) == 0) fork_checked(draw_sound_way(), NULL);
+}
+
+/* In a callback. */
+static void act(void) {
+  atomic_fetch_add(&shared->operations, 1);
+  switch (draw_below(&mine.random, 4)) {
+    case 0:
+      come_and_go();
+      break;
+    case 1:
+      visit_all();
+      break;
+    default:
+      fork_checked(draw_sound_way(), NULL);
+  }
+}
+
+static void change(int which) {
+  if (own[which] == NULL) {
+    own[which] = record_add();
+  } else {
+    record_remove(own[which], true);
+    own[which] = NULL;
+  }
+}
+
+static void step(void) {
+  atomic_fetch_add(&shared->operations, 1);
+  switch (draw_below(&mine.random, 16)) {
+    case 0:
+      fork_checked(draw_sound_way(), be_child);
+      break;
+    case 1:
+      visit_all();
+      break;
+    case 2:
+      lock_in_any_order();
+      break;
+    case 3:
+      atfork_once(&control, init, NULL);
+      expect(made_in == getpid());
+      break;
+    default:
+      change(draw_below(&mine.random, OWN));
+  }
+}
+
+static void *run_thread(void *seed) {
+  mine.random = *(const uint64_t *)seed;
+  for (int i = 0; i < steps; i++) step();
+  for (int i = 0; i < OWN; i++)
+    if (own[i] != NULL) change(i);
+  return NULL;
+}
+
+void threads_run(uint64_t seed, int count_of_steps) {
+  pthread_t threads[THREADS];
+  uint64_t seeds[THREADS];
+  steps = count_of_steps;
+  invariants_begin(seed);
+  invariants_act = act;
+  invariants_have_threads = true;
+  for (int i = 0; i < MUTEXES; i++) expect(atfork_register_mutex(&mutexes[i], i) != 0);
+  for (int i = 0; i < THREADS; i++) {
+    seeds[i] = draw(&mine.random);
+    expect(pthread_create(&threads[i], NULL, run_thread, &seeds[i]) == 0);
+  }
+  for (int i = 0; i < THREADS; i++) expect(pthread_join(threads[i], NULL) == 0);
+  invariants_end();
+}
