@@ -403,7 +403,7 @@ static void on_prepare(void) {
   frame->called_at = called_at;
   frame->repeats = 0;
   frame->errno_at = &errno;
-  atfork_process_number_child(&frame->number);
+  atfork_process_number_child(frame);
   PROBE(prepare_end, process_mark() - 1, frame->number);
   put_back(frame->errno_at, error);
 }
@@ -419,6 +419,12 @@ static void on_parent(void) {
   put_back(errno_at, error);
 }
 
+/* A child has its parent's mark only where pids are compared, and are the same. */
+static uint64_t __attribute__((cold, noinline)) look_anew(void) {
+  atfork_process_forget_parent();
+  return look_around();
+}
+
 /* Another library's handler may have looked before this one: then the process has an identity already. */
 static void on_child(void) {
   struct frame *frame = to_end();
@@ -427,6 +433,7 @@ static void on_child(void) {
   int error = *errno_at;
   atomic_store_explicit(&transient()->touched, true, memory_order_relaxed);
   uint64_t mark = look_around();
+  if ((uint32_t)mark == frame->mark) mark = look_anew();
   /* A process that another library's handler has forked before this has had a child phase of its own. */
   bool claimed = claim_child_phase(mark);
   atomic_signal_fence(memory_order_seq_cst); /* a handler finds the fork prepared, or the phase claimed */

@@ -210,9 +210,12 @@ static bool is_alive(pid_t process) {
   return !has_ended;
 }
 
+/* A parent in another pid namespace has no pid here, and `process` is a pid there. */
 bool atfork_os_may_be_child_of(uint64_t process) {
+  enum { NAMELESS = 0 };
   int error = errno;
-  bool may_be = (uint64_t)getppid() == process || !is_alive((pid_t)process);
+  uint64_t parent = (uint64_t)getppid();
+  bool may_be = parent == NAMELESS || parent == process || !is_alive((pid_t)process);
   errno = error;
   return may_be;
 }

@@ -239,6 +239,17 @@ static void claim_transient(void) {
   }
 }
 
+void atfork_process_forget_parent(void) {
+  atomic_store(&transient()->process, 0);
+  atomic_store(&transient()->self, 0);
+}
+
+/* In the child of a fork before the first call, unless another library's handler has looked already: then its number is
+ * no more noted. */
+static void be_noted(void) {
+  if (!fork_is_prepared() && own_note() != NULL) atfork_process_forget_parent();
+}
+
 /* Under the lock; the mark.  Whoever has to begin again may be a child that a signal handler has forked in the middle,
  * which must not take what was found out for its own. */
 static uint64_t look(void) {
@@ -275,9 +286,10 @@ void atfork_process_loaded(void) {
   establish(latest());
 }
 
-/* Without memory the children of such forks are named by their pids. */
+/* Without memory the children of such forks are named by their pids.  Where pids are compared a child may have its
+ * parent's, and is told. */
 void atfork_process_number_forks(void) {
-  atfork_os_handle_forks(note_number, forget_number, NULL);
+  atfork_os_handle_forks(note_number, forget_number, is_wiped() ? NULL : be_noted);
 }
 
 uint64_t atfork_process_look(void) {
@@ -300,11 +312,12 @@ const uint64_t *atfork_process_mark_address(void) {
 
 /* Noted before the marks are compared: in a child that a handler makes before, this does it again, and one that is made
  * after finds it among those taken. */
-void atfork_process_number_child(uint64_t *number) {
+void atfork_process_number_child(struct frame *fork) {
   uint64_t mark;
   do {
     mark = process_mark();
-    *number = give_number(identity());
+    fork->number = give_number(identity());
+    fork->mark = (uint32_t)mark;
     atomic_signal_fence(memory_order_seq_cst);
   } while (process_mark() != mark);
 }

@@ -30,8 +30,15 @@ static inline uint64_t process_mark(void) {
   return mark != 0 ? mark : atfork_process_look();
 }
 
-/* In the forking process, before an ordinary fork: the number of the child to come, from 1, into the fork's frame. */
-void atfork_process_number_child(uint64_t *number);
+struct frame;
+
+/* In the forking process, before an ordinary fork: the number of the child to come, from 1, into the fork's frame; and
+ * this process's mark. */
+void atfork_process_number_child(struct frame *fork);
+
+/* In a new process that has its parent's pid, as both are the first of their namespaces: has the next look find that it
+ * is one, where pids are compared. */
+void atfork_process_forget_parent(void);
 
 /* Where the mark stands for atfork_mark(). */
 const uint64_t *atfork_process_mark_address(void);

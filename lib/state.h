@@ -53,6 +53,7 @@ struct frame {
   uint64_t number;        /* of the child that it makes; 0 unless it is an ordinary fork, prepared */
   bool visits;            /* it is atfork_foreach()'s, and not a fork */
   unsigned char repeats;  /* how often fork() has called that handler once more, and will call the others */
+  uint32_t mark;          /* the lower half of that of the process which prepared it, a fork */
   void *_Atomic burying;  /* where the walk is over: the shared object of the hook that it buries, or has buried last */
 };
 
