@@ -63,7 +63,7 @@ void ends_free(struct ends *ends) {
 static void enter_new(struct ends *ends) {
   for (; ends->entered < ends->model->processes->len; ends->entered++) {
     struct process *process = g_ptr_array_index(ends->model->processes, ends->entered);
-    if (process->ending != ENDING_NONE) continue;
+    if (process->ending != ENDING_NONE || process_has_own_pids(process)) continue;
     struct watched watched = {process, (int)syscall(SYS_pidfd_open, process->pid, 0), FALSE};
     g_array_append_val(ends->watched, watched);
   }

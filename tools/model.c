@@ -534,6 +534,16 @@ static void find_untold(struct model *model, const struct process *process) {
   }
 }
 
+gboolean process_has_own_pids(const struct process *process) {
+  for (const struct process *above = process->parent; above != NULL; above = above->parent)
+    if (above->apart) return TRUE;
+  return FALSE;
+}
+
+static gboolean runs(const struct process *process) {
+  return !process_has_own_pids(process) && kill(process->pid, 0) == 0;
+}
+
 void model_finish(struct model *model, int status) {
   set_status(model->root, status);
   if (model->root->end == 0) model->root->end = (guint64)g_get_monotonic_time() * 1000;
@@ -541,7 +551,7 @@ void model_finish(struct model *model, int status) {
     find_untold(model, g_ptr_array_index(model->processes, i));
   for (guint i = 0; i < model->processes->len; i++) {
     struct process *process = g_ptr_array_index(model->processes, i);
-    if (process->ending == ENDING_NONE && kill(process->pid, 0) != 0) process->ending = ENDING_UNKNOWN;
+    if (process->ending == ENDING_NONE && !runs(process)) process->ending = ENDING_UNKNOWN;
   }
 }
 

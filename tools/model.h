@@ -132,9 +132,10 @@ void record_stack(const struct record *record, struct frames *frames);
 /* NULL where its program was watched to the end, else why it was not: "linked statically". */
 const char *process_unwatched(const struct process *process);
 
-const char *how_name(enum how how);                  /* "fork", "posix_spawn", "clone (raw)", ... */
-gboolean how_bypasses(enum how how);                 /* no fork handlers ran */
-gboolean how_starts(enum how how);                   /* the child is another program from its start */
-char *process_ending(const struct process *process); /* "exit 1", "SIGKILL", "still runs"; free it */
+const char *how_name(enum how how);                           /* "fork", "posix_spawn", "clone (raw)", ... */
+gboolean how_bypasses(enum how how);                          /* no fork handlers ran */
+gboolean process_has_own_pids(const struct process *process); /* its pid is of a pid namespace below ours */
+gboolean how_starts(enum how how);                            /* the child is another program from its start */
+char *process_ending(const struct process *process);          /* "exit 1", "SIGKILL", "still runs"; free it */
 
 #endif

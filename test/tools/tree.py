@@ -215,6 +215,8 @@ def test_a_pid_namespace_has_one_first_process():
     expected = {"0": ("command", 0), "0.1": ("fork", 0), "0.1.1": ("fork", 11), "0.1.2": ("vfork", 12)}
     tap.equal({lineage: brief(process) for lineage, process in found.items()}, expected)
     tap.equal((found["0.1"]["program"], found["0.1"]["pid"] > 1), (WAYS, True))
+    # Its child has the pid 2 there: what has it here is another process.
+    tap.equal(tree(*unshare, WAYS, "killed_unwaited")["0.1.1"]["ending"], "unknown")
 
 
 def test_a_thousand_forks_are_told():
