@@ -42,6 +42,7 @@ NEXT(sem_post);
 NEXT(pthread_join);
 NEXT(thrd_join);
 NEXT(pthread_kill);
+NEXT(pthread_sigqueue);
 NEXT(pthread_cancel);
 
 /* ---- Whether anybody can end a wait ---- */
@@ -451,6 +452,11 @@ EXPORT int thrd_join(thrd_t thread, int *result) {
 EXPORT int pthread_kill(pthread_t thread, int signal) {
   if (UNLIKELY(threads_lost != NULL)) use_lost(thread, __func__, SITE);
   return CALL(pthread_kill)(thread, signal);
+}
+
+EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval value) {
+  if (UNLIKELY(threads_lost != NULL)) use_lost(thread, __func__, SITE);
+  return CALL(pthread_sigqueue)(thread, signal, value);
 }
 
 EXPORT int pthread_cancel(pthread_t thread) {
