@@ -8,6 +8,7 @@
  */
 #include <elfutils/libdwfl.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,18 @@ static gboolean sleeps(pid_t pid, struct sleep *sleep, gboolean *has_handler) {
   sleep->woken = status_field(status, "\nvoluntary_ctxt_switches:", 10);
   *has_handler = has_signal_handler(status);
   return TRUE;
+}
+
+/* A child of clone() may have its parent's memory, whose threads wake it.  Where the kernel does not say, it has. */
+static gboolean has_own_memory(const struct process *process) {
+  switch (process->birth->how) {
+    case HOW_CLONE:
+    case HOW_CLONE_RAW:
+    case HOW_CLONE3_RAW:
+      return process->parent != NULL && syscall(SYS_kcmp, process->pid, process->parent->pid, KCMP_VM, 0, 0) > 0;
+    default:
+      return TRUE;
+  }
 }
 
 /* ---- Its stack ---- */
@@ -210,7 +223,7 @@ gboolean doctor_look_for_hung(gpointer data) {
   doctor->looked = now;
   for (guint i = 0; i < doctor->model->processes->len; i++) {
     struct process *process = g_ptr_array_index(doctor->model->processes, i);
-    if (may_hang(process)) look_at(doctor, process, now);
+    if (may_hang(process) && has_own_memory(process)) look_at(doctor, process, now);
   }
   return TRUE;
 }
