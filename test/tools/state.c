@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A program that shares state across a fork, or takes care not to: `state CASE [FUNCTION]`. */
 #include <atfork.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #define must(condition) ((condition) ? (void)0 : broken(__LINE__, #condition))
 
@@ -395,6 +397,37 @@ static void takes_events(void) {
   take_event();
 }
 
+static DIR *directory;
+
+static void read_directory(void) {
+  while (readdir(directory) != NULL) continue;
+}
+
+static void reads_directory(void) {
+  directory = opendir("/proc/self");
+  must(directory != NULL);
+  in_both(read_directory);
+}
+
+/* Two workers read from one pipe while both are there: bytes that are whole, or more. */
+static void takes_in_siblings(void) {
+  int ends[2], there[2];
+  pid_t workers[2];
+  char bytes[2];
+  size_t size = is("bytes") ? 1 : 2;
+  must(pipe2(ends, O_CLOEXEC) == 0 && pipe2(there, O_CLOEXEC) == 0 && write(ends[1], "0123", 2 * size) > 0);
+  for (int i = 0; i < 2; i++) {
+    workers[i] = fork();
+    if (workers[i] != 0) continue;
+    must(read(ends[0], bytes, size) == (ssize_t)size);
+    close(there[1]);
+    (void)!read(there[0], bytes, 1);
+    _exit(0);
+  }
+  close(there[1]);
+  for (int i = 0; i < 2; i++) wait_for(workers[i]);
+}
+
 static void read_input(void) {
   char byte;
   (void)!read(0, &byte, 1);
@@ -540,6 +573,23 @@ static void outputs(void) {
   end_of_output(false);
 }
 
+static void outputs_wide(void) {
+  wprintf(L"unflushed");
+  pid_t child = fork();
+  if (child == 0) end_of_output(true);
+  wait_for(child);
+  end_of_output(false);
+}
+
+static void outputs_to_program(void) {
+  FILE *program = popen("cat", "we");
+  must(program != NULL && fputs("unflushed", program) >= 0);
+  pid_t child = fork();
+  if (child == 0) exit(0);
+  wait_for(child);
+  must(pclose(program) == 0);
+}
+
 static void outputs_in_siblings(void) {
   printf("unflushed");
   for (int i = 0; i < 2; i++) {
@@ -585,8 +635,8 @@ static void remove_file(void) {
   if (is("unlink")) must(unlink(path) == 0);
   if (is("remove")) must(remove(path) == 0);
   if (is("unlinkat")) {
-    int directory = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    must(unlinkat(directory, name, 0) == 0);
+    int place = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    must(unlinkat(place, name, 0) == 0);
   }
   _exit(0);
 }
@@ -686,6 +736,8 @@ static const struct {
     {"uses-under-shared-mutex", uses_under_shared_mutex},
     {"uses-under-own-mutex", uses_under_own_mutex},
     {"takes-events", takes_events},
+    {"reads-directory", reads_directory},
+    {"takes-in-siblings", takes_in_siblings},
     {"reads-input", reads_input},
     {"input", both_read_input},
     {"starts-by-fork", starts_by_fork},
@@ -698,6 +750,8 @@ static const struct {
     {"started", started},
     {"nothing", nothing},
     {"outputs", outputs},
+    {"outputs-wide", outputs_wide},
+    {"outputs-to-program", outputs_to_program},
     {"outputs-in-siblings", outputs_in_siblings},
     {"exits", exits},
     {"deletes", deletes},

@@ -97,6 +97,15 @@ def test_streams_use_their_descriptors():
     finds_nothing("reads-what-was-ahead")
 
 
+def test_a_directory_is_read_by_one():
+    finds("shared-descriptor", "reads-directory")
+
+
+def test_workers_may_take_single_bytes():
+    finds_nothing("takes-in-siblings", "bytes")
+    finds("shared-descriptor", "takes-in-siblings", "pieces")
+
+
 def test_a_description_is_followed_not_its_number():
     finds("shared-descriptor", "uses-copy")
     finds_nothing("uses-other-of-same-number")
@@ -167,6 +176,9 @@ def test_output_comes_out_twice_however_it_is_flushed():
     finds("double-output", "outputs", "exit", severity="error")
     finds("double-output", "outputs", "full", severity="error")
     finds("double-output", "outputs-in-siblings", severity="error")
+    finds("double-output", "outputs-wide", severity="error")
+    finds("double-output", "outputs-to-program", severity="error")
+    finds_nothing("outputs-wide", "underscore")
 
 
 def test_output_that_one_of_them_drops_is_no_fault():
