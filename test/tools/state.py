@@ -35,13 +35,15 @@ def found(*case):
 
 
 def finds(rule, *case, severity="warning"):
-    if found(*case) != [(severity, rule)]:
-        raise AssertionError(f"{case}: found {found(*case)}, expected {severity} {rule}")
+    findings = found(*case)
+    if findings != [(severity, rule)]:
+        raise AssertionError(f"{case}: found {findings}, expected {severity} {rule}")
 
 
 def finds_nothing(*case):
-    if found(*case):
-        raise AssertionError(f"{case}: found {found(*case)}, expected nothing")
+    findings = found(*case)
+    if findings:
+        raise AssertionError(f"{case}: found {findings}, expected nothing")
 
 
 # ---- Random numbers ----

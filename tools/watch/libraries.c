@@ -37,7 +37,7 @@ any_function library_next(struct next *next, const void *caller) {
 
 _Thread_local unsigned library_depth __attribute__((tls_model("initial-exec")));
 
-enum { SESSIONS = 1024 };
+enum { SESSIONS = 1024, NEAR = 8 };
 
 struct session {
   const void *of;      /* NULL: the place is free */
@@ -45,13 +45,21 @@ struct session {
   uint32_t generation; /* forks_generation() when it was opened, or told of last */
 };
 
-/* Two that share a place forget each other: what is lost is a finding at most. */
+/* Each is at one of the NEAR places from its first one on; where there is no room, another is forgotten. */
 static struct session sessions[SESSIONS];
 static uint32_t serial;
 
+/* Its place, or one for it. */
 static struct session *place_of(const void *of) {
-  uintptr_t address = (uintptr_t)of;
-  return &sessions[(address >> 4 ^ address >> 14) % SESSIONS];
+  static unsigned turn;
+  uintptr_t address = (uintptr_t)of, first = address >> 4 ^ address >> 14;
+  struct session *free = &sessions[(first + ++turn % NEAR) % SESSIONS];
+  for (unsigned i = NEAR; i-- > 0;) {
+    struct session *session = &sessions[(first + i) % SESSIONS];
+    if (session->of == of) return session;
+    if (session->of == NULL) free = session;
+  }
+  return free;
 }
 
 static void opened(const void *of) {

@@ -40,7 +40,7 @@ NEXT(erand48_r);
 NEXT(nrand48_r);
 NEXT(jrand48_r);
 
-enum { TOLD = 2, GENERATORS = 256 };
+enum { TOLD = 2, GENERATORS = 256, NEAR = 8 };
 
 struct generator {
   const void *of;      /* where its state is */
@@ -51,9 +51,9 @@ struct generator {
   uint32_t told;       /* draws since that fork */
 };
 
-/* Two that share a place forget each other: what is lost is a finding at most. */
+/* Each is at one of the NEAR places from its first one on; where there is no room, another is forgotten. */
 static struct generator generators[GENERATORS];
-static struct generator drand48_generator;
+static struct generator random_generator, drand48_generator;
 static uint32_t seedings;
 
 /* What random() draws from: its default, or the array that initstate() or setstate() was given. */
@@ -61,11 +61,17 @@ static char default_state;
 static const void *random_state = &default_state;
 
 static struct generator *generator_of(const void *state) {
-  uintptr_t address = (uintptr_t)state;
-  struct generator *generator = &generators[(address >> 3 ^ address >> 11) % GENERATORS];
-  if (generator->of == state) return generator;
-  *generator = (struct generator){.of = state};
-  return generator;
+  static unsigned turn;
+  if (state == &default_state) return &random_generator;
+  uintptr_t address = (uintptr_t)state, first = address >> 3 ^ address >> 11;
+  struct generator *free = &generators[(first + ++turn % NEAR) % GENERATORS];
+  for (unsigned i = NEAR; i-- > 0;) {
+    struct generator *generator = &generators[(first + i) % GENERATORS];
+    if (generator->of == state) return generator;
+    if (generator->of == NULL) free = generator;
+  }
+  *free = (struct generator){.of = state};
+  return free;
 }
 
 static void seed(struct generator *generator) {
