@@ -78,6 +78,17 @@ static bool is_temporary(const char *path) {
   return lies_in(path, directory_variable);
 }
 
+/* Also by its name in the working directory. */
+static bool is_in_temporary(const char *path) {
+  char whole[PATH_ROOM];
+  if (*path == '/') return is_temporary(path);
+  long size = raw_call(SYS_getcwd, (long)whole, sizeof whole - 1, 0, 0, 0, 0); /* with its end */
+  if (size <= 0) return false;
+  whole[size - 1] = '/';
+  whole[size] = '\0';
+  return is_temporary(whole);
+}
+
 static bool identify(int fd, const char *path, struct stat *status) {
   if (fd >= 0) return raw_call(SYS_fstat, fd, (long)status, 0, 0, 0, 0) == 0;
   return raw_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)status, AT_SYMLINK_NOFOLLOW, 0, 0) == 0;
@@ -95,6 +106,18 @@ static void made(int fd, const char *path) {
   file->fd = (uint32_t)fd;
   file->id = descriptor_is_known(fd) ? descriptors[fd].id : 0;
   file->maker = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
+}
+
+/* Its maker needs it as long as it has it open, by whichever descriptor. */
+static void opened_again(int fd) {
+  struct stat status;
+  if (!watches(WATCH_FILES) || self_is_borrowed() || !descriptor_is_known(fd) || !identify(fd, NULL, &status)) return;
+  uint32_t self = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
+  for (struct temporary *file = files; file < files + FILES; file++) {
+    if (file->inode != status.st_ino || file->device != status.st_dev || file->maker != self) continue;
+    file->fd = (uint32_t)fd;
+    file->id = descriptors[fd].id;
+  }
 }
 
 /* ---- What is missed, or deleted ---- */
@@ -131,8 +154,10 @@ static void missed(int result, const char *path) {
 void files_opened(int fd, const char *path, int flags) {
   if (fd == -1)
     missed(-1, path);
-  else if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && is_temporary(path))
+  else if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && is_in_temporary(path))
     made(fd, path);
+  else if (atomic_load_explicit(&files_made, memory_order_relaxed) != 0)
+    opened_again(fd);
 }
 
 /* The file that `path` in `directory` is: NULL, where it is none that we know. */
@@ -283,6 +308,6 @@ EXPORT char *mkdtemp(char *path) {
 /* Python's tempfile and Ruby's tmpdir make theirs by it. */
 EXPORT int mkdir(const char *path, mode_t mode) {
   int result = CALL(mkdir)(path, mode);
-  if (result == 0 && is_temporary(path)) made(-1, path);
+  if (result == 0 && is_in_temporary(path)) made(-1, path);
   return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A named semaphore is taken, and closed; then both processes read. */
+/* After open-mpi/ompi#4351: a named semaphore is taken, and closed; then both processes read. */
 /* finds: nothing */
 #include "../program.h"
 
