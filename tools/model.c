@@ -330,6 +330,7 @@ static struct process *add_born(struct model *model, const struct record *record
     if (birth->id == 0) {
       g_free(birth->thread);
       birth->thread = g_strdup(record_string(record, 0));
+      birth->handlers = (guint)record->words[3];
     }
     process = add_process(model, parent, record->pid, time_of_birth(birth));
     process->loaded = TRUE;

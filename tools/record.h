@@ -91,8 +91,8 @@ enum record_kind {
   RECORD_FORK,        /* id, how, threads beside the caller's, pthread_atfork handlers, 1 in a signal handler;
                          name of the thread; frames */
   RECORD_FORKED,      /* id, child's pid or -errno, ns since RECORD_FORK */
-  RECORD_BORN,        /* id, ppid, how: written when the child first calls what is watched; name of the thread, where no
-                         fork was seen */
+  RECORD_BORN,        /* id, ppid, how, pthread_atfork handlers: written when the child first calls what is watched;
+                         name of the thread, where no fork was seen */
   RECORD_EXEC,        /* id of the vfork() that made the process, 0: it is no such child; ppid; path */
   RECORD_EXEC_FAILED, /* errno; path */
   RECORD_SPAWNED,     /* id, pid (0: not known) or -errno, ns since RECORD_FORK; path, or the shell's command */

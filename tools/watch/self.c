@@ -49,7 +49,7 @@ void self_enter(void) {
   take_number();
   struct text text = {.size = 0};
   if (self_page->fork == 0) add_name(&text);
-  LOG(RECORD_BORN, &text, NULL, self_page->fork, (uint64_t)raw_getppid(), self_page->how);
+  LOG(RECORD_BORN, &text, NULL, self_page->fork, (uint64_t)raw_getppid(), self_page->how, handlers_count());
   uint64_t id = self_page->fork;
   threads_born(id);
   if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_in_child(id);
