@@ -154,6 +154,10 @@ static char **environment(const struct launch *launch, const char *library) {
   const char *old = g_environ_getenv(env, "LD_PRELOAD");
   g_autofree char *preload = old == NULL || *old == '\0' ? g_strdup(library) : g_strconcat(library, ":", old, NULL);
   env = g_environ_setenv(env, "LD_PRELOAD", preload, TRUE);
+  /* The runtime of AddressSanitizer insists on being the first, where it is a library; it need not be. */
+  const char *asan = g_environ_getenv(env, "ASAN_OPTIONS");
+  g_autofree char *options = g_strconcat("verify_asan_link_order=0", asan == NULL ? NULL : ":", asan, NULL);
+  env = g_environ_setenv(env, "ASAN_OPTIONS", options, TRUE);
   return g_environ_setenv(env, "ATFORK_WATCH_LOG", launch->path, TRUE);
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The command `atfork`: its arguments, statuses and reports.  Speaks the Test Anything Protocol.
 
-command.py ATFORK PROGRAM PLUGIN    PROGRAM is forks.c, PLUGIN plugin.c
+command.py ATFORK PROGRAM PLUGIN [SANITIZED]    PROGRAM is forks.c, PLUGIN plugin.c, SANITIZED static.c with
+                                                AddressSanitizer, where there is such
 """
 import json
 import os
@@ -18,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 import tap  # noqa: E402
 
 ATFORK, PROGRAM, PLUGIN = sys.argv[1:4]
+SANITIZED = sys.argv[4:5]
 
 
 def atfork(*arguments, **options):
@@ -160,6 +162,14 @@ def test_a_preload_of_the_users_own_is_kept():
                 atfork("tree", "--", "env", f"LD_PRELOAD={plugin}", "sh", "-c", "echo $LD_PRELOAD")):
         words = ran.stdout.strip().split(":")
         assert words[-1] == plugin and words[0].endswith("libatfork-watch.so"), ran.stdout
+
+
+def test_a_program_with_a_sanitizer_is_watched():
+    if not SANITIZED:
+        raise tap.Skipped("no AddressSanitizer")
+    for options in ({}, {"ASAN_OPTIONS": "detect_leaks=0"}):
+        ran = atfork("doctor", "--", *SANITIZED, env={**os.environ, **options})
+        says(ran, 44, "0 errors, 0 warnings, 0 notes in 1 process")
 
 
 def test_nothing_is_found_where_nothing_is_wrong():

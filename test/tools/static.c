@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A program that is linked statically. */
+/* A program that is linked statically, or with a sanitizer. */
 int main(void) {
   return 44;
 }
