@@ -37,6 +37,9 @@ extern const struct api library, model;
 /* Opens what the library is to load later, while files can be reached by their paths. */
 void library_prepare(void);
 
+/* Gives the C library such handlers, before the library's own and after. */
+void library_surround(void);
+
 /* Has the model begin where the library is: in the process of this generation, lineage and run. */
 void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place);
 

@@ -19,6 +19,9 @@ struct note {
 extern const struct atfork_hook callbacks;
 struct atfork_hook callbacks_chosen(int has);
 
+/* What the fork handlers of other libraries call. */
+void handler_called(enum handler which);
+
 /* What an info shows a hook to have. */
 int callbacks_of(const struct atfork_hook *hook);
 

@@ -38,6 +38,31 @@ void library_prepare(void) {
   if (plugin_file < 0) die("no plugin");
 }
 
+static void early_prepare(void) {
+  handler_called(EARLY_PREPARE);
+}
+static void early_parent(void) {
+  handler_called(EARLY_PARENT);
+}
+static void early_child(void) {
+  handler_called(EARLY_CHILD);
+}
+static void late_prepare(void) {
+  handler_called(LATE_PREPARE);
+}
+static void late_parent(void) {
+  handler_called(LATE_PARENT);
+}
+static void late_child(void) {
+  handler_called(LATE_CHILD);
+}
+
+void library_surround(void) {
+  if (pthread_atfork(early_prepare, early_parent, early_child) != 0) die("no fork handlers");
+  atfork_run(); /* the first call, which gives the library's */
+  if (pthread_atfork(late_prepare, late_parent, late_child) != 0) die("no fork handlers");
+}
+
 static void load(void) {
   char path[64];
   const struct plugin *(*here)(const struct atfork_hook *programs);

@@ -175,9 +175,10 @@ bool log_differs(bool prints) {
   return true;
 }
 
-void log_print(const struct run_log *log) {
+void log_print(const struct run_log *log, unsigned lines) {
   for (unsigned i = 0; i < processes_in(log); i++) {
     printf("  process %s\n", log->of[i].path);
-    print_lines(&log->of[i], 0, LINES);
+    unsigned count = log->of[i].count;
+    print_lines(&log->of[i], lines == 0 || count < lines ? 0 : count - lines, count);
   }
 }

@@ -59,6 +59,7 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints the first difference; false when there is none. */
 bool log_differs(bool prints);
 
-void log_print(const struct run_log *log);
+/* The last lines of each process; 0: all. */
+void log_print(const struct run_log *log, unsigned lines);
 
 #endif

@@ -65,7 +65,7 @@ static int run_file(void) {
   }
   enum verdict verdict = run_both(true);
   printf("%s\n", verdict == SAME ? "no difference" : verdict == DIFFERENT ? "a difference" : "too large");
-  if (options.verbose) log_print(&shared->logs[0]);
+  if (options.verbose) log_print(&shared->logs[0], 0);
   return verdict != SAME;
 }
 
@@ -81,12 +81,13 @@ static bool run_program(uint64_t seed) {
   struct program program;
   program_draw(&program, seed);
   shared->program = program;
-  enum verdict verdict = run_both(false);
+  enum verdict verdict = run_both(true);
   too_large += verdict == TOO_LARGE;
   if (options.verbose) program_write(&program, stdout);
-  if (options.verbose) log_print(&shared->logs[0]);
+  if (options.verbose) log_print(&shared->logs[0], 0);
   if (verdict != DIFFERENT) return true;
-  printf("seed %llu shows a difference\n", (unsigned long long)seed);
+  printf("seed %llu shows this difference\n", (unsigned long long)seed);
+  fflush(stdout);
   if (shrinks) print_shrunk(program);
   return false;
 }
@@ -136,12 +137,21 @@ static void read_options(int argc, char **argv) {
   }
 }
 
+/* So that no lineage below a worker, which begins anew, is that of a run's first process. */
+static void use_up_numbers(void) {
+  enum { NUMBERS = 1000 };
+  char token[BASE_SIZE];
+  for (int i = 0; i < NUMBERS; i++) atfork_token(token, sizeof token);
+}
+
 int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[1], "--worker") == 0) run_worker(argv + 2);
   if (argc > 1 && strcmp(argv[1], "--nothing") == 0) return 0;
   read_options(argc, argv);
+  library_surround();
   shared_make();
   library_prepare();
   limit_rights();
+  use_up_numbers();
   return options.file != NULL ? run_file() : run_seeds();
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "callbacks.h"
 #include "raw_fork.h"
 
 enum { LINEAGE_SIZE = 1024 };
@@ -37,6 +38,7 @@ struct frame {
   bool visits;
   bool is_over;
   bool begins_anew;         /* it has no hooks for the moment */
+  uint64_t number;          /* of the child to come, while no callback runs, but other libraries' handlers may; or 0 */
   const struct entry *only; /* it waits for this hook, with nothing prepared; NULL: it does not */
 };
 
@@ -47,7 +49,7 @@ static struct {
   uint64_t generation, children, run;
   enum atfork_place place;
   char lineage[LINEAGE_SIZE];
-  bool owes; /* child hooks are due here: a bypassing fork made it, or it was spawned */
+  bool owes; /* child hooks are due here */
   bool plugin_has_registered;
   struct {
     pid_t pid;
@@ -65,29 +67,34 @@ void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum at
 
 /* ---- Processes ---- */
 
+/* A child that comes back into outer forks makes them, too, with the numbers that they have. */
+static uint64_t numbers_taken(void) {
+  uint64_t highest = 0;
+  for (const struct frame *frame = innermost == NULL ? NULL : innermost->outer; frame != NULL; frame = frame->outer)
+    if (frame->number > highest) highest = frame->number;
+  return highest;
+}
+
 static void become_child(const char *name) {
   size_t length = strlen(me.lineage);
   snprintf(me.lineage + length, sizeof me.lineage - length, ".%s", name);
   me.pid = getpid();
   me.generation++;
-  me.children = 0;
+  me.children = numbers_taken();
   me.place = ATFORK_FORKED;
-}
-
-/* Each call looks whether a bypassing fork made this process. */
-static void look(void) {
-  char name[32];
-  if (me.pid == getpid()) return;
-  snprintf(name, sizeof name, "p%d", (int)getpid());
-  become_child(name);
   me.owes = true;
 }
 
-static void become_number(uint64_t number) {
+/* Each call looks whether this is a new process.  It is the child of the fork that is prepared, or else of one that
+ * bypassed the handlers. */
+static void look(void) {
   char name[32];
-  snprintf(name, sizeof name, "%llu", (unsigned long long)number);
+  if (me.pid == getpid()) return;
+  if (innermost != NULL && innermost->number != 0)
+    snprintf(name, sizeof name, "%llu", (unsigned long long)innermost->number);
+  else
+    snprintf(name, sizeof name, "p%d", (int)getpid());
   become_child(name);
-  me.owes = false;
 }
 
 /* ---- The list ---- */
@@ -239,9 +246,16 @@ static int run_children(const struct frame *frame, uint64_t before) {
   return count;
 }
 
+/* Or there will be: an ordinary fork is about to run its child hooks. */
+static bool child_phase_is_to_come(void) {
+  const struct frame *frame = innermost;
+  while (frame != NULL && frame->number == 0) frame = frame->outer;
+  return frame != NULL;
+}
+
 static int run_due(void) {
   look();
-  if (!me.owes) return 0;
+  if (!me.owes || child_phase_is_to_come()) return 0;
   struct frame frame;
   begin(&frame, false);
   me.owes = false;
@@ -312,21 +326,42 @@ static void prepare(struct frame *frame) {
 
 /* ---- Forks ---- */
 
+static void begin_fork(struct frame *frame) {
+  run_due();
+  begin(frame, false);
+  prepare(frame);
+  look();
+  frame->number = ++me.children;
+}
+
+static void end_fork_in_parent(struct frame *frame) {
+  frame->number = 0;
+  for (size_t i = 0; i < frame->count; i++) run_parent(frame->hooks[i]);
+  end(frame);
+}
+
+/* A process that an earlier handler has forked, and that has come back, has had its child hooks. */
+static void end_fork_in_child(struct frame *frame) {
+  look();
+  bool owes = me.owes;
+  me.owes = false;
+  frame->number = 0;
+  if (owes) run_children(frame, UINT64_MAX);
+  end(frame);
+}
+
 static pid_t fork_with_hooks(bool fails) {
   struct frame frame;
-  run_due();
-  begin(&frame, false);
-  prepare(&frame);
-  look();
-  uint64_t number = ++me.children;
+  handler_called(LATE_PREPARE);
+  begin_fork(&frame);
+  handler_called(EARLY_PREPARE);
   pid_t pid = fails ? -1 : raw_clone();
-  if (pid == 0) {
-    become_number(number);
-    run_children(&frame, UINT64_MAX);
-  } else {
-    for (size_t i = 0; i < frame.count; i++) run_parent(frame.hooks[i]);
-  }
-  end(&frame);
+  handler_called(pid == 0 ? EARLY_CHILD : EARLY_PARENT);
+  if (pid == 0)
+    end_fork_in_child(&frame);
+  else
+    end_fork_in_parent(&frame);
+  handler_called(pid == 0 ? LATE_CHILD : LATE_PARENT);
   if (fails) errno = EAGAIN;
   return pid;
 }

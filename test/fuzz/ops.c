@@ -21,15 +21,16 @@ static const struct shape {
     [OP_GENERATION] = {"generation", {NULL}, 3},
     [OP_LINEAGE] = {"lineage", {"size"}, 3},
     [OP_SEED] = {"seed", {"base"}, 1},
-    [OP_ONCE] = {"once", {"control", "script"}, 4},
+    [OP_ONCE] = {"once", {"control", "script"}, 6},
     [OP_TOKEN] = {"token", {"size"}, 2},
     [OP_NONFORK] = {"nonfork", {"spawns"}, 1},
     [OP_WORKER] = {"worker", {"how", "script"}, 1},
     [OP_PLACE] = {"place", {"how"}, 1},
-    [OP_LOAD] = {"load", {NULL}, 3},
-    [OP_UNLOAD] = {"unload", {NULL}, 2},
+    [OP_LOAD] = {"load", {NULL}, 5},
+    [OP_UNLOAD] = {"unload", {NULL}, 4},
     [OP_MANY] = {"many", {"count", "keep", "priority"}, 3},
     [OP_FEWER] = {"fewer", {"keep"}, 2},
+    [OP_HANDLER] = {"handler", {"which", "script"}, 4},
     [OP_SCRIPT] = {"script", {"number"}, 0},
 };
 
@@ -88,7 +89,7 @@ static void draw_register(int *to, uint64_t *state) {
   to[2] = draw_priority(state);
   to[3] = draw_script(state);
   to[4] = draw_below(state, 3);
-  to[5] = draw_below(state, 2) == 0 ? OF_PROGRAM : draw_below(state, OWNERS);
+  to[5] = draw_below(state, 3) == 0 ? OF_PLUGIN : draw_below(state, OWNERS);
 }
 
 static int draw_way(uint64_t *state) {
@@ -109,6 +110,10 @@ static void draw_arguments(struct op *op, uint64_t *state) {
     case OP_FORK:
       to[0] = draw_way(state);
       to[1] = draw_below(state, 4) == 0;
+      break;
+    case OP_HANDLER:
+      to[0] = draw_below(state, HANDLERS);
+      to[1] = draw_script(state);
       break;
     case OP_ONCE:
     case OP_WORKER:

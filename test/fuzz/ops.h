@@ -33,6 +33,7 @@ enum kind {
   OP_UNLOAD,
   OP_MANY,
   OP_FEWER,
+  OP_HANDLER,
   OP_SCRIPT,
   KINDS
 };
@@ -44,6 +45,9 @@ enum { HAS_PREPARE = 1, HAS_PARENT = 2, HAS_CHILD = 4, HAS_TRY = 8, HAS_WAIT = 1
 
 /* Whose code a hook is. */
 enum owner { OF_PROGRAM, OF_COPY, OF_PLUGIN, OF_NOBODY, OWNERS };
+
+/* Fork handlers of other libraries, which the C library was given before ours, or after. */
+enum handler { EARLY_PREPARE, EARLY_PARENT, EARLY_CHILD, LATE_PREPARE, LATE_PARENT, LATE_CHILD, HANDLERS };
 
 enum way { BY_FORK, BY_FAILING, BY__FORK, BY_SYSCALL, BY_CLONE, BY_CLONE3, WAYS };
 

@@ -33,6 +33,7 @@ static struct {
   atfork_id many[MANY];
   int many_count;
   unsigned ticks, ticks_said;
+  int handlers[HANDLERS]; /* scripts */
   uint64_t ticks_digest;
 } me;
 
@@ -103,6 +104,12 @@ int callbacks_of(const struct atfork_hook *hook) {
   return (hook->prepare != NULL ? HAS_PREPARE : 0) | (hook->parent != NULL ? HAS_PARENT : 0) |
          (hook->child != NULL ? HAS_CHILD : 0) | (hook->try_prepare != NULL ? HAS_TRY : 0) |
          (hook->wait != NULL ? HAS_WAIT : 0) | (hook->destroy != NULL ? HAS_DESTROY : 0);
+}
+
+void handler_called(enum handler which) {
+  if (me.handlers[which] == 0) return;
+  say("handler %d", (int)which);
+  run_script(me.handlers[which]);
 }
 
 /* Of many hooks at once, only the order is noted. */
@@ -506,6 +513,9 @@ static int run_op(int at) {
     case OP_MANY:
       do_many(arguments[0], arguments[1], arguments[2]);
       break;
+    case OP_HANDLER:
+      if (me.has_objects) me.handlers[arguments[0]] = arguments[1];
+      break;
     case OP_FEWER:
       do_fewer(arguments[0]);
       break;
@@ -583,7 +593,7 @@ static const char *run(const struct api *api) {
 static bool ends_well(const struct api *api, bool prints) {
   const char *how = run(api);
   if (how != NULL && prints) printf("  the %s %s\n", api->name, how);
-  if (how != NULL && prints) log_print(&shared->logs[api == &model]);
+  if (how != NULL && prints) log_print(&shared->logs[api == &model], 3);
   return how == NULL;
 }
 
