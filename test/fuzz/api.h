@@ -40,6 +40,9 @@ void library_prepare(void);
 /* Gives the C library such handlers, before the library's own and after. */
 void library_surround(void);
 
+/* What the plugin's callbacks call. */
+extern const struct atfork_hook *library_callbacks;
+
 /* Has the model begin where the library is: in the process of this generation, lineage and run. */
 void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place);
 

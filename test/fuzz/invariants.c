@@ -84,7 +84,7 @@ static bool is_refusing(const struct record *record) {
   return (record - records) % 4 == 0;
 }
 
-struct record *record_add(void) {
+struct record *record_add(enum owner owner) {
   int number = atomic_fetch_add(&records_count, 1);
   if (number >= RECORDS) return NULL;
   struct record *record = &records[number];
@@ -100,17 +100,21 @@ struct record *record_add(void) {
   else
     hook.prepare = on_prepare;
   record->state = REGISTERED;
-  record->id = library.add(&hook, number % 3 == 0 ? OF_COPY : OF_PROGRAM);
+  record->id = library.add(&hook, owner);
   expect(record->id != 0);
   return record;
+}
+
+void record_gone(struct record *record) {
+  expect(record->destroyed == 1);
+  record->state = UNREGISTERED;
 }
 
 void record_remove(struct record *record, bool at_once) {
   int result = atfork_unregister(record->id);
   expect(result == 0 || errno == ENOENT);
   if (!at_once) return;
-  expect(record->destroyed == 1);
-  record->state = UNREGISTERED;
+  record_gone(record);
   expect(atfork_unregister(record->id) == -1 && errno == ENOENT);
 }
 
@@ -193,6 +197,9 @@ enum way draw_sound_way(void) {
 /* ---- Runs ---- */
 
 void invariants_begin(uint64_t seed) {
+  static const struct atfork_hook all = {
+      .prepare = on_prepare, .try_prepare = on_try, .parent = on_parent, .child = on_parent, .destroy = on_destroy};
+  library_callbacks = &all;
   static const int numbers[WITNESSES] = {0, 1, 2};
   mine.random = seed;
   shared->logs[1].processes = 0;

@@ -51,8 +51,11 @@ void invariants_end(void);
 _Noreturn void expectation_failed(const char *file, int line, const char *what);
 
 /* NULL when there have been so many.  Removing it outside of callbacks, and of signal handlers, destroys it at once. */
-struct record *record_add(void);
+struct record *record_add(enum owner owner);
 void record_remove(struct record *record, bool at_once);
+
+/* What has gone with the plugin is destroyed, too. */
+void record_gone(struct record *record);
 
 /* Forks, and checks it in both processes; the child calls `body`, which may be NULL, and ends. */
 void fork_checked(enum way way, void (*body)(void));

@@ -18,6 +18,8 @@
 #include "plugin.h"
 #include "raw_fork.h"
 
+const struct atfork_hook *library_callbacks = &callbacks;
+
 static void *plugin_object;
 static const struct plugin *plugin;
 static const struct copy *copy;
@@ -70,7 +72,7 @@ static void load(void) {
   plugin_object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (plugin_object == NULL) die(dlerror());
   *(void **)&here = dlsym(plugin_object, "plugin_here");
-  plugin = here(&callbacks);
+  plugin = here(library_callbacks);
 }
 
 static void unload(void) {

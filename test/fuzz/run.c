@@ -126,15 +126,22 @@ static void say_ticks(void) {
 
 /* ---- Registering ---- */
 
+static void do_load(void) {
+  if (!me.has_objects || me.is_loaded) return;
+  me.is_loaded = true;
+  me.api->load();
+}
+
 static bool is_new(atfork_id id) {
   for (int i = 0; i < me.notes_count; i++)
     if (me.notes[i].id == id) return false;
   return true;
 }
 
+/* Loads the plugin if it is to be one of its hooks. */
 static enum owner owner_of(int argument) {
-  if (argument == OF_PLUGIN && !me.is_loaded) return OF_PROGRAM;
-  if (argument == OF_COPY && !me.has_objects) return OF_PROGRAM;
+  if (!me.has_objects && (argument == OF_COPY || argument == OF_PLUGIN)) return OF_PROGRAM;
+  if (argument == OF_PLUGIN) do_load();
   return (enum owner)argument;
 }
 
@@ -436,12 +443,6 @@ static void do_place_or_not(int how) {
 }
 
 /* ---- The plugin ---- */
-
-static void do_load(void) {
-  if (!me.has_objects || me.is_loaded) return;
-  me.is_loaded = true;
-  me.api->load();
-}
 
 static void do_unload(void) {
   if (!me.is_loaded) return;

@@ -52,7 +52,7 @@ static void act_in_handler(bool may_fork) {
   switch (draw_below(&mine.random, 6)) {
     case 0:
       if (of_handler != NULL) record_remove(of_handler, false);
-      of_handler = record_add();
+      of_handler = record_add(OF_PROGRAM);
       break;
     case 1:
       visit_all();
@@ -81,7 +81,7 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
 
 static void change(int which) {
   if (own[which] == NULL) {
-    own[which] = record_add();
+    own[which] = record_add(OF_PROGRAM);
   } else {
     record_remove(own[which], false);
     own[which] = NULL;

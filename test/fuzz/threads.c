@@ -11,12 +11,18 @@
 
 enum { THREADS = 4, OWN = 8, MUTEXES = 2 };
 
-static pthread_mutex_t mutexes[MUTEXES] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+static pthread_mutex_t mutexes[MUTEXES] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
 static struct atfork_once control;
 static _Atomic pid_t made_in;
 static int steps;
 
 static _Thread_local struct record *own[OWN];
+static _Thread_local bool has_plugin;
+
+struct start {
+  uint64_t seed;
+  bool has_plugin;
+};
 
 static void init(void *unused) {
   (void)unused;
@@ -37,7 +43,7 @@ static void visit_all(void) {
 }
 
 static void come_and_go(void) {
-  struct record *record = record_add();
+  struct record *record = record_add(OF_COPY);
   if (record != NULL) record_remove(record, mine.inside == 0);
 }
 
@@ -75,11 +81,20 @@ static void act(void) {
 
 static void change(int which) {
   if (own[which] == NULL) {
-    own[which] = record_add();
+    own[which] = record_add(OF_PROGRAM);
   } else {
     record_remove(own[which], true);
     own[which] = NULL;
   }
+}
+
+/* The thread that has it is one alone. */
+static void come_and_go_with_plugin(void) {
+  library.load();
+  struct record *record = record_add(OF_PLUGIN);
+  for (int i = draw_below(&mine.random, 4); i > 0; i--) change(draw_below(&mine.random, OWN));
+  library.unload();
+  if (record != NULL) record_gone(record);
 }
 
 static void step(void) {
@@ -95,6 +110,9 @@ static void step(void) {
       lock_in_any_order();
       break;
     case 3:
+      if (has_plugin) come_and_go_with_plugin();
+      break;
+    case 4:
       atfork_once(&control, init, NULL);
       expect(made_in == getpid());
       break;
@@ -103,8 +121,10 @@ static void step(void) {
   }
 }
 
-static void *run_thread(void *seed) {
-  mine.random = *(const uint64_t *)seed;
+static void *run_thread(void *data) {
+  const struct start *start = data;
+  mine.random = start->seed;
+  has_plugin = start->has_plugin;
   for (int i = 0; i < steps; i++) step();
   for (int i = 0; i < OWN; i++)
     if (own[i] != NULL) change(i);
@@ -113,15 +133,15 @@ static void *run_thread(void *seed) {
 
 void threads_run(uint64_t seed, int count_of_steps) {
   pthread_t threads[THREADS];
-  uint64_t seeds[THREADS];
+  struct start starts[THREADS];
   steps = count_of_steps;
   invariants_begin(seed);
   invariants_act = act;
   invariants_have_threads = true;
   for (int i = 0; i < MUTEXES; i++) expect(atfork_register_mutex(&mutexes[i], i) != 0);
   for (int i = 0; i < THREADS; i++) {
-    seeds[i] = draw(&mine.random);
-    expect(pthread_create(&threads[i], NULL, run_thread, &seeds[i]) == 0);
+    starts[i] = (struct start){draw(&mine.random), i == 0};
+    expect(pthread_create(&threads[i], NULL, run_thread, &starts[i]) == 0);
   }
   for (int i = 0; i < THREADS; i++) expect(pthread_join(threads[i], NULL) == 0);
   invariants_end();
