@@ -14,7 +14,7 @@ struct api {
   /* As the functions of the library of these names. */
   atfork_id (*add)(const struct atfork_hook *hook, enum owner owner);
   int (*unregister)(atfork_id id);
-  int (*foreach)(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
+  int (*visit)(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
   uint64_t (*generation)(void);
   int (*lineage)(char *buf, size_t size);
   uint64_t (*seed)(uint64_t base);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Asks who this process is, and has it do what it does once. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "runner.h"
+
+/* Whether the last name is a pid that is not this process's. */
+static bool is_anothers(const char *lineage) {
+  const char *last = strrchr(lineage, '.');
+  return last != NULL && last[1] == 'p' && atoi(last + 2) != (int)getpid();
+}
+
+/* Below the first process, and without pids. */
+static void shorten(char *to, const char *lineage) {
+  size_t base = strlen(shared->base);
+  if (strncmp(lineage, shared->base, base) == 0) {
+    *to++ = 'B';
+    lineage += base;
+  }
+  while (*lineage != '\0') {
+    if ((*to++ = *lineage++) != 'p') continue;
+    lineage += strspn(lineage, "0123456789");
+  }
+  *to = '\0';
+}
+
+void say_lineage(void) {
+  char text[BASE_SIZE], shown[BASE_SIZE];
+  runner.api->lineage(text, sizeof text);
+  shorten(shown, text);
+  say("lineage %s%s", shown, is_anothers(text) ? ", another's pid" : "");
+}
+
+void do_lineage(int size) {
+  char text[SLOTS];
+  if (size == 0) {
+    errno = 0;
+    say_result("lineage nowhere", runner.api->lineage(NULL, 1));
+    return;
+  }
+  int length = runner.api->lineage(text, (size_t)size);
+  size_t shown = strlen(text);
+  say("lineage cut: %d", shown == (size_t)(length < size ? length : size - 1));
+  say_lineage();
+}
+
+void do_seed(int base) {
+  char text[BASE_SIZE];
+  runner.api->lineage(text, sizeof text);
+  say("seed: %d", runner.api->seed((uint64_t)base) == model_seed_of((uint64_t)base, text));
+}
+
+void do_place(void) {
+  say("place %d, %s run", (int)runner.api->place(), runner.api->run() == shared->run ? "this" : "another");
+}
+
+void do_token(int size) {
+  char text[SLOTS + 1];
+  int length = runner.api->token(size == 0 ? NULL : text, (size_t)size);
+  say("token: %d", length > size);
+}
+
+struct turn {
+  int control, script;
+};
+
+static void on_init(void *data) {
+  const struct turn *turn = data;
+  say("init %d", turn->control);
+  runner.inside_init |= 1U << turn->control;
+  run_script(turn->script);
+  runner.inside_init &= ~(1U << turn->control);
+}
+
+void do_once(int control, int script) {
+  if ((runner.inside_init & 1U << control) != 0) return;
+  struct turn turn = {control, script};
+  runner.api->once(control, on_init, &turn);
+  say("once %d", control);
+}
