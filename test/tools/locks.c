@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of locks have watched: locks.c WHAT. */
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <threads.h>
 #include <time.h>
@@ -182,22 +179,15 @@ static int signal_twice(void) {
 
 static FILE *stream;
 
-static void *read_stream(void *unused) {
-  sem_post(&stays);
-  fgetc(stream);
-  return unused;
+static void take_stream(void) {
+  flockfile(stream);
 }
 
 /* A raw _Fork() makes no stream's lock anew, and the C library takes it past us. */
 static int hang_in_library(void) {
-  int ends[2];
-  pthread_t thread;
-  if (pipe(ends) != 0 || (stream = fdopen(ends[0], "r")) == NULL) return 99;
-  if (pthread_create(&thread, NULL, read_stream, NULL) != 0) return 99;
-  while (ftrylockfile(stream) == 0) { /* until the reader has it */
-    funlockfile(stream);
-    sched_yield();
-  }
+  stream = fopen("/dev/zero", "re");
+  if (stream == NULL) return 99;
+  with_thread(take_stream);
   pid_t pid = _Fork();
   if (pid == 0) {
     alarm(30);
@@ -231,10 +221,11 @@ void use_guarded(void) {
   give_guarded();
 }
 
+/* In a futex of the C library's own: it waits for itself. */
 void hang(void);
 void hang(void) {
-  static unsigned word;
-  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, hang);
 }
 
 void crash(void);

@@ -141,7 +141,7 @@ def test_explore_chooses_by_the_seed():
 
 
 def test_explore_ends_what_hangs():
-    found = findings("explore", "explored", "--runs", "1", "--wait", "100", "--probe", "hang")
+    found = findings("explore", "explored", "--runs", "1", "--probe", "hang")
     tap.equal([one["rule"] for one in found], ["dead-lock"])
     assert "--probe" in found[0]["message"], found[0]
     assert "hang" in stack(found[0], "the child waits"), found[0]

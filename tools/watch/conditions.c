@@ -43,6 +43,9 @@ NEXT(pthread_join);
 NEXT(thrd_join);
 NEXT(pthread_kill);
 NEXT(pthread_sigqueue);
+NEXT(pthread_detach);
+NEXT(pthread_tryjoin_np);
+NEXT(pthread_timedjoin_np);
 NEXT(pthread_cancel);
 
 /* ---- Whether anybody can end a wait ---- */
@@ -59,7 +62,7 @@ static bool is_alone(void) {
 
 /* A handler of these does not run a program on, or is there in each program of a language: Python's for SIGINT. */
 static bool is_ordinary(int number) {
-  static const int others[] = {SIGINT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE};
+  static const int others[] = {SIGINT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE, SIGSTKFLT};
   for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
     if (number == others[i]) return false;
   return number < 32 || number > 33; /* glibc's own */
@@ -457,6 +460,21 @@ EXPORT int pthread_kill(pthread_t thread, int signal) {
 EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval value) {
   if (UNLIKELY(threads_lost != NULL)) use_lost(thread, __func__, SITE);
   return CALL(pthread_sigqueue)(thread, signal, value);
+}
+
+EXPORT int pthread_detach(pthread_t thread) {
+  if (UNLIKELY(threads_lost != NULL)) use_lost(thread, __func__, SITE);
+  return CALL(pthread_detach)(thread);
+}
+
+EXPORT int pthread_tryjoin_np(pthread_t thread, void **result) {
+  if (UNLIKELY(threads_lost != NULL)) use_lost(thread, __func__, SITE);
+  return CALL(pthread_tryjoin_np)(thread, result);
+}
+
+EXPORT int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *limit) {
+  if (UNLIKELY(threads_lost != NULL)) use_lost(thread, __func__, SITE);
+  return CALL(pthread_timedjoin_np)(thread, result, limit);
 }
 
 EXPORT int pthread_cancel(pthread_t thread) {

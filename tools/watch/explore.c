@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -169,13 +170,27 @@ static void on_hang(int signal) {
   raw_exit(HUNG_STATUS);
 }
 
-/* The number of the system call that it sleeps in, by /proc/PID/syscall. */
-static bool sleeps_in_futex(pid_t pid) {
-  char path[32] = "/proc/", digits[11], text[32];
+static void make_path(char path[40], pid_t pid, const char *file) {
+  char digits[11];
   size_t count = 0, at = sizeof "/proc/" - 1;
+  memcpy(path, "/proc/", at);
   for (pid_t rest = pid; rest > 0; rest /= 10) digits[count++] = (char)('0' + rest % 10);
   while (count > 0) path[at++] = digits[--count];
-  memcpy(path + at, "/syscall", sizeof "/syscall");
+  memcpy(path + at, file, strlen(file) + 1);
+}
+
+/* One that waits for another of its threads may do so for long, on a busy system. */
+static bool is_alone(pid_t pid) {
+  char path[40];
+  struct stat status;
+  make_path(path, pid, "/task");
+  return raw_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&status, 0, 0, 0) == 0 && status.st_nlink == 3;
+}
+
+/* The number of the system call that it sleeps in is the first word there. */
+static bool sleeps_in_futex(pid_t pid) {
+  char path[40], text[32];
+  make_path(path, pid, "/syscall");
   int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return true; /* we may not look, and so believe the limit */
   long size = raw_read(fd, text, sizeof text - 1);
@@ -215,7 +230,7 @@ static int watch_over(pid_t pid, unsigned patience) {
       since = watch_now();
     }
     uint64_t quiet = watch_now() - since;
-    if (quiet > patience * limit() || (quiet > limit() && sleeps_in_futex(pid))) return end_hung(pid);
+    if (quiet > patience * limit() || (quiet > limit() && is_alone(pid) && sleeps_in_futex(pid))) return end_hung(pid);
     sleep_a_little();
   }
   return status;
