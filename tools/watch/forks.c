@@ -198,10 +198,12 @@ EXPORT long syscall(long number, ...) {
   long ended = number == SYS_futex ? conditions_futex(args, &waited, __builtin_return_address(0)) : 0;
   if (waited) return ended;
   enum how how = watch_log == NULL ? HOWS : made_by(number, args);
+  enum confinement confinement = confinement_of_syscall(number, args);
   uint64_t id = how == HOWS ? 0 : begin_bypassing(how);
   /* A child on a stack of its own returns to where that stack says, and never here. */
   long result = CALL(syscall)(number, args[0], args[1], args[2], args[3], args[4], args[5]);
   exits_syscall(number);
+  if (confinement != CONFINED_NOT && result == 0) raw_confine(confinement);
   if (forks_generation() != 0 || number == SYS_io_uring_setup)
     descriptors_syscall(number, args, result, __builtin_return_address(0));
   return how == HOWS ? result : finish_bypassing(id, (pid_t)result);

@@ -111,7 +111,8 @@ void log_write(enum record_kind kind, const uint64_t *args, size_t count, const 
     record->magic = RECORD_MAGIC;
     record->kind = (uint16_t)kind;
     record->pid = raw_getpid();
-    record->tid = raw_gettid();
+    bool known = raw_is_confined() && thread_current != NULL;
+    record->tid = known ? atomic_load_explicit(&thread_current->tid, memory_order_relaxed) : raw_gettid();
     record->process = self_is_borrowed() ? 0 : atomic_load_explicit(&self_page->number, memory_order_relaxed);
     record->args = (uint8_t)count;
     record->frames = (uint8_t)frames;

@@ -7,12 +7,22 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <time.h>
 
+/* Under seccomp, a call of ours that the program itself has no need of may end the process: then there is none. */
+enum confinement { CONFINED_NOT, CONFINED_BY_FILTER, CONFINED_STRICTLY };
+void raw_confine(enum confinement confinement);
+bool raw_is_confined(void);
+/* What this call, when it has succeeded, confines us to. */
+enum confinement confinement_of_prctl(int option, unsigned long mode);
+enum confinement confinement_of_syscall(long number, const long *args);
+
+/* -EPERM: we are confined. */
 long raw_call(long number, long a, long b, long c, long d, long e, long f);
 
 static inline int raw_open(const char *path, int flags) {

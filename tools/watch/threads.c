@@ -190,8 +190,10 @@ EXPORT int prctl(int option, ...) {
   va_start(rest, option);
   for (int i = 0; i < 4; i++) args[i] = va_arg(rest, unsigned long);
   va_end(rest);
+  enum confinement confinement = confinement_of_prctl(option, args[0]);
   int result = CALL(prctl)(option, args[0], args[1], args[2], args[3]);
   if (option == PR_SET_NAME) forget_names();
+  if (confinement != CONFINED_NOT && result == 0) raw_confine(confinement);
   return result;
 }
 

@@ -60,7 +60,7 @@ NEXT(__recvfrom_chk);
 
 /* At the end of a file nothing was read because of where the offset is; of a stream, as there comes nothing more. */
 static void was_read_to_end(int fd) {
-  if (forks_generation() != 0 && lseek(fd, 0, SEEK_CUR) != -1) descriptor_used(fd, USE_READ);
+  if (forks_generation() != 0 && raw_call(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0) >= 0) descriptor_used(fd, USE_READ);
 }
 
 static ssize_t was_read(int fd, size_t size, ssize_t result) {
