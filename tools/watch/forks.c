@@ -247,7 +247,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 
 static void before_shell(const char *command) {
   if (command != NULL)
-    descriptors_before_spawn(command, (char *const[]){(char *)(uintptr_t)command, NULL}, environ, NULL);
+    descriptors_before_spawn(command, (char *const[]){(char[]){"sh"}, (char *)(uintptr_t)command, NULL}, environ, NULL);
 }
 
 EXPORT int system(const char *command) {

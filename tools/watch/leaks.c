@@ -61,7 +61,8 @@ static bool is_ours(const char *variable) {
 }
 
 static bool is_told(const struct spawn *spawn, int fd) {
-  for (char *const *at = spawn->argv; at != NULL && *at != NULL; at++)
+  char *const *arguments = spawn->argv == NULL || *spawn->argv == NULL ? NULL : spawn->argv + 1; /* behind its name */
+  for (char *const *at = arguments; at != NULL && *at != NULL; at++)
     if (tells_number(*at, fd)) return true;
   for (char *const *at = spawn->envp; at != NULL && *at != NULL; at++) {
     const char *value = strchr(*at, '=');
