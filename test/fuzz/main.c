@@ -57,12 +57,14 @@ static void print_shrunk(struct program program) {
   run_both(true);
 }
 
-static int run_file(void) {
+static void read_file(void) {
   FILE *file = fopen(options.file, "r");
-  if (file == NULL || !program_read(&shared->program, file)) {
-    fprintf(stderr, "fuzz: %s is no program\n", options.file);
-    return 2;
-  }
+  if (file != NULL && program_read(&shared->program, file)) return;
+  fprintf(stderr, "fuzz: %s is no program\n", options.file);
+  exit(2);
+}
+
+static int run_file(void) {
   enum verdict verdict = run_both(true);
   printf("%s\n", verdict == SAME ? "no difference" : verdict == DIFFERENT ? "a difference" : "too large");
   if (options.verbose) log_print(&shared->logs[0], 0);
@@ -151,6 +153,7 @@ int main(int argc, char **argv) {
   library_surround();
   shared_make();
   library_prepare();
+  if (options.file != NULL) read_file();
   limit_rights();
   use_up_numbers();
   return options.file != NULL ? run_file() : run_seeds();

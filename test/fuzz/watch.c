@@ -12,7 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef ATFORK_TEST_SHORT
 int watch_patience = 25;
+#else
+int watch_patience = 60;
+#endif
 
 static bool ends_in_time(pid_t pid) {
   int file = (int)syscall(SYS_pidfd_open, pid, 0);
