@@ -149,15 +149,21 @@ EXPORT FILE *tmpfile64(void) {
   return temporary_opened(CALL(tmpfile64)(), SITE);
 }
 
-EXPORT int fclose(FILE *file) {
+/* One in memory has no descriptor, and errno says so. */
+static void stream_closing(FILE *file) {
+  int saved = errno;
   stdio_before_close(file);
   descriptor_closing(fileno_unlocked(file));
+  errno = saved;
+}
+
+EXPORT int fclose(FILE *file) {
+  stream_closing(file);
   return CALL(fclose)(file);
 }
 
 EXPORT int pclose(FILE *file) {
-  stdio_before_close(file);
-  descriptor_closing(fileno_unlocked(file));
+  stream_closing(file);
   return CALL(pclose)(file);
 }
 
@@ -168,7 +174,8 @@ EXPORT DIR *opendir(const char *path) {
 }
 
 EXPORT int closedir(DIR *directory) {
-  descriptor_closing(dirfd(directory));
+  DIR *volatile given = directory; /* it may be NULL, which the header has the compiler rule out */
+  if (given != NULL) descriptor_closing(dirfd(directory));
   return CALL(closedir)(directory);
 }
 

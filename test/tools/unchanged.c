@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* What a program sees of the C library, and of others: unchanged.c CASE [PLUGIN...].  It tells that by its output. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void tell(const char *what, int result, int error) {
+  printf("%s: %d, %s\n", what, result, strerror(error));
+}
+
+static void closes_nothing(char **arguments) {
+  (void)arguments;
+  DIR *volatile none = NULL;
+  errno = 0;
+  int result = closedir(none);
+  tell("closedir", result, errno);
+}
+
+static void closes_memory(char **arguments) {
+  (void)arguments;
+  char bytes[] = "text";
+  FILE *file = fmemopen(bytes, sizeof bytes, "r");
+  errno = 0;
+  int result = file == NULL ? -2 : fclose(file);
+  tell("fclose", result, errno);
+}
+
+/* Each plugin is linked with a copy of the library of its own. */
+static void has_two_copies(char **plugins) {
+  for (; *plugins != NULL; plugins++) {
+    void *plugin = dlopen(*plugins, RTLD_NOW | RTLD_LOCAL);
+    void *found = plugin == NULL ? NULL : dlsym(plugin, "which_copy");
+    int (*which_copy)(void);
+    if (found == NULL) exit(97);
+    memcpy(&which_copy, &found, sizeof which_copy);
+    printf("copy %d\n", which_copy());
+  }
+}
+
+static const struct {
+  const char *name;
+  void (*function)(char **arguments);
+} cases[] = {
+    {"closes-nothing", closes_nothing},
+    {"closes-memory", closes_memory},
+    {"has-two-copies", has_two_copies},
+};
+
+int main(int count, char **arguments) {
+  for (size_t i = 0; count > 1 && i < sizeof cases / sizeof cases[0]; i++) {
+    if (strcmp(cases[i].name, arguments[1]) != 0) continue;
+    cases[i].function(arguments + 2);
+    return 0;
+  }
+  return 98;
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A watched program does what it does unwatched.  Speaks the Test Anything Protocol.
+
+unchanged.py ATFORK PROGRAM PLUGIN PLUGIN    PROGRAM is unchanged.c; PLUGINs are linked with copies of one library
+"""
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
+import tap  # noqa: E402
+
+ATFORK, PROGRAM, *PLUGINS = sys.argv[1:5]
+
+
+def outcome(*command):
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                         universal_newlines=True, check=False)
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+def is_unchanged(*case):
+    """What the program says, after it was seen to say the same watched."""
+    plain = outcome(PROGRAM, *case)
+    watched = outcome(ATFORK, "doctor", "--output", "/dev/null", "--", PROGRAM, *case)
+    tap.equal(watched, plain)
+    tap.equal(plain[0], 0)
+    return plain[1]
+
+
+def test_a_call_in_vain_fails_as_it_does():
+    tap.equal(is_unchanged("closes-nothing"), "closedir: -1, Invalid argument\n")
+
+
+def test_errno_stays():
+    tap.equal(is_unchanged("closes-memory"), "fclose: 0, Success\n")
+
+
+sys.exit(tap.run(globals()))
