@@ -37,4 +37,8 @@ def test_errno_stays():
     tap.equal(is_unchanged("closes-memory"), "fclose: 0, Success\n")
 
 
+def test_each_copy_of_a_library_serves_who_is_linked_with_it():
+    tap.equal(is_unchanged("has-two-copies", *PLUGINS), "copy 1\ncopy 2\n")
+
+
 sys.exit(tap.run(globals()))

@@ -6,8 +6,9 @@
 #include "watch.h"
 
 /* The function of this name that the caller would have called; NULL: there is none.  It may take the dynamic linker's
- * lock once, as the first call of any function does. */
+ * lock the first time that it is asked for a caller. */
 any_function library_next(struct next *next, const void *caller);
+void library_forget_unloaded(void); /* callers: after an object was unloaded */
 
 /* How deep in functions of a session: what descriptors they use, is their own affair. */
 extern _Thread_local unsigned library_depth __attribute__((tls_model("initial-exec")));

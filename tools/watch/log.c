@@ -132,7 +132,7 @@ void log_write(enum record_kind kind, const uint64_t *args, size_t count, const 
 /* The linker's, of this object. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
 
-static bool is_ours(uintptr_t address) {
+bool watch_is_ours(uintptr_t address) {
   return address >= (uintptr_t)__ehdr_start && address < (uintptr_t)_end;
 }
 
@@ -141,7 +141,7 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *data
   int at_instruction = 0;
   uintptr_t address = _Unwind_GetIPInfo(context, &at_instruction);
   if (address == 0) return _URC_END_OF_STACK;
-  if (is_ours(address)) return _URC_NO_REASON;
+  if (watch_is_ours(address)) return _URC_NO_REASON;
   /* What a signal interrupted is at an instruction; what has called something, behind it. */
   if (at_instruction) stack->in_signal = true;
   if (stack->count == 0) stack->frame = (const void *)_Unwind_GetCFA(context);

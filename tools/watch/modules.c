@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "library.h"
 #include "raw.h"
-#include "watch.h"
 
 NEXT(dlclose);
 
@@ -83,7 +83,9 @@ void modules_tell(const struct stack *stack) {
 /* Another object may come to where one was. */
 EXPORT int dlclose(void *handle) {
   atomic_store_explicit(&known_count, 0, memory_order_relaxed);
-  return CALL(dlclose)(handle);
+  int result = CALL(dlclose)(handle);
+  library_forget_unloaded();
+  return result;
 }
 
 /* Each copy of libatfork has a note of this name in what it is linked into. */

@@ -70,6 +70,8 @@ struct stack {
 /* From the caller of a function that ours stands in front of: frames of ours are left out. */
 void stack_take(struct stack *stack);
 
+bool watch_is_ours(uintptr_t address); /* it lies in the object that this is */
+
 uint64_t watch_now(void); /* ns, CLOCK_MONOTONIC */
 
 /* Writes a record; text and stack may be NULL.  Leaves errno alone. */
