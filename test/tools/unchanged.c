@@ -3,9 +3,13 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void tell(const char *what, int result, int error) {
   printf("%s: %d, %s\n", what, result, strerror(error));
@@ -28,6 +32,26 @@ static void closes_memory(char **arguments) {
   tell("fclose", result, errno);
 }
 
+static void makes_nothing(char **arguments) {
+  static char stack[65536];
+  int (*volatile none)(void *) = NULL;
+  (void)arguments;
+  errno = 0;
+  int result = clone(none, stack + sizeof stack, SIGCHLD, NULL);
+  tell("clone", result, errno);
+}
+
+static void starts_nothing(char **arguments) {
+  const char *volatile none = NULL;
+  char *empty[] = {NULL};
+  pid_t pid;
+  errno = 0;
+  int result = execve(none, arguments, empty);
+  tell("execve", result, errno);
+  result = posix_spawn(&pid, none, NULL, NULL, arguments, empty);
+  tell("posix_spawn", result, 0);
+}
+
 /* Each plugin is linked with a copy of the library of its own. */
 static void has_two_copies(char **plugins) {
   for (; *plugins != NULL; plugins++) {
@@ -44,9 +68,8 @@ static const struct {
   const char *name;
   void (*function)(char **arguments);
 } cases[] = {
-    {"closes-nothing", closes_nothing},
-    {"closes-memory", closes_memory},
-    {"has-two-copies", has_two_copies},
+    {"closes-nothing", closes_nothing}, {"closes-memory", closes_memory},   {"makes-nothing", makes_nothing},
+    {"starts-nothing", starts_nothing}, {"has-two-copies", has_two_copies},
 };
 
 int main(int count, char **arguments) {

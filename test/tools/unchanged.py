@@ -31,6 +31,8 @@ def is_unchanged(*case):
 
 def test_a_call_in_vain_fails_as_it_does():
     tap.equal(is_unchanged("closes-nothing"), "closedir: -1, Invalid argument\n")
+    tap.equal(is_unchanged("makes-nothing"), "clone: -1, Invalid argument\n")
+    tap.equal(is_unchanged("starts-nothing"), "execve: -1, Bad address\nposix_spawn: 14, Success\n")
 
 
 def test_errno_stays():

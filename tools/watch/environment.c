@@ -118,7 +118,7 @@ static bool is_privileged(int fd) {
 }
 
 bool program_is_watchable(const char *path, enum unwatched *why) {
-  int fd = strchr(path, '/') == NULL ? -1 : raw_open(path, O_RDONLY | O_CLOEXEC);
+  int fd = path == NULL || strchr(path, '/') == NULL ? -1 : raw_open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return true;
   int found = is_privileged(fd) ? UNWATCHED_SETUID : look_at_program(fd);
   raw_close(fd);
