@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void tell(const char *what, int result, int error) {
@@ -52,6 +53,19 @@ static void starts_nothing(char **arguments) {
   tell("posix_spawn", result, 0);
 }
 
+/* To one that has the program and what that needs, and nothing else. */
+static void changes_root(char **arguments) {
+  int status = 0;
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (chroot(arguments[0]) != 0 || chdir("/") != 0) _exit(77);
+    execl(arguments[1], arguments[1], (char *)NULL);
+    _exit(97);
+  }
+  if (waitpid(pid, &status, 0) != pid) exit(96);
+  if (status != 0) exit(WEXITSTATUS(status));
+}
+
 /* Each plugin is linked with a copy of the library of its own. */
 static void has_two_copies(char **plugins) {
   for (; *plugins != NULL; plugins++) {
@@ -68,8 +82,8 @@ static const struct {
   const char *name;
   void (*function)(char **arguments);
 } cases[] = {
-    {"closes-nothing", closes_nothing}, {"closes-memory", closes_memory},   {"makes-nothing", makes_nothing},
-    {"starts-nothing", starts_nothing}, {"has-two-copies", has_two_copies},
+    {"closes-nothing", closes_nothing}, {"closes-memory", closes_memory}, {"makes-nothing", makes_nothing},
+    {"starts-nothing", starts_nothing}, {"changes-root", changes_root},   {"has-two-copies", has_two_copies},
 };
 
 int main(int count, char **arguments) {

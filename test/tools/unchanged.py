@@ -5,8 +5,10 @@
 unchanged.py ATFORK PROGRAM PLUGIN PLUGIN    PROGRAM is unchanged.c; PLUGINs are linked with copies of one library
 """
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 import tap  # noqa: E402
@@ -37,6 +39,19 @@ def test_a_call_in_vain_fails_as_it_does():
 
 def test_errno_stays():
     tap.equal(is_unchanged("closes-memory"), "fclose: 0, Success\n")
+
+
+def test_a_program_in_another_root_is_left_alone():
+    needed = subprocess.run(["ldd", "/bin/true"], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    files = ["/bin/true", *(word for word in needed.split() if word.startswith("/"))]
+    with tempfile.TemporaryDirectory() as root:
+        for file in files:
+            copy = pathlib.Path(root + file)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+        if outcome(PROGRAM, "changes-root", root, "/bin/true")[0] == 77:
+            raise tap.Skipped("another root wants a privilege")
+        is_unchanged("changes-root", root, "/bin/true")
 
 
 def test_each_copy_of_a_library_serves_who_is_linked_with_it():

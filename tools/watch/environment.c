@@ -128,8 +128,14 @@ bool program_is_watchable(const char *path, enum unwatched *why) {
 
 /* ---- What a program is given ---- */
 
+/* Not from another root, or by another user, whose loader would complain. */
+static bool is_within_reach(void) {
+  return raw_call(SYS_faccessat, AT_FDCWD, (long)library, R_OK, 0, 0, 0) == 0;
+}
+
 enum environment_change environment_change(const char *path, char *const *envp) {
   if (!is_known()) return ENVIRONMENT_KEEP;
+  if (!is_within_reach()) return ENVIRONMENT_STRIP;
   enum unwatched why;
   if (!program_is_watchable(path, &why) && why == UNWATCHED_FOREIGN) return ENVIRONMENT_STRIP;
   return is_whole(envp) ? ENVIRONMENT_KEEP : ENVIRONMENT_COMPLETE;
@@ -147,15 +153,28 @@ size_t environment_bytes(char *const *envp) {
 }
 
 /* What else is preloaded stays. */
-static void strip(char **full, char *const *envp) {
-  for (; envp != NULL && *envp != NULL; envp++)
-    if (!begins(*envp, log_path) && !(begins(*envp, preload) && strstr(*envp, library) != NULL)) *full++ = *envp;
+static char *without_ours(const char *preloads, char *joined) {
+  const char *at = strstr(preloads, library), *rest = at + strlen(library);
+  size_t before = (size_t)(at - preloads);
+  if (before == sizeof preload - 1 && *rest == '\0') return NULL;
+  memcpy(joined, preloads, before);
+  strcpy(joined + before, *rest == '\0' ? rest : rest + 1); /* with what stands between the two */
+  return joined;
+}
+
+static void strip(char **full, char *const *envp, char *joined) {
+  for (; envp != NULL && *envp != NULL; envp++) {
+    if (begins(*envp, log_path)) continue;
+    bool ours = begins(*envp, preload) && strstr(*envp, library) != NULL;
+    char *kept_one = ours ? without_ours(*envp, joined) : *envp;
+    if (kept_one != NULL) *full++ = kept_one;
+  }
   *full = NULL;
 }
 
 void environment_make(enum environment_change change, char **full, char *const *envp, char *joined) {
   if (change == ENVIRONMENT_STRIP)
-    strip(full, envp);
+    strip(full, envp, joined);
   else
     complete(full, envp, joined);
 }
