@@ -111,8 +111,9 @@ static bool stays(const pthread_attr_t *attributes) {
 static void learn_identity(struct thread *place, pthread_t handle) {
   clockid_t clock;
   pid_t old = NOT_BEGUN;
+  if (atomic_load(&place->tid) != old) return; /* it may be over, its memory gone, and its place another's */
   place->handle = (uintptr_t)handle;
-  if (atomic_load(&place->tid) != old || pthread_getcpuclockid(handle, &clock) != 0) return;
+  if (pthread_getcpuclockid(handle, &clock) != 0) return;
   atomic_compare_exchange_strong(&place->tid, &old, (pid_t)(~(unsigned)clock >> 3));
 }
 
