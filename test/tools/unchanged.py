@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A watched program does what it does unwatched.  Speaks the Test Anything Protocol.
 
-unchanged.py ATFORK PROGRAM PLUGIN PLUGIN    PROGRAM is unchanged.c; PLUGINs are linked with copies of one library
+unchanged.py ATFORK PROGRAM GUARDED PLUGIN PLUGIN    PROGRAM is unchanged.c, GUARDED guarded.c; PLUGINs are linked
+                                                     with copies of one library
 """
 import pathlib
 import shutil
@@ -13,7 +14,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 import tap  # noqa: E402
 
-ATFORK, PROGRAM, *PLUGINS = sys.argv[1:5]
+ATFORK, PROGRAM, GUARDED, *PLUGINS = sys.argv[1:6]
 
 
 def outcome(*command):
@@ -24,8 +25,12 @@ def outcome(*command):
 
 def is_unchanged(*case):
     """What the program says, after it was seen to say the same watched."""
-    plain = outcome(PROGRAM, *case)
-    watched = outcome(ATFORK, "doctor", "--output", "/dev/null", "--", PROGRAM, *case)
+    return is_unchanged_program(PROGRAM, *case)
+
+
+def is_unchanged_program(*command):
+    plain = outcome(*command)
+    watched = outcome(ATFORK, "doctor", "--output", "/dev/null", "--", *command)
     tap.equal(watched, plain)
     tap.equal(plain[0], 0)
     return plain[1]
@@ -52,6 +57,12 @@ def test_a_program_in_another_root_is_left_alone():
         if outcome(PROGRAM, "changes-root", root, "/bin/true")[0] == 77:
             raise tap.Skipped("another root wants a privilege")
         is_unchanged("changes-root", root, "/bin/true")
+
+
+def test_streams_that_the_c_library_closed_are_let_be():
+    if outcome(GUARDED)[0] == 77:
+        raise tap.Skipped("there are no users")
+    is_unchanged_program(GUARDED)
 
 
 def test_each_copy_of_a_library_serves_who_is_linked_with_it():

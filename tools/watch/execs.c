@@ -43,7 +43,7 @@ static void note_exec(const char *path, char *const *argv, char *const *envp) {
   LOG(RECORD_EXEC, &text, NULL, borrowed_by(), (uint64_t)raw_getppid());
   enum unwatched why;
   if (!program_is_watchable(path, &why)) LOG(RECORD_UNWATCHED, &text, NULL, (uint64_t)why);
-  stdio_settle();
+  stdio_settle(false);
   descriptors_before_exec(path, argv, envp);
 }
 
@@ -147,13 +147,13 @@ __attribute__((constructor(105))) static void watch_exit(void) {
 }
 
 EXPORT _Noreturn void _exit(int status) {
-  stdio_settle();
+  stdio_settle(false);
   note_exit(status, EXIT_UNDERSCORE);
   raw_exit(status);
 }
 
 EXPORT _Noreturn void _Exit(int status) {
-  stdio_settle();
+  stdio_settle(false);
   note_exit(status, EXIT_UNDERSCORE);
   raw_exit(status);
 }

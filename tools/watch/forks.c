@@ -44,10 +44,14 @@ _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("ini
 
 struct forks forks;
 
+static bool has_handlers(enum how how) {
+  return how == HOW_FORK || how == HOW_DAEMON || how == HOW_FORKPTY || how == HOW_LIBC;
+}
+
 uint64_t fork_begin(enum how how) {
   if (watch_log == NULL) return 0;
   struct self *self = self_get();
-  stdio_settle();
+  stdio_settle(has_handlers(how)); /* fork() takes the lock of the streams, too */
   threads_know_caller();
   exits_acts();
   uint64_t count = atomic_fetch_add_explicit(&self->forks, 1, memory_order_relaxed) + 1;

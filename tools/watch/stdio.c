@@ -133,11 +133,33 @@ static void settle(struct stream *stream, bool flushes) {
   }
 }
 
-/* Of one, or of all of them. */
-static void settle_all(const FILE *file, bool flushes) {
-  if (LIKELY(!atomic_load_explicit(&forks.streams, memory_order_relaxed)) || self_is_borrowed()) return;
+static bool has_any(void) {
+  return !LIKELY(!atomic_load_explicit(&forks.streams, memory_order_relaxed)) && !self_is_borrowed();
+}
+
+static void settle_one(const FILE *file) {
+  if (!has_any()) return;
   for (struct stream *stream = streams; stream < streams + STREAMS; stream++)
-    if (stream->file != NULL && (file == NULL || stream->file == file)) settle(stream, flushes);
+    if (stream->file != NULL && stream->file == file) settle(stream, true);
+}
+
+static bool is_open(const FILE *file) {
+  for (const FILE *at = _IO_list_all; at != NULL; at = at->_chain)
+    if (at == file) return true;
+  return false;
+}
+
+/* Streams of its own, such as that of getpwent(), the C library closes inside: what is in its list no more is gone. */
+static void settle_all(bool flushes, bool may_wait) {
+  if (!has_any()) return;
+  bool alone = threads_others() == 0;
+  if (!alone && !may_wait) return;
+  if (!alone) _IO_list_lock();
+  for (struct stream *stream = streams; stream < streams + STREAMS; stream++) {
+    if (stream->file != NULL && !is_open(stream->file)) stream->file = NULL;
+    if (stream->file != NULL) settle(stream, flushes);
+  }
+  if (!alone) _IO_list_unlock();
 }
 
 /* The C library's own write() is not seen.  To a file both may write: the one offset keeps them apart. */
@@ -148,8 +170,8 @@ static void note_output(const FILE *file) {
   if (S_ISSOCK(status.st_mode)) descriptor_used(file->_fileno, USE_WRITE);
 }
 
-void stdio_settle(void) {
-  settle_all(NULL, false);
+void stdio_settle(bool may_wait) {
+  settle_all(false, may_wait);
 }
 
 static void forget(const FILE *file) {
@@ -159,19 +181,25 @@ static void forget(const FILE *file) {
 
 void stdio_before_close(FILE *file) {
   note_output(file);
-  settle_all(file, true);
+  settle_one(file);
   forget(file);
 }
 
 EXPORT int fflush(FILE *file) {
   note_output(file);
-  settle_all(file, true);
+  if (file == NULL)
+    settle_all(true, true);
+  else
+    settle_one(file);
   return CALL(fflush)(file);
 }
 
 EXPORT int fflush_unlocked(FILE *file) {
   note_output(file);
-  settle_all(file, true);
+  if (file == NULL)
+    settle_all(true, true);
+  else
+    settle_one(file);
   return CALL(fflush_unlocked)(file);
 }
 
@@ -191,7 +219,7 @@ EXPORT void __fpurge(FILE *file) {
 }
 
 void stdio_at_exit(void) {
-  settle_all(NULL, true);
+  settle_all(true, true);
 }
 
 /* At the end of a process, where nobody opens and closes streams any more. */

@@ -233,7 +233,9 @@ void descriptors_syscall(long number, const long *args, long result, const void 
 void files_opened(int fd, const char *path, int flags);                                 /* fd: or -1; keeps errno */
 void exits_syscall(long number);
 uint64_t stdio_state(void); /* of what the streams have in their buffers */
-void stdio_settle(void);    /* what became of the streams since the last fork: before another one, or at the end */
+/* What became of the streams since the last fork: before another one, or at the end.  Beside other threads, only if the
+ * caller may wait for the lock of the C library's list. */
+void stdio_settle(bool may_wait);
 void stdio_before_fork(uint64_t id, bool with_handlers);
 void stdio_at_exit(void); /* the C library is about to flush all streams */
 void stdio_before_close(FILE *file);
