@@ -3,12 +3,15 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +69,24 @@ static void changes_root(char **arguments) {
   if (status != 0) exit(WEXITSTATUS(status));
 }
 
+/* After that, a system call of its own but read() and write() has the kernel kill it. */
+static void may_only_read(char **arguments) {
+  int ends[2], status;
+  char bytes[2] = "x";
+  (void)arguments;
+  if (pipe(ends) != 0 || write(ends[1], bytes, 1) != 1) exit(96);
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(ends[1]);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0) != 0) syscall(SYS_exit, 77);
+    for (int i = 0; i < 2; i++) status = (int)read(ends[0], bytes, sizeof bytes);
+    syscall(SYS_exit, status);
+  }
+  close(ends[1]);
+  if (waitpid(pid, &status, 0) != pid) exit(96);
+  tell("read", status, 0);
+}
+
 /* Each plugin is linked with a copy of the library of its own. */
 static void has_two_copies(char **plugins) {
   for (; *plugins != NULL; plugins++) {
@@ -83,7 +104,8 @@ static const struct {
   void (*function)(char **arguments);
 } cases[] = {
     {"closes-nothing", closes_nothing}, {"closes-memory", closes_memory}, {"makes-nothing", makes_nothing},
-    {"starts-nothing", starts_nothing}, {"changes-root", changes_root},   {"has-two-copies", has_two_copies},
+    {"starts-nothing", starts_nothing}, {"changes-root", changes_root},   {"may-only-read", may_only_read},
+    {"has-two-copies", has_two_copies},
 };
 
 int main(int count, char **arguments) {

@@ -59,6 +59,13 @@ def test_a_program_in_another_root_is_left_alone():
         is_unchanged("changes-root", root, "/bin/true")
 
 
+def test_a_child_that_may_only_read_lives():
+    said = is_unchanged("may-only-read")
+    if said == f"read: {77 << 8}, Success\n":
+        raise tap.Skipped("the kernel has no such mode")
+    tap.equal(said, "read: 0, Success\n")
+
+
 def test_streams_that_the_c_library_closed_are_let_be():
     if outcome(GUARDED)[0] == 77:
         raise tap.Skipped("there are no users")
