@@ -129,7 +129,7 @@ static int make_log(struct launch *launch, const struct log_header *header) {
   launch->path = g_build_filename(directory, "atfork-XXXXXX", NULL);
   int fd = g_mkstemp_full(launch->path, O_RDWR | O_CLOEXEC, 0600);
   void *mapped = MAP_FAILED;
-  if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+  if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 && posix_fallocate(fd, 0, LOG_STEP) == 0)
     mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   int saved = errno;
   if (fd >= 0) close(fd);
@@ -142,6 +142,7 @@ static int make_log(struct launch *launch, const struct log_header *header) {
   memcpy(mapped, header, sizeof *header);
   launch->log->magic = LOG_MAGIC;
   launch->log->size = size;
+  atomic_store(&launch->log->end, LOG_STEP);
   launch->position = (sizeof *header + RECORD_UNIT - 1) / RECORD_UNIT * RECORD_UNIT;
   atomic_store(&launch->log->tail, launch->position);
   return 0;
@@ -229,6 +230,11 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
   return 0;
 }
 
+/* Beyond it, even to read may be to ask for room. */
+static guint64 end_of(const struct launch *launch) {
+  return MIN(MIN(atomic_load(&launch->log->tail), launch->log->size), atomic_load(&launch->log->end));
+}
+
 /* A writer that was killed leaves a hole: the first unit behind it that a record begins at, or NULL. */
 static const struct record *behind_hole(struct launch *launch, guint64 tail) {
   for (guint64 at = launch->position + RECORD_UNIT; at < tail; at += RECORD_UNIT) {
@@ -244,7 +250,7 @@ static const struct record *behind_hole(struct launch *launch, guint64 tail) {
 static gboolean read_records(struct launch *launch, record_handler handler, gpointer data, gboolean over_holes) {
   gboolean any = FALSE;
   for (;;) {
-    guint64 tail = MIN(atomic_load(&launch->log->tail), launch->log->size);
+    guint64 tail = end_of(launch);
     if (launch->position + sizeof(struct record) > tail) return any;
     struct record *record = (struct record *)(void *)((char *)launch->log + launch->position);
     /* Pairs with the release of the writer. */
@@ -271,7 +277,7 @@ static void sleep_for_records(struct launch *launch, gboolean any) {
   guint32 seen = atomic_load(&launch->log->wake);
   struct timespec limit = {0, PATIENCE * 1000000L};
   struct record *next = (struct record *)(void *)((char *)launch->log + launch->position);
-  gboolean none = launch->position + sizeof *next > launch->log->size || atomic_load(&next->size) == 0;
+  gboolean none = launch->position + sizeof *next > atomic_load(&launch->log->end) || atomic_load(&next->size) == 0;
   if (none) syscall(SYS_futex, &launch->log->wake, FUTEX_WAIT, seen, &limit, NULL, 0);
   atomic_store(&launch->log->sleeping, 0);
 }
@@ -312,8 +318,7 @@ void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFu
 
 void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
   read_records(launch, handler, data, TRUE);
-  launch->lost +=
-      launch->position < MIN(atomic_load(&launch->log->tail), launch->log->size); /* the last was cut short */
+  launch->lost += launch->position < end_of(launch); /* the last was cut short */
   launch->lost += atomic_load(&launch->log->lost);
   if (launch->lost != 0)
     g_printerr("atfork: %" G_GUINT64_FORMAT " records are lost: what follows may be incomplete\n", launch->lost);

@@ -20,6 +20,7 @@ enum {
   RECORD_FRAMES = 32, /* return addresses, at most */
   RECORD_TEXT = 1024, /* bytes, at most: strings one after the other, each with its NUL */
   RECORD_MAGIC = 0x4b46,
+  LOG_STEP = 256 * 1024, /* bytes that room is made for at a time */
 };
 
 #define LOG_MAGIC 0x31474f4c4b465441ULL /* "ATFKLOG1" */
@@ -44,6 +45,7 @@ struct log_header {
   uint64_t slow;               /* ns that a handler may take */
   char probe[128];             /* of explore: a function of the program, or "" */
   _Atomic uint64_t tail;       /* where the next record begins */
+  _Atomic uint64_t end;        /* there is room up to here; beyond, the file system may be full */
   _Atomic uint64_t lost;       /* records that had no room */
   _Atomic uint32_t processes;  /* the last number that a process has got */
   _Atomic uint32_t wake;       /* a futex: changes with each record, while `sleeping` */

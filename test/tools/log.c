@@ -21,6 +21,7 @@ static void begin(struct reading *reading) {
   reading->launch.position = FIRST;
   reading->read = g_string_new(NULL);
   atomic_store(&reading->launch.log->tail, FIRST);
+  atomic_store(&reading->launch.log->end, sizeof reading->bytes);
 }
 
 /* A record of `units`; one that is not finished has no size yet. */
@@ -74,10 +75,20 @@ static void test_what_has_no_room_is_counted(void) {
   g_assert_cmpuint(reading.launch.lost, ==, 2);
 }
 
+/* Writers had no room for the third, nor for what came after. */
+static void test_nothing_is_read_beyond_the_room(void) {
+  struct reading reading;
+  begin(&reading);
+  for (int kind = 1; kind <= 4; kind++) write_record(&reading, kind, 2, TRUE);
+  atomic_store(&reading.launch.log->end, FIRST + 4 * RECORD_UNIT);
+  check(&reading, "1 2 ");
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/log/order", test_records_come_in_their_order);
   g_test_add_func("/log/hole", test_a_hole_is_passed);
   g_test_add_func("/log/full", test_what_has_no_room_is_counted);
+  g_test_add_func("/log/room", test_nothing_is_read_beyond_the_room);
   return g_test_run();
 }

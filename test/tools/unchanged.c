@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -87,6 +88,20 @@ static void may_only_read(char **arguments) {
   tell("read", status, 0);
 }
 
+/* Nobody can have memory of that file system any more. */
+static void fills_memory(char **arguments) {
+  static const char page[4096];
+  int fd = open(arguments[0], O_CREAT | O_EXCL | O_WRONLY, 0600), status = 0;
+  if (fd < 0 || unlink(arguments[0]) != 0) exit(96);
+  while (write(fd, page, sizeof page) > 0) continue;
+  for (int i = 0; i < 3000 && status == 0; i++) {
+    pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    if (waitpid(pid, &status, 0) != pid) exit(96);
+  }
+  tell("children", status, 0);
+}
+
 /* Each plugin is linked with a copy of the library of its own. */
 static void has_two_copies(char **plugins) {
   for (; *plugins != NULL; plugins++) {
@@ -103,9 +118,9 @@ static const struct {
   const char *name;
   void (*function)(char **arguments);
 } cases[] = {
-    {"closes-nothing", closes_nothing}, {"closes-memory", closes_memory}, {"makes-nothing", makes_nothing},
-    {"starts-nothing", starts_nothing}, {"changes-root", changes_root},   {"may-only-read", may_only_read},
-    {"has-two-copies", has_two_copies},
+    {"closes-nothing", closes_nothing}, {"closes-memory", closes_memory},   {"makes-nothing", makes_nothing},
+    {"starts-nothing", starts_nothing}, {"changes-root", changes_root},     {"may-only-read", may_only_read},
+    {"fills-memory", fills_memory},     {"has-two-copies", has_two_copies},
 };
 
 int main(int count, char **arguments) {

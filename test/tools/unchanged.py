@@ -66,6 +66,17 @@ def test_a_child_that_may_only_read_lives():
     tap.equal(said, "read: 0, Success\n")
 
 
+def test_a_full_file_system_costs_records_only():
+    mounts = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o size=8m tmpfs /dev/shm && TMPDIR=/dev/shm exec \"$@\"", "sh"]
+    program = [PROGRAM, "fills-memory", "/dev/shm/filler"]
+    if outcome(*mounts, "true")[0] != 0:
+        raise tap.Skipped("a mount wants a privilege")
+    status, said, complaint = outcome(*mounts, ATFORK, "doctor", "--output", "/dev/null", "--", *program)
+    tap.equal((status, said), (0, "children: 0, Success\n"))
+    if "records are lost" not in complaint:
+        raise AssertionError(f"nothing is said of lost records: {complaint}")
+
+
 def test_streams_that_the_c_library_closed_are_let_be():
     if outcome(GUARDED)[0] == 77:
         raise tap.Skipped("there are no users")

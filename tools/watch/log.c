@@ -77,10 +77,28 @@ void text_add(struct text *text, const char *string) {
   text->size += length + 1;
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* A full file system has the kernel end who writes to a page that it cannot have, unless that was asked for before.  A
+ * kernel that cannot be asked, or does not answer, is believed. */
+static bool make_room(uint64_t until) {
+  uint64_t end = atomic_load_explicit(&watch_log->end, memory_order_relaxed);
+  while (end < until) {
+    uint64_t next = (until + LOG_STEP - 1) / LOG_STEP * LOG_STEP;
+    if (next > watch_log->size) next = watch_log->size;
+    long error = raw_call(SYS_madvise, (long)watch_log + (long)end, (long)(next - end), MADV_POPULATE_WRITE, 0, 0, 0);
+    if (error == -EFAULT || error == -ENOMEM) return false;
+    if (atomic_compare_exchange_strong(&watch_log->end, &end, next)) return true;
+  }
+  return true;
+}
+
 /* NULL, with the record counted as lost: there is no room. */
 static struct record *take_place(size_t size) {
   uint64_t at = atomic_fetch_add_explicit(&watch_log->tail, size, memory_order_relaxed);
-  if (at + size <= watch_log->size) return (struct record *)(void *)((char *)watch_log + at);
+  if (at + size <= watch_log->size && make_room(at + size)) return (struct record *)(void *)((char *)watch_log + at);
   atomic_fetch_add_explicit(&watch_log->lost, 1, memory_order_relaxed);
   return NULL;
 }
