@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,12 +272,38 @@ static int waits(void) {
 
 /* ---- */
 
+static int stay_c11(void *unused) {
+  (void)unused;
+  take_c11();
+  mtx_unlock(&c11);
+  sem_post(&stays);
+  while (sem_wait(&leaves) != 0) continue;
+  return 0;
+}
+
+/* Of its threads one runs still at the fork, or none. */
+static int has_thread_of_c11(bool stays_on) {
+  thrd_t thread;
+  if (thrd_create(&thread, stay_c11, NULL) != thrd_success) return 99;
+  while (sem_wait(&stays) != 0) continue;
+  if (!stays_on) sem_post(&leaves);
+  if (!stays_on && thrd_join(thread, NULL) != thrd_success) return 99;
+  pid_t pid = fork();
+  if (pid == 0) {
+    go_on();
+    _exit(0);
+  }
+  return await(pid);
+}
+
 static int main_of(const char *what) {
   if (strcmp(what, "holder") == 0) return in_child(take_the_lock, wait_for_the_lock);
   if (strcmp(what, "timed") == 0) return in_child(take_the_lock, try_for_a_while);
   if (strcmp(what, "made-anew") == 0) return in_child(take_the_lock, make_anew_later);
   if (strcmp(what, "held") == 0) return in_child(take_the_lock, go_on);
   if (strcmp(what, "c11") == 0) return in_child(take_c11, take_c11);
+  if (strcmp(what, "c11-stays") == 0) return has_thread_of_c11(true);
+  if (strcmp(what, "c11-joined") == 0) return has_thread_of_c11(false);
   if (strcmp(what, "many") == 0) return in_child(take_before_many, wait_for_the_lock);
   if (strcmp(what, "out-of-order") == 0) return in_child(take_and_give, go_on);
   if (strcmp(what, "reader") == 0) return in_child(read_table, write_table);

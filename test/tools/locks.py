@@ -21,11 +21,15 @@ def run(command, what, *options):
                           stderr=subprocess.PIPE, timeout=100, universal_newlines=True, check=False)
 
 
-def findings(command, what, *options):
-    """Those that are no notes."""
+def all_findings(command, what, *options):
     ran = run(command, what, *options)
     report = ran.stdout[ran.stdout.index("{\n"):] if "{\n" in ran.stdout else ran.stdout[ran.stdout.index("{"):]
-    return [one for one in json.loads(report)["findings"] if one["severity"] != "note"]
+    return json.loads(report)["findings"]
+
+
+def findings(command, what, *options):
+    """Those that are no notes."""
+    return [one for one in all_findings(command, what, *options) if one["severity"] != "note"]
 
 
 def rules(command, what, *options):
@@ -65,6 +69,11 @@ def test_a_lock_that_is_made_anew_late_is_not_held():
 
 def test_a_lock_that_is_held_is_told():
     tap.equal(rules("doctor", "held"), [("warning", "held-lock")])
+
+
+def test_a_thread_of_c11_is_lost_only_while_it_runs():
+    tap.equal([one["rule"] for one in all_findings("doctor", "c11-stays")], ["lost-thread"])
+    tap.equal(all_findings("doctor", "c11-joined"), [])
 
 
 def test_a_lock_of_c11_is_watched():

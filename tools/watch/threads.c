@@ -6,12 +6,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <threads.h>
 #include <time.h>
 
 #include "raw.h"
 #include "watch.h"
 
 NEXT(pthread_create);
+NEXT(thrd_create);
 NEXT(prctl);
 NEXT(pthread_setname_np);
 
@@ -135,6 +137,44 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
   return error;
 }
 
+/* ---- Those of C11, which the C library makes inside ---- */
+
+struct start_c11 {
+  thrd_start_t routine;
+  void *argument;
+  struct thread *place; /* as above */
+};
+
+static int begin_thread_c11(void *data) {
+  struct start_c11 start = *(struct start_c11 *)data;
+  munmap(data, sizeof start);
+  thread_current = start.place;
+  if (start.place != NULL) start.place->handle = (uintptr_t)pthread_self();
+  if (start.place != NULL) atomic_store(&start.place->tid, raw_gettid());
+  int result;
+  pthread_cleanup_push(end_thread, NULL);
+  result = start.routine(start.argument);
+  pthread_cleanup_pop(1);
+  return result;
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t routine, void *argument) {
+  if (watch_log == NULL) return CALL(thrd_create)(thread, routine, argument);
+  self_goes_on("thrd_create");
+  threads_know_caller();
+  struct start_c11 *start = mmap(NULL, sizeof *start, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return thrd_nomem;
+  *start = (struct start_c11){routine, argument, take_place(NOT_BEGUN)};
+  struct thread *place = start->place;
+  if (place != NULL) memcpy(&place->start, &routine, sizeof place->start);
+  int error = CALL(thrd_create)(thread, begin_thread_c11, start);
+  if (error == thrd_success && threads_lost != NULL) forget_handle(*thread);
+  if (error == thrd_success) return error;
+  if (place != NULL) atomic_store(&place->ended, true);
+  munmap(start, sizeof *start);
+  return error;
+}
+
 /* ---- Their names ---- */
 
 void threads_know_caller(void) {
@@ -200,7 +240,18 @@ EXPORT int prctl(int option, ...) {
 
 /* ---- At a fork ---- */
 
+/* What was made past our pthread_create() does not tell of its end.  In a child of vfork() all have another process. */
+static void note_ended(void) {
+  pid_t pid = raw_getpid();
+  if (self_is_borrowed()) return;
+  for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
+    if (runs(thread) && thread->start == NULL && thread != thread_current &&
+        raw_tgkill(pid, atomic_load(&thread->tid), 0) == -ESRCH)
+      atomic_store(&thread->ended, true);
+}
+
 unsigned threads_others(void) {
+  note_ended();
   unsigned count = 0;
   for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next))
     count += thread != thread_current && runs(thread);
