@@ -110,11 +110,14 @@ static bool has_capabilities(int fd) {
   return raw_call(SYS_fgetxattr, fd, (long)"security.capability", 0, 0, 0, 0) > 0;
 }
 
+/* By system calls, here and below, as the program may have functions of its own by the C library's names. */
 static bool is_privileged(int fd) {
   struct stat status;
-  if (fstat(fd, &status) != 0) return false;
-  return ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
-         ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid()) || (geteuid() != 0 && has_capabilities(fd));
+  if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0) return false;
+  uid_t user = (uid_t)raw_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+  gid_t group = (gid_t)raw_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
+  return ((status.st_mode & S_ISUID) != 0 && status.st_uid != user) ||
+         ((status.st_mode & S_ISGID) != 0 && status.st_gid != group) || (user != 0 && has_capabilities(fd));
 }
 
 bool program_is_watchable(const char *path, enum unwatched *why) {
@@ -179,9 +182,15 @@ void environment_make(enum environment_change change, char **full, char *const *
     complete(full, envp, joined);
 }
 
+static const char *search_path(void) {
+  for (char **at = environ; at != NULL && *at != NULL; at++)
+    if (begins(*at, "PATH=")) return *at + sizeof "PATH=" - 1;
+  return NULL;
+}
+
 /* The file that execvp() finds in PATH, or the name itself. */
 const char *environment_search(const char *file, char *buffer, size_t size) {
-  const char *path = strchr(file, '/') == NULL ? getenv("PATH") : NULL;
+  const char *path = strchr(file, '/') == NULL ? search_path() : NULL;
   while (path != NULL && *path != '\0') {
     size_t length = strcspn(path, ":");
     if (length != 0 && length + 1 + strlen(file) < size) {
