@@ -235,11 +235,33 @@ static guint64 end_of(const struct launch *launch) {
   return MIN(MIN(atomic_load(&launch->log->tail), launch->log->size), atomic_load(&launch->log->end));
 }
 
+/* How many numbers a record of each kind has. */
+static const guint8 numbers[RECORD_KINDS] = {
+    [RECORD_LOADED] = 1,       [RECORD_UNWATCHED] = 1,    [RECORD_MODULE] = 3,      [RECORD_FORK] = 5,
+    [RECORD_FORKED] = 3,       [RECORD_BORN] = 3,         [RECORD_EXEC] = 2,        [RECORD_EXEC_FAILED] = 1,
+    [RECORD_SPAWNED] = 3,      [RECORD_EXIT] = 4,         [RECORD_WAITED] = 2,      [RECORD_CALLBACK] = 8,
+    [RECORD_THREAD_LOST] = 5,  [RECORD_GOES_ON] = 1,      [RECORD_LOCK_HELD] = 5,   [RECORD_STUCK] = 7,
+    [RECORD_WAITERS_LOST] = 5, [RECORD_DRAWN] = 5,        [RECORD_DESCRIPTOR] = 7,  [RECORD_LEAKED] = 3,
+    [RECORD_OUTPUT] = 4,       [RECORD_EXIT_HANDLER] = 3, [RECORD_DELETED] = 4,     [RECORD_LIBRARY] = 2,
+    [RECORD_PROBE] = 4,        [RECORD_LOCK_ANEW] = 2,    [RECORD_THREAD_USED] = 2, [RECORD_PROBED] = 3,
+};
+
+/* In a hole there may be what only looks like a record: an argument of a program, say.  What is not sound is a hole. */
+static gboolean is_sound(struct record *record, guint64 room) {
+  guint32 size = atomic_load(&record->size);
+  if (record->magic != RECORD_MAGIC || record->kind >= RECORD_KINDS || record->pid <= 0) return FALSE;
+  if (record->args < numbers[record->kind] || record->args > RECORD_ARGS || record->frames > RECORD_FRAMES)
+    return FALSE;
+  guint64 whole = sizeof *record + (record->args + record->frames) * sizeof(guint64) + record->text;
+  if (size % RECORD_UNIT != 0 || size < whole || size > room) return FALSE;
+  return record->text == 0 || record_text(record)[record->text - 1] == '\0';
+}
+
 /* A writer that was killed leaves a hole: the first unit behind it that a record begins at, or NULL. */
 static const struct record *behind_hole(struct launch *launch, guint64 tail) {
-  for (guint64 at = launch->position + RECORD_UNIT; at < tail; at += RECORD_UNIT) {
+  for (guint64 at = launch->position + RECORD_UNIT; at + sizeof(struct record) <= tail; at += RECORD_UNIT) {
     const struct record *record = (const struct record *)(const void *)((const char *)launch->log + at);
-    if (record->magic != RECORD_MAGIC || atomic_load(&((struct record *)(uintptr_t)record)->size) == 0) continue;
+    if (!is_sound((struct record *)(uintptr_t)record, tail - at)) continue;
     launch->lost++;
     launch->position = at;
     return record;
@@ -254,7 +276,9 @@ static gboolean read_records(struct launch *launch, record_handler handler, gpoi
     if (launch->position + sizeof(struct record) > tail) return any;
     struct record *record = (struct record *)(void *)((char *)launch->log + launch->position);
     /* Pairs with the release of the writer. */
-    if (atomic_load_explicit(&record->size, memory_order_acquire) == 0) {
+    guint32 size = atomic_load_explicit(&record->size, memory_order_acquire);
+    if (size != 0 && !is_sound(record, tail - launch->position)) atomic_store(&record->size, size = 0);
+    if (size == 0) {
       if (!over_holes) return any;
       const struct record *next = behind_hole(launch, tail);
       if (next == NULL) return any;

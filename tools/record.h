@@ -117,8 +117,8 @@ enum record_kind {
                           other processes wait for; what it is; frames: the use */
   RECORD_LEAKED, /* fd, enum descriptor_kind, 1: by exec in this process, 0: by posix_spawn() and its like; path of
                     the program, what it is; frames: where it was opened */
-  RECORD_OUTPUT, /* id of the first fork at which the bytes were unflushed, stream, fd, their number, 1: they go
-                    where nobody sees them; frames: where they came out */
+  RECORD_OUTPUT, /* id of the first fork at which the bytes were unflushed, stream, fd, their number; frames: where
+                    they came out */
   RECORD_EXIT_HANDLER, /* number of the process that registered it, function, 1: it did what others notice; frames:
                           after it ran in another process */
   RECORD_DELETED,      /* number of the process that made the file, inode, enum deleted, 1: its descriptor from then is

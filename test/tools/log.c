@@ -34,6 +34,8 @@ static void write_record(struct reading *reading, int kind, guint units, gboolea
   struct record *record = (struct record *)(void *)(reading->bytes + at);
   record->magic = RECORD_MAGIC;
   record->kind = (guint16)kind;
+  record->pid = 1;
+  record->args = units == 1 ? 3 : RECORD_ARGS;
   if (finished) atomic_store(&record->size, units * RECORD_UNIT);
 }
 
@@ -84,10 +86,61 @@ static void test_nothing_is_read_beyond_the_room(void) {
   check(&reading, "1 2 ");
 }
 
+/* Behind the first unit of a record that was cut short, as an argument of a program may be. */
+static void check_no_record(const struct record *looks_so) {
+  struct reading reading;
+  begin(&reading);
+  write_record(&reading, RECORD_LOADED, 1, TRUE);
+  write_record(&reading, RECORD_UNWATCHED, 4, FALSE);
+  memcpy(reading.bytes + FIRST + 2 * RECORD_UNIT, looks_so, sizeof *looks_so);
+  write_record(&reading, RECORD_MODULE, 1, TRUE);
+  check(&reading, "1 3 ");
+  g_assert_cmpuint(reading.launch.lost, ==, 1);
+}
+
+static void test_what_only_looks_like_a_record_is_none(void) {
+  const struct record sound = {.size = RECORD_UNIT, .magic = RECORD_MAGIC, .kind = RECORD_FORKED, .pid = 1, .args = 3};
+  struct record record = sound;
+  record.size = 0x78787878;
+  check_no_record(&record);
+  record.size = RECORD_UNIT + 1;
+  check_no_record(&record);
+  record = sound;
+  record.kind = RECORD_KINDS;
+  check_no_record(&record);
+  record = sound;
+  record.pid = -1;
+  check_no_record(&record);
+  record = sound;
+  record.args = 2;
+  check_no_record(&record);
+  record = sound;
+  record.frames = 2;
+  check_no_record(&record);
+  record = sound;
+  record.text = 9;
+  check_no_record(&record);
+}
+
+static void test_a_text_has_an_end(void) {
+  struct reading reading;
+  begin(&reading);
+  write_record(&reading, RECORD_MODULE, 2, TRUE);
+  struct record *record = (struct record *)(void *)(reading.bytes + FIRST);
+  record->args = 3;
+  record->text = 8;
+  memset(record->words + 3, 'x', 8);
+  write_record(&reading, RECORD_LOADED, 1, TRUE);
+  check(&reading, "1 ");
+  g_assert_cmpuint(reading.launch.lost, ==, 1);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/log/order", test_records_come_in_their_order);
   g_test_add_func("/log/hole", test_a_hole_is_passed);
+  g_test_add_func("/log/lookalike", test_what_only_looks_like_a_record_is_none);
+  g_test_add_func("/log/text", test_a_text_has_an_end);
   g_test_add_func("/log/full", test_what_has_no_room_is_counted);
   g_test_add_func("/log/room", test_nothing_is_read_beyond_the_room);
   return g_test_run();
