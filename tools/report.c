@@ -2,7 +2,9 @@
 #include "report.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "clean.h"
 #include "json.h"
 #include "output.h"
 
@@ -14,18 +16,27 @@ static void text_location(GString *text, struct location *location) {
   for (guint i = 0; i < location->places->len; i++) {
     struct place *place = &g_array_index(location->places, struct place, i);
     g_autofree char *description = symbols_describe(place);
-    g_string_append_printf(text, "    #%-2u %s\n", i, description);
+    g_string_append_printf(text, "    #%-2u ", i);
+    clean_add(text, description);
+    g_string_append_c(text, '\n');
     if (g_strcmp0(place->function, "main") == 0) break;
   }
+}
+
+static void text_process(GString *text, const struct process *process) {
+  g_string_append_printf(text, "process %s (pid %d, ", process->lineage, process->pid);
+  clean_add(text, process->program == NULL ? "?" : process->program);
+  g_string_append_c(text, ')');
 }
 
 static void text_finding(GString *text, const struct finding *finding) {
   g_string_append_printf(text, "\n%s: %s", severity_name(finding->severity), finding->rule->id);
   if (finding->count > 1) g_string_append_printf(text, " (%u times)", finding->count);
-  g_string_append_printf(text, "\n  %s\n", finding->message);
-  g_string_append_printf(text, "  in process %s (pid %d, %s)\n", finding->process->lineage, finding->process->pid,
-                         finding->process->program);
-  g_string_append_printf(text, "  why:  %s\n  mend: %s\n", finding->rule->why, finding->rule->mend);
+  g_string_append(text, "\n  ");
+  clean_add(text, finding->message);
+  g_string_append(text, "\n  in ");
+  text_process(text, finding->process);
+  g_string_append_printf(text, "\n  why:  %s\n  mend: %s\n", finding->rule->why, finding->rule->mend);
   for (guint i = 0; i < finding->locations->len; i++) text_location(text, g_ptr_array_index(finding->locations, i));
 }
 
@@ -34,8 +45,9 @@ static void text_unwatched(GString *text, const struct model *model) {
     const struct process *process = g_ptr_array_index(model->processes, i);
     const char *why = process_unwatched(process);
     if (why == NULL) continue;
-    g_string_append_printf(text, "\nnot watched: process %s (pid %d, %s): %s\n", process->lineage, process->pid,
-                           process->program == NULL ? "?" : process->program, why);
+    g_string_append(text, "\nnot watched: ");
+    text_process(text, process);
+    g_string_append_printf(text, ": %s\n", why);
   }
 }
 

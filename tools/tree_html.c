@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "clean.h"
 #include "symbols.h"
 #include "tree.h"
 #include "tree_rows.h"
@@ -13,7 +14,7 @@
 
 char *html_escape(const char *text) {
   GString *clean = g_string_new(NULL);
-  row_add_clean(clean, text);
+  clean_add(clean, text);
   char *escaped = g_markup_escape_text(clean->str, (gssize)clean->len);
   g_string_free(clean, TRUE);
   return escaped;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "clean.h"
 #include "tree_words.h"
 
 enum { ARGUMENTS_MOST = 80 /* characters */ };
@@ -13,17 +14,9 @@ void row_add_paint(GString *row, enum paint paint) {
   g_string_append_c(row, (char)paint);
 }
 
-void row_add_clean(GString *row, const char *text) {
-  g_autofree char *valid = g_utf8_make_valid(text == NULL ? "" : text, -1);
-  for (const char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
-    gunichar character = g_utf8_get_char(at);
-    g_string_append_unichar(row, g_unichar_iscntrl(character) ? '?' : character);
-  }
-}
-
 static void add_painted(GString *row, enum paint paint, const char *text) {
   row_add_paint(row, paint);
-  row_add_clean(row, text);
+  clean_add(row, text);
   row_add_paint(row, PAINT_PLAIN);
 }
 
@@ -50,19 +43,19 @@ static void add_arguments(GString *row, const struct process *process) {
   gboolean cut = g_utf8_strlen(valid, -1) > ARGUMENTS_MOST;
   if (cut) *g_utf8_offset_to_pointer(valid, ARGUMENTS_MOST) = '\0';
   g_string_append_c(row, ' ');
-  row_add_clean(row, valid);
+  clean_add(row, valid);
   if (cut) g_string_append(row, "…");
 }
 
 /* What it began as, and each program that it became; of the last its arguments. */
 static void add_programs(GString *row, const struct process *process) {
   const char *first = process->first == NULL ? "?" : process->first;
-  row_add_clean(row, first);
+  clean_add(row, first);
   for (guint i = 0; i < process->execs->len; i++) {
     const struct exec_event *event = g_ptr_array_index(process->execs, i);
     if (!exec_is_told(process, i)) continue;
     g_string_append(row, " → ");
-    row_add_clean(row, event->path);
+    clean_add(row, event->path);
     if (event->error != 0) g_string_append_printf(row, " (%s)", error_name(event->error));
   }
   if (process->execed || process->birth == NULL) add_arguments(row, process);
@@ -76,7 +69,7 @@ static void add_programs(GString *row, const struct process *process) {
 static void add_how(GString *row, enum how how, const char *thread) {
   add_painted(row, PAINT_CYAN, how_name(how));
   g_string_append(row, " by \"");
-  row_add_clean(row, thread);
+  clean_add(row, thread);
   g_string_append_c(row, '"');
 }
 
@@ -144,7 +137,7 @@ static void add_callback_row(struct making *making, const struct process *proces
                              const struct callback_times *times) {
   g_autofree char *what = callback_describe(times->callback);
   GString *row = new_row(prefix, "  ");
-  row_add_clean(row, what);
+  clean_add(row, what);
   for (guint phase = 0, told = 0; phase < PHASES; phase++) {
     if (times->runs[phase] == 0) continue;
     g_string_append_printf(row, "%s %s ", told++ == 0 ? ":" : ",", phase_names[phase]);

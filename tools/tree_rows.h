@@ -22,8 +22,6 @@ void row_add_birth(GString *row, const struct process *process);
 void row_add_failure(GString *row, const struct fork_event *event);
 void row_add_time(GString *row, const struct model *model, guint64 time);
 
-/* Text that others wrote: control characters become question marks. */
-void row_add_clean(GString *row, const char *text);
 void row_add_paint(GString *row, enum paint paint);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "tree_rows.h"
 #include "tree_words.h"
 
@@ -139,7 +140,7 @@ static void tell_exec(struct tree_text *text, const struct process *process, gui
   const struct exec_event *exec = g_ptr_array_index(process->execs, process->execs->len - 1);
   GString *line = new_line(text, process, time);
   g_string_append_printf(line, "%d exec ", process->pid);
-  row_add_clean(line, exec->path);
+  clean_add(line, exec->path);
   if (exec->error != 0)
     g_string_append_printf(line, " failed: %s (%s)", error_name(exec->error), g_strerror(exec->error));
   if (exec->unwatched >= 0) g_string_append_printf(line, ": not watched: %s", unwatched_name(exec->unwatched));

@@ -196,6 +196,16 @@ def test_a_handler_of_an_unloaded_object_is_found():
     tap.equal(found("unloaded-handler", PLUGIN), ([("error", "unloaded-handler")], 100))
 
 
+def test_names_write_no_control_characters():
+    with tempfile.TemporaryDirectory() as directory:
+        program = f"{directory}/\033[31m\n\u009b1mname"
+        shutil.copy(PROGRAM, program)
+        ran = atfork("doctor", "--", program, "signal-fork")
+    tap.equal(ran.returncode, 100)
+    assert "?[31m??1mname" in ran.stderr, ran.stderr
+    assert not set(ran.stderr) & set("\033\u009b"), ran.stderr
+
+
 def test_rules_are_told():
     told = atfork("doctor", "--rules").stdout.splitlines()
     assert "dead-lock: error" in told and len(told) % 3 == 0, told
