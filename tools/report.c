@@ -154,6 +154,7 @@ static void sarif_rules(struct json *json) {
     json_begin(json, NULL, '{');
     json_string(json, "id", rules[i].id);
     sarif_text(json, "shortDescription", rules[i].why);
+    sarif_text(json, "fullDescription", rules[i].why);
     sarif_text(json, "help", rules[i].mend);
     json_begin(json, "defaultConfiguration", '{');
     json_string(json, "level", severity_name(rules[i].severity));
@@ -166,7 +167,9 @@ static void sarif_rules(struct json *json) {
 static void sarif_place(struct json *json, const char *name, struct place *place) {
   symbols_find(place);
   const char *path = place->file != NULL ? place->file : place->object != NULL ? place->object : "unknown";
-  g_autofree char *uri = g_path_is_absolute(path) ? g_filename_to_uri(path, NULL, NULL) : g_strdup(path);
+  g_autofree char *uri = g_path_is_absolute(path)
+                             ? g_filename_to_uri(path, NULL, NULL)
+                             : g_uri_escape_string(path, G_URI_RESERVED_CHARS_ALLOWED_IN_PATH, FALSE);
   json_begin(json, name, '{');
   json_begin(json, "physicalLocation", '{');
   json_begin(json, "artifactLocation", '{');
@@ -202,16 +205,21 @@ static void sarif_stack(struct json *json, struct location *location) {
   json_end(json, '}');
 }
 
+/* Code scanning shows no result without a place. */
+static struct place first_place(const struct finding *finding) {
+  if (finding->locations->len == 0) return (struct place){.object = finding->process->program};
+  struct location *first = g_ptr_array_index(finding->locations, 0);
+  return g_array_index(first->places, struct place, 0);
+}
+
 static void sarif_result(struct json *json, const struct finding *finding) {
   json_begin(json, NULL, '{');
   json_string(json, "ruleId", finding->rule->id);
   json_string(json, "level", severity_name(finding->severity));
   sarif_text(json, "message", finding->message);
   json_begin(json, "locations", '[');
-  if (finding->locations->len > 0) {
-    struct location *first = g_ptr_array_index(finding->locations, 0);
-    sarif_place(json, NULL, &g_array_index(first->places, struct place, 0));
-  }
+  struct place place = first_place(finding);
+  sarif_place(json, NULL, &place);
   json_end(json, ']');
   json_begin(json, "stacks", '[');
   for (guint i = 0; i < finding->locations->len; i++) sarif_stack(json, g_ptr_array_index(finding->locations, i));

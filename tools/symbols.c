@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "symbols.h"
 
+#include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <string.h>
 
@@ -57,6 +58,15 @@ static Dwarf_Die *find_unit(Dwfl_Module *module, guint64 address, Dwarf_Addr *bi
   return NULL;
 }
 
+/* The compiler was given a path that began at its working directory: "../main.c". */
+static const char *whole_path(Dwarf_Die *unit, const char *file) {
+  Dwarf_Attribute attribute;
+  const char *directory = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
+  if (*file == '/' || directory == NULL || *directory != '/') return g_intern_string(file);
+  g_autofree char *path = g_canonicalize_filename(file, directory);
+  return g_intern_string(path);
+}
+
 static void find_line(Dwfl_Module *module, struct place *place) {
   Dwarf_Addr bias = 0;
   Dwarf_Die *unit = find_unit(module, place->offset, &bias);
@@ -64,7 +74,7 @@ static void find_line(Dwfl_Module *module, struct place *place) {
   const char *file = line == NULL ? NULL : dwarf_linesrc(line, NULL, NULL);
   int number = 0;
   if (file == NULL || dwarf_lineno(line, &number) != 0) return;
-  place->file = g_intern_string(file);
+  place->file = whole_path(unit, file);
   place->line = (guint)number;
 }
 
