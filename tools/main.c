@@ -2,7 +2,9 @@
 /* atfork: see every fork, and find what fork breaks. */
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "doctor.h"
 #include "explore.h"
@@ -28,9 +30,17 @@ static void usage(FILE *stream) {
   fprintf(stream, "\n  atfork COMMAND --help tells the options of each; atfork --version the version.\n");
 }
 
+/* At the end of ours, however it comes: GLib exits after --help. */
+static void check_stdout(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return;
+  g_printerr("atfork: stdout cannot be written\n");
+  _exit(STATUS_TROUBLE);
+}
+
 int main(int argc, char **argv) {
   setlocale(LC_ALL, "");
   setlocale(LC_NUMERIC, "C"); /* what programs read has a point in numbers */
+  atexit(check_stdout);
   if (argc < 2) {
     usage(stderr);
     return STATUS_TROUBLE;

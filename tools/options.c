@@ -25,7 +25,7 @@ gboolean options_parse(struct options *options, const GOptionEntry *entries, con
   const GOptionEntry common[] = {
       {"json", 0, 0, G_OPTION_ARG_NONE, &options->json, "Write the findings as JSON", NULL},
       {"sarif", 0, 0, G_OPTION_ARG_NONE, &options->sarif, "Write them as SARIF 2.1.0", NULL},
-      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->path, "Write them to FILE", "FILE"},
+      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->path, "Write them to FILE, or to stdout: -", "FILE"},
       {"fail-on", 0, 0, G_OPTION_ARG_STRING, &options->fail_on,
        "Exit with 100 where there is a finding of this severity or above: note, warning (the default), error, never",
        "SEVERITY"},
@@ -44,6 +44,7 @@ gboolean options_parse(struct options *options, const GOptionEntry *entries, con
   if (!g_option_context_parse(context, argc, argv, &error)) return options_misused(options, error->message);
   if (*argc > 1 && strcmp((*argv)[1], "--") == 0) ++*argv, --*argc;
   if (options->rules) return *argc == 1 || options_misused(options, "--rules runs no command");
+  if (options->json && options->sarif) return options_misused(options, "--json or --sarif is wanted, not both");
   g_autofree char *wanted = g_strdup_printf("a command is wanted: atfork %s -- COMMAND", options->tool);
   return *argc < 2 ? options_misused(options, wanted) : read_severity(options);
 }

@@ -270,11 +270,7 @@ GString *report_make(enum format format, const char *tool, const struct findings
 }
 
 gboolean report_write(const GString *report, enum format format, const char *path) {
-  if (path != NULL) return output_write(path, report);
-  FILE *stream = format == FORMAT_TEXT ? stderr : stdout;
-  if (fwrite(report->str, 1, report->len, stream) != report->len || fflush(stream) != 0) {
-    g_printerr("atfork: the report cannot be written\n");
-    return FALSE;
-  }
-  return TRUE;
+  if (path != NULL && strcmp(path, "-") != 0) return output_write(path, report);
+  FILE *stream = path == NULL && format == FORMAT_TEXT ? stderr : stdout;
+  return fwrite(report->str, 1, report->len, stream) == report->len && fflush(stream) == 0;
 }

@@ -59,9 +59,7 @@ static void follow(struct following *following, struct launch *launch, gboolean 
 /* ---- Files ---- */
 
 static gboolean write_stdout(const GString *text) {
-  gboolean written = fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
-  if (!written) g_printerr("atfork tree: stdout cannot be written\n");
-  return written;
+  return fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
 }
 
 static gboolean write_file(const char *path, GString *(*make)(const struct tree *), const struct tree *tree) {
@@ -87,11 +85,20 @@ static int misused(const char *what) {
 
 /* Where the text goes; -1: nowhere.  It is not asked for where files are, but by --output. */
 static int open_output(const struct options *options) {
+  if (g_strcmp0(options->output, "-") == 0) return STDOUT_FILENO;
   if (options->output != NULL) return open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   return options->json != NULL || options->html != NULL || options->trace != NULL ? -1 : STDERR_FILENO;
 }
 
+static guint count_stdout(const struct options *options) {
+  const char *const paths[] = {options->json, options->html, options->trace, options->output};
+  guint count = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(paths); i++) count += g_strcmp0(paths[i], "-") == 0;
+  return count;
+}
+
 static int run(const struct options *options, char **command) {
+  if (count_stdout(options) > 1) return misused("only one of --json, --html, --trace and --output can go to stdout");
   int fd = open_output(options);
   if (fd < 0 && options->output != NULL) {
     g_printerr("atfork tree: --output: %s: %s\n", options->output, g_strerror(errno));
@@ -125,7 +132,8 @@ int tree_main(int argc, char **argv) {
       {"trace", 0, 0, G_OPTION_ARG_FILENAME, &options.trace,
        "Write a trace that Perfetto and chrome://tracing open to FILE, or to stdout: -", "FILE"},
       {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output,
-       "Write the text to FILE, not to stderr; it is written beside --json, --html and --trace only with this option",
+       "Write the text to FILE, or to stdout: -, not to stderr; it is written beside --json, --html and --trace only "
+       "with this option",
        "FILE"},
       {"all", 'a', 0, G_OPTION_ARG_NONE, &options.all,
        "Go on until each process below the command has ended, or until SIGINT", NULL},

@@ -269,5 +269,26 @@ def test_a_report_that_cannot_be_written_is_trouble():
     says(atfork("doctor", "--output", "/nonexistent/report", "--", PROGRAM, "fork"), 125, "/nonexistent/report")
 
 
+def test_stdout_that_is_full_is_trouble():
+    with open("/dev/full", "wb") as full:
+        for arguments in (["--help"], ["--version"], ["tree", "--help"], ["doctor", "--rules"],
+                          ["doctor", "--json", "--", PROGRAM, "fork"], ["tree", "--json", "-", "--", PROGRAM, "fork"]):
+            ran = subprocess.run([ATFORK, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60,
+                                 universal_newlines=True, check=False)
+            says(ran, 125, "stdout cannot be written")
+
+
+def test_a_report_may_go_to_stdout():
+    ran = atfork("doctor", "--output", "-", "--", PROGRAM, "fork")
+    tap.equal((ran.returncode, ran.stderr), (0, ""))
+    assert "atfork doctor: 0 errors" in ran.stdout, ran.stdout
+    assert "command:" in atfork("tree", "--output", "-", "--", PROGRAM, "fork").stdout
+
+
+def test_two_reports_in_one_place_are_refused():
+    says(atfork("tree", "--json", "-", "--html", "-", "--", "true"), 125, "only one of")
+    says(atfork("doctor", "--json", "--sarif", "--", "true"), 125, "not both")
+
+
 if __name__ == "__main__":
     sys.exit(tap.run(dict(globals())))
