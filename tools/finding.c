@@ -107,7 +107,7 @@ gboolean findings_suppress(struct findings *findings, const char *path, GError *
 }
 
 static gboolean matches(const struct suppression *suppression, const char *text) {
-  return text != NULL && g_pattern_spec_match_string(suppression->pattern, text);
+  return text != NULL && g_pattern_match_string(suppression->pattern, text);
 }
 
 static gboolean place_matches(const struct suppression *suppression, struct place *place) {

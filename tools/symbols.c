@@ -27,7 +27,7 @@ static struct object *object_open(const char *path) {
   struct object *object = g_hash_table_lookup(objects, path);
   if (object != NULL) return object;
   object = g_new0(struct object, 1);
-  object->found = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+  object->found = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
   g_hash_table_insert(objects, g_strdup(path), object);
   object->dwfl = dwfl_begin(&callbacks);
   if (object->dwfl == NULL) return object;
@@ -94,9 +94,10 @@ void symbols_find(struct place *place) {
   if (object->dwfl == NULL) return;
   struct place *found = g_hash_table_lookup(object->found, &place->offset);
   if (found == NULL) {
-    found = g_memdup2(place, sizeof *place);
+    found = g_new(struct place, 1);
+    *found = *place;
     look_up(object, found);
-    g_hash_table_insert(object->found, g_memdup2(&place->offset, sizeof place->offset), found);
+    g_hash_table_insert(object->found, &found->offset, found);
   }
   place->function = found->function;
   place->file = found->file;
