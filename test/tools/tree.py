@@ -62,6 +62,20 @@ def tree_of(*command):
         return {process["lineage"]: process for process in json.loads(path.read_text())["processes"]}
 
 
+def test_the_man_page_names_all_that_json_has():
+    page = pathlib.Path(__file__).parents[2].joinpath("tools/man/tree.txt").read_text(encoding="utf-8")
+    told, names = json.loads(made("--json", WAYS, "handlers", "execs", "threads")), set()
+    values = [told]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            names |= value.keys()
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+    tap.equal([name for name in sorted(names) if f"`{name}`" not in page], [])
+
+
 def brief(process):
     how = process["ending"]
     return process["how"], {"exit": process.get("status"), "signal": process.get("signal")}.get(how, how)
