@@ -68,7 +68,7 @@ static guint64 find_span(const struct model *model) {
     const struct process *process = g_ptr_array_index(model->processes, i);
     last = MAX(last, MAX(process->born, process->end));
   }
-  return MAX(since_begin(model, last), 1000);
+  return CLAMP(since_begin(model, last), 1000, G_MAXINT64 / 16); /* so that no tick is too large a number */
 }
 
 /* ---- Pieces ---- */

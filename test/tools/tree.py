@@ -76,6 +76,22 @@ def test_the_man_page_names_all_that_json_has():
     tap.equal([name for name in sorted(names) if f"`{name}`" not in page], [])
 
 
+SAYS_IT_ENDS_IN_500_YEARS = """
+import mmap, os, struct
+with open(os.environ["ATFORK_WATCH_LOG"], "r+b") as file:
+    log = mmap.mmap(file.fileno(), 0)
+tail, = struct.unpack_from("=Q", log, 184)  # see tools/record.h: a whole record of an exit
+pid, never = os.getpid(), 2**64 - 2
+struct.pack_into("=IHHiiIBBHQ4Q", log, tail, 64, 0x4b46, 10, pid, pid, 0, 4, 0, 0, never, 0, 0, 0, 0)
+struct.pack_into("=Q", log, 184, tail + 64)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_time_that_cannot_be_has_a_scale():
+    assert "<svg" in made("--html", "/usr/bin/python3", "-c", SAYS_IT_ENDS_IN_500_YEARS, status=137)
+
+
 def brief(process):
     how = process["ending"]
     return process["how"], {"exit": process.get("status"), "signal": process.get("signal")}.get(how, how)
