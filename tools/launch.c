@@ -340,8 +340,16 @@ void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFu
   } while (!interrupted && more(data));
 }
 
+/* What is left to do may be ended as ever, and then leaves no log: it is mapped, and has no name any more. */
+static void let_be_ended(struct launch *launch) {
+  const int ends[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+  unlink(launch->path);
+  for (guint i = 0; i < G_N_ELEMENTS(ends); i++) signal(ends[i], SIG_DFL);
+}
+
 void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
   read_records(launch, handler, data, TRUE);
+  let_be_ended(launch);
   launch->lost += launch->position < end_of(launch); /* the last was cut short */
   launch->lost += atomic_load(&launch->log->lost);
   if (launch->lost != 0)
@@ -350,7 +358,6 @@ void launch_drain(struct launch *launch, record_handler handler, gpointer data) 
 
 void launch_finish(struct launch *launch) {
   munmap(launch->log, launch->log->size);
-  unlink(launch->path);
   g_clear_pointer(&launch->path, g_free);
 }
 

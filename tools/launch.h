@@ -44,10 +44,10 @@ void launch_follow(struct launch *launch, record_handler handler, GSourceFunc id
 /* After the command has ended: as long as `more` says so, and nobody sends us SIGINT. */
 void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFunc more, gpointer data);
 
-/* Reads what is left. */
+/* Reads what is left; then the log has no name any more, and signals are as they were. */
 void launch_drain(struct launch *launch, record_handler handler, gpointer data);
 
-/* Removes the log, and with it all records. */
+/* Lets go of the log, and with it of all records. */
 void launch_finish(struct launch *launch);
 
 /* The command's, as a shell has it; STATUS_TROUBLE, after saying so, where it was not watched: then nothing is known.
