@@ -32,7 +32,8 @@
  * Async-signal-safe "after the first call": that one, of whatever function, tells the C library of our fork handlers by
  * pthread_atfork(3), and the first registration from a shared object of what to do when it goes, by __cxa_atexit.  Both
  * take locks of the C library, malloc(3)'s among them: a signal handler that makes the first call while its own thread
- * is inside such a function may wait for ever.  What a process has called its children have called too.
+ * is inside such a function may wait for ever, and so may a child that makes it, where another thread of the parent was
+ * inside one.  What a process has called its children have called too.
  *
  * A call that waits says nothing of it, unless the environment had ATFORK_DEBUG=1 as the program started: then it
  * writes a line to stderr after 1 s, after 10 s, and whenever the wait has doubled: which call waits in which thread,
