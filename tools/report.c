@@ -167,9 +167,9 @@ static void sarif_rules(struct json *json) {
 static void sarif_place(struct json *json, const char *name, struct place *place) {
   symbols_find(place);
   const char *path = place->file != NULL ? place->file : place->object != NULL ? place->object : "unknown";
-  g_autofree char *uri = g_path_is_absolute(path)
-                             ? g_filename_to_uri(path, NULL, NULL)
-                             : g_uri_escape_string(path, G_URI_RESERVED_CHARS_ALLOWED_IN_PATH, FALSE);
+  g_autofree char *whole = g_path_is_absolute(path) ? g_canonicalize_filename(path, NULL) : NULL;
+  g_autofree char *uri = whole != NULL ? g_filename_to_uri(whole, NULL, NULL)
+                                       : g_uri_escape_string(path, G_URI_RESERVED_CHARS_ALLOWED_IN_PATH, FALSE);
   json_begin(json, name, '{');
   json_begin(json, "physicalLocation", '{');
   json_begin(json, "artifactLocation", '{');
