@@ -150,7 +150,7 @@ static int make_log(struct launch *launch, const struct log_header *header) {
 
 /* ---- Start and end ---- */
 
-static char **environment(const struct launch *launch, const char *library) {
+char **launch_preload(const char *library) {
   char **env = g_get_environ();
   const char *old = g_environ_getenv(env, "LD_PRELOAD");
   g_autofree char *preload = old == NULL || *old == '\0' ? g_strdup(library) : g_strconcat(library, ":", old, NULL);
@@ -158,8 +158,7 @@ static char **environment(const struct launch *launch, const char *library) {
   /* The runtime of AddressSanitizer insists on being the first, where it is a library; it need not be. */
   const char *asan = g_environ_getenv(env, "ASAN_OPTIONS");
   g_autofree char *options = g_strconcat("verify_asan_link_order=0", asan == NULL ? NULL : ":", asan, NULL);
-  env = g_environ_setenv(env, "ASAN_OPTIONS", options, TRUE);
-  return g_environ_setenv(env, "ATFORK_WATCH_LOG", launch->path, TRUE);
+  return g_environ_setenv(env, "ASAN_OPTIONS", options, TRUE);
 }
 
 static void nothing(int signal) {
@@ -204,23 +203,28 @@ static int start(struct launch *launch, const char *program, char **command, cha
   return error;
 }
 
-int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
-  g_autofree char *program = g_find_program_in_path(command[0]);
-  if (program == NULL) {
-    gboolean there = strchr(command[0], '/') != NULL && access(command[0], F_OK) == 0;
-    g_printerr("atfork: %s: %s\n", command[0], there ? "cannot be executed" : "no such command");
+int launch_find_program(const char *who, const char *cannot, const char *command, char **program) {
+  *program = g_find_program_in_path(command);
+  if (*program == NULL) {
+    gboolean there = strchr(command, '/') != NULL && access(command, F_OK) == 0;
+    g_printerr("%s: %s: %s\n", who, command, there ? "cannot be executed" : "no such command");
     return there ? STATUS_CANNOT_EXECUTE : STATUS_NOT_FOUND;
   }
-  g_autofree char *objection = launch_objection(program);
-  if (objection != NULL) {
-    g_printerr("atfork: cannot watch %s: %s\n", program, objection);
-    return STATUS_TROUBLE;
-  }
+  g_autofree char *objection = launch_objection(*program);
+  if (objection == NULL) return 0;
+  g_printerr("%s: cannot %s %s: %s\n", who, cannot, *program, objection);
+  return STATUS_TROUBLE;
+}
+
+int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
+  g_autofree char *program = NULL;
+  int status = launch_find_program("atfork", "watch", command[0], &program);
+  if (status != 0) return status;
   g_autofree char *library = launch_find_library("libatfork-watch.so");
   if (library == NULL) return STATUS_TROUBLE;
-  int status = make_log(launch, header);
+  status = make_log(launch, header);
   if (status != 0) return status;
-  g_auto(GStrv) env = environment(launch, library);
+  g_auto(GStrv) env = g_environ_setenv(launch_preload(library), "ATFORK_WATCH_LOG", launch->path, TRUE);
   int error = start(launch, program, command, env);
   if (error != 0) {
     g_printerr("atfork: %s: %s\n", program, g_strerror(error));

@@ -33,6 +33,13 @@ int launch_unwatched(const char *program);
 /* NULL where the program can be watched, else why not.  Free it. */
 char *launch_objection(const char *program);
 
+/* Finds the program of a command, which may have something loaded into it.  Returns 0, or the status that we are to
+ * exit with, after `who` has said why; `cannot` is what then cannot be done with the program.  Free it. */
+int launch_find_program(const char *who, const char *cannot, const char *command, char **program);
+
+/* Our environment, with the library loaded before all others; free it by g_strfreev(). */
+char **launch_preload(const char *library);
+
 /* Makes the log, with `header` for the watched (flags, limits; the rest is filled in), and starts the command.
  * Returns 0, or the status that we are to exit with, after saying why. */
 int launch_begin(struct launch *launch, char **command, const struct log_header *header);

@@ -75,32 +75,15 @@ static gboolean is_way_of_bypassing(const char *word) {
   return g_strv_contains(words, word);
 }
 
-/* Ours comes first, so that it stands in front of all others. */
-static char **environment(const char *library, const char *priorities, const char *bypassing) {
-  char **env = g_get_environ();
-  const char *old = g_environ_getenv(env, "LD_PRELOAD");
-  g_autofree char *preload = old == NULL || *old == '\0' ? g_strdup(library) : g_strconcat(library, ":", old, NULL);
-  env = g_environ_setenv(env, "LD_PRELOAD", preload, TRUE);
-  env = g_environ_setenv(env, ADOPT_PRIORITIES, priorities, TRUE);
-  return g_environ_setenv(env, ADOPT_BYPASSING, bypassing, TRUE);
-}
-
 /* Becomes the command; or the status that we are to exit with, after saying why. */
 static int become(char **command, const char *priorities, const char *bypassing) {
-  g_autofree char *program = g_find_program_in_path(command[0]);
-  if (program == NULL) {
-    gboolean there = strchr(command[0], '/') != NULL && access(command[0], F_OK) == 0;
-    g_printerr("atfork run: %s: %s\n", command[0], there ? "cannot be executed" : "no such command");
-    return there ? STATUS_CANNOT_EXECUTE : STATUS_NOT_FOUND;
-  }
-  g_autofree char *objection = launch_objection(program);
-  if (objection != NULL) {
-    g_printerr("atfork run: cannot adopt the fork handlers of %s: %s\n", program, objection);
-    return STATUS_TROUBLE;
-  }
+  g_autofree char *program = NULL;
+  int status = launch_find_program("atfork run", "adopt the fork handlers of", command[0], &program);
+  if (status != 0) return status;
   g_autofree char *library = launch_find_library("libatfork-adopt.so");
   if (library == NULL) return STATUS_TROUBLE;
-  g_auto(GStrv) env = environment(library, priorities, bypassing);
+  g_auto(GStrv) env = g_environ_setenv(launch_preload(library), ADOPT_PRIORITIES, priorities, TRUE);
+  env = g_environ_setenv(env, ADOPT_BYPASSING, bypassing, TRUE);
   execve(program, command, env);
   int error = errno;
   g_printerr("atfork run: %s: %s\n", program, g_strerror(error));

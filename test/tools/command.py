@@ -170,6 +170,8 @@ def test_a_program_with_a_sanitizer_is_watched():
     for options in ({}, {"ASAN_OPTIONS": "detect_leaks=0"}):
         ran = atfork("doctor", "--", *SANITIZED, env={**os.environ, **options})
         says(ran, 44, "0 errors, 0 warnings, 0 notes in 1 process")
+        ran = atfork("run", "--adopt", "--", *SANITIZED, env={**os.environ, **options})
+        tap.equal((ran.returncode, ran.stderr), (44, ""))
 
 
 def test_nothing_is_found_where_nothing_is_wrong():

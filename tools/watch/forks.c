@@ -84,7 +84,6 @@ static void before(void) {
   if (watch_log == NULL) return;
   self_get();
   if (fork_under_way.id == 0) fork_begin(HOW_LIBC);
-  if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_before_fork(fork_under_way.id);
   stdio_before_fork(fork_under_way.id, true);
   buffers_before_fork(fork_under_way.id);
 }

@@ -41,13 +41,8 @@ NEXT(flockfile);
 NEXT(ftrylockfile);
 NEXT(funlockfile);
 
-void locks_before_fork(uint64_t id) {
-  (void)id;
-}
-
 /* A mutex tells its owner by the number that the kernel gave the thread: the one that forked has another one here. */
-void locks_in_child(uint64_t id) {
-  (void)id;
+void locks_in_child(void) {
   if (threads_lost != NULL) threads_know_caller();
 }
 

@@ -52,7 +52,7 @@ void self_enter(void) {
   LOG(RECORD_BORN, &text, NULL, self_page->fork, (uint64_t)raw_getppid(), self_page->how, handlers_count());
   uint64_t id = self_page->fork;
   threads_born(id);
-  if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_in_child(id);
+  if (watches(WATCH_LOCKS | WATCH_EXPLORE)) locks_in_child();
 }
 
 bool self_is_borrowed(void) {

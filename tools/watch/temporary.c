@@ -143,12 +143,14 @@ static void look_for_missed(const char *path) {
   }
 }
 
-static void missed(int result, const char *path) {
-  if (result != -1 || errno != ENOENT || path == NULL) return;
-  if (!watches(WATCH_FILES) || LIKELY(forks_generation() == 0)) return;
-  if (atomic_load_explicit(&files_made, memory_order_relaxed) == 0) return;
+/* Returns the result. */
+static int missed(int result, const char *path) {
+  if (result != -1 || errno != ENOENT || path == NULL) return result;
+  if (!watches(WATCH_FILES) || LIKELY(forks_generation() == 0)) return result;
+  if (atomic_load_explicit(&files_made, memory_order_relaxed) == 0) return result;
   look_for_missed(path);
   errno = ENOENT;
+  return result;
 }
 
 void files_opened(int fd, const char *path, int flags) {
@@ -217,45 +219,31 @@ EXPORT int rename(const char *old, const char *new) {
 }
 
 EXPORT int access(const char *path, int mode) {
-  int result = CALL(access)(path, mode);
-  missed(result, path);
-  return result;
+  return missed(CALL(access)(path, mode), path);
 }
 
 EXPORT int stat(const char *restrict path, struct stat *restrict status) {
-  int result = CALL(stat)(path, status);
-  missed(result, path);
-  return result;
+  return missed(CALL(stat)(path, status), path);
 }
 
 EXPORT int lstat(const char *restrict path, struct stat *restrict status) {
-  int result = CALL(lstat)(path, status);
-  missed(result, path);
-  return result;
+  return missed(CALL(lstat)(path, status), path);
 }
 
 EXPORT int stat64(const char *restrict path, struct stat64 *restrict status) {
-  int result = CALL(stat64)(path, status);
-  missed(result, path);
-  return result;
+  return missed(CALL(stat64)(path, status), path);
 }
 
 EXPORT int lstat64(const char *restrict path, struct stat64 *restrict status) {
-  int result = CALL(lstat64)(path, status);
-  missed(result, path);
-  return result;
+  return missed(CALL(lstat64)(path, status), path);
 }
 
 EXPORT int fstatat(int directory, const char *restrict path, struct stat *restrict status, int flags) {
-  int result = CALL(fstatat)(directory, path, status, flags);
-  missed(result, path);
-  return result;
+  return missed(CALL(fstatat)(directory, path, status, flags), path);
 }
 
 EXPORT int fstatat64(int directory, const char *restrict path, struct stat64 *restrict status, int flags) {
-  int result = CALL(fstatat64)(directory, path, status, flags);
-  missed(result, path);
-  return result;
+  return missed(CALL(fstatat64)(directory, path, status, flags), path);
 }
 
 /* ---- Functions that make one ---- */

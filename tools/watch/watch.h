@@ -220,8 +220,7 @@ const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it liv
 /* ---- Hooks for what is watched beside forks: each in a file of its own ---- */
 
 /* In the parent before a fork, in the order of the calls; then in the parent, or in the child. */
-void locks_before_fork(uint64_t id);
-void locks_in_child(uint64_t id);
+void locks_in_child(void);
 void locks_go_on(uint64_t id); /* in a child that does */
 bool locks_hold_shared(void);  /* the caller holds a lock that is for several processes */
 /* Of syscall(SYS_futex); *done: it is a wait, and this is its result. */
