@@ -351,8 +351,18 @@ static void let_be_ended(struct launch *launch) {
   for (guint i = 0; i < G_N_ELEMENTS(ends); i++) signal(ends[i], SIG_DFL);
 }
 
-void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
+/* What runs still may be in the middle of a record, which is no hole yet. */
+static void read_to_end(struct launch *launch, record_handler handler, gpointer data) {
+  for (guint i = 0; i < PATIENCE; i++) {
+    read_records(launch, handler, data, FALSE);
+    if (launch->position >= end_of(launch)) return;
+    g_usleep(1000);
+  }
   read_records(launch, handler, data, TRUE);
+}
+
+void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
+  read_to_end(launch, handler, data);
   let_be_ended(launch);
   launch->lost += launch->position < end_of(launch); /* the last was cut short */
   launch->lost += atomic_load(&launch->log->lost);

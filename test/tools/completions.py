@@ -148,7 +148,10 @@ def listen(fifo, terminal):
             if terminal in ready:
                 os.read(terminal, 65536)
             if reader in ready:
-                heard += os.read(reader, 65536)
+                try:
+                    heard += os.read(reader, 65536)
+                except BlockingIOError:  # it was ready by the end of one writer, and now there is the next
+                    pass
         return heard.decode().strip()
     finally:
         os.close(reader)
@@ -156,7 +159,7 @@ def listen(fifo, terminal):
 
 def test_zsh_completes_commands_options_and_programs():
     if not shutil.which("zsh"):
-        return
+        raise tap.Skipped("no zsh")
     tap.equal(zsh("atfork tr"), "atfork tree ")
     tap.equal(zsh("atfork tree --ht"), "atfork tree --html=")
     tap.equal(zsh("atfork doctor --fail-on=w"), "atfork doctor --fail-on=warning ")
@@ -171,7 +174,7 @@ def test_zsh_completes_commands_options_and_programs():
 
 def test_each_command_has_a_page_with_its_options():
     if not PAGES:
-        return
+        raise tap.Skipped("the man pages are not built")
     texts = {path.name: path.read_text() for path in PAGES}
     tap.equal(sorted(texts), sorted(["atfork.1", *(f"atfork-{name}.1" for name in COMMANDS)]))
     for name in COMMANDS:
@@ -182,7 +185,7 @@ def test_each_command_has_a_page_with_its_options():
 
 def test_groff_has_nothing_to_say_of_the_pages():
     if not PAGES or not shutil.which("groff"):
-        return
+        raise tap.Skipped("no groff, or the man pages are not built")
     ran = subprocess.run(["groff", "-man", "-ww", "-z", *map(str, PAGES)], stderr=subprocess.PIPE, check=False)
     tap.equal((ran.returncode, ran.stderr), (0, b""))
 
