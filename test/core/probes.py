@@ -85,7 +85,7 @@ def events(what, follows):
         file.write(f"FOLLOWS = {follows!r}\nPROBES = {probes!r}\n{SCRIPT}")
         file.flush()
         command = ["gdb", "-nx", "-batch", "-x", file.name, "--args", PROGRAM, what, PLUGIN]
-        run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=tap.PATIENCE)
     if "exited normally" not in run.stdout:
         raise AssertionError(run.stdout + run.stderr)
     return list(named(re.findall(r"^@(\w+)\t(.*)$", run.stdout, re.M)))

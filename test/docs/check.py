@@ -13,6 +13,9 @@ import tempfile
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+# Seconds until a wait is given up; script/test says how many times as long things take here as on an idle machine.
+PATIENCE = 60 * int(os.environ.get("ATFORK_TEST_SLOWNESS", "1"))
+
 
 def command_for(language, path, library, include, cc):
     """The commands that run a sample; None for shell commands, which name scripts that have tests of their own."""
@@ -58,7 +61,7 @@ def main(arguments):
                     continue
                 number += 1
                 for command in commands:
-                    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+                    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
                     # A child's failure shows on stderr only.
                     if run.returncode != 0 or run.stderr:
                         failed += 1

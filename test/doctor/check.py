@@ -23,7 +23,6 @@ import tap  # noqa: E402
 
 SUFFIXES = (".c", ".lua", ".py", ".rb", ".sh")
 AT_ONCE = 2
-PATIENCE = 60  # s
 CANNOT_RUN = 77
 FOUND = 100
 
@@ -92,7 +91,7 @@ class Doctor:
         with tempfile.NamedTemporaryFile() as report:
             ran = subprocess.run([self.atfork, "doctor", "--json", "--output", report.name, "--", *command],
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 timeout=PATIENCE, check=False, pass_fds=[inherited])
+                                 timeout=tap.PATIENCE, check=False, pass_fds=[inherited])
             result.report = pathlib.Path(report.name).read_text()
         result.seconds = time.monotonic() - started
         os.close(inherited)

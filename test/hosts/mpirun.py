@@ -11,9 +11,8 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from tap import equal, run  # noqa: E402  pylint: disable=wrong-import-position
+from tap import PATIENCE, equal, run  # noqa: E402  pylint: disable=wrong-import-position
 
-PATIENCE = 120  # s
 RANKS = 4
 TREE = sorted([f"0.r{rank}" for rank in range(RANKS)] + [f"0.r{rank}.{worker}" for rank in range(RANKS) for worker in (1, 2)])
 
@@ -22,7 +21,8 @@ def launch(how, **more):
     """The lines of all processes, in order, as lists of words."""
     command = [MPIRUN, "--allow-run-as-root", "--oversubscribe", "-n", str(RANKS), PROGRAM, how]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ATFORK_", "SLURM_"))}
-    done = subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, env={**environment, **more}, capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}")
     return sorted(line.split() for line in done.stdout.splitlines())

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The Test Anything Protocol, for programs whose cases are functions that are named test_…"""
+import os
 import traceback
+
+# Seconds until a wait is given up; script/test says how many times as long things take here as on an idle machine.
+PATIENCE = 60 * int(os.environ.get("ATFORK_TEST_SLOWNESS", "1"))
 
 
 class Skipped(Exception):

@@ -9,10 +9,9 @@ import subprocess
 import tempfile
 import unittest
 
-from tap import run_tests
+from tap import PATIENCE, run_tests
 
 SOURCE = os.environ["PROJECT_SOURCE"]
-PATIENCE = 240  # s
 LEFT_OUT = "^no: no SWIG, or no interpreter of -Dpython"
 
 

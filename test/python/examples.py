@@ -9,14 +9,14 @@ import sys
 import unittest
 from typing import List
 
-from tap import run_tests
+from tap import PATIENCE, run_tests
 
 EXAMPLE = os.environ["EXAMPLE"]
 
 
 def draws(mode: str, method: str) -> List[str]:
     command = [sys.executable, EXAMPLE, mode, method]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     return [line.split("draws")[1] for line in run.stdout.splitlines()]
 
 
@@ -31,7 +31,8 @@ class Streams(unittest.TestCase):
 
     def test_usage(self) -> None:
         for arguments in ([], ["atfork"], ["plain", "vfork"], ["both", "fork"], ["plain", "fork", "more"]):
-            run = subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, timeout=60)
+            run = subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True,
+                                 timeout=PATIENCE)
             self.assertEqual((2, ""), (run.returncode, run.stdout), arguments)
             self.assertRegex(run.stderr, r"\Ausage: streams.py ")
 

@@ -13,7 +13,7 @@ import unittest
 from typing import Any, Callable, List
 
 import atfork.random
-from tap import ForkTest, run_python, run_tests, scenario
+from tap import PATIENCE, ForkTest, run_python, run_tests, scenario
 
 HAS_NUMPY = importlib.util.find_spec("numpy") is not None
 
@@ -63,7 +63,8 @@ class Shared(ForkTest):
             with open(path, "w") as file:
                 file.write(DRAW)
             command = [sys.executable, path, *arguments]
-            run = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=60)
+            run = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True,
+                                 timeout=PATIENCE)
         self.assertEqual("", run.stderr)
         return run.stdout.split()
 

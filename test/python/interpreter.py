@@ -14,7 +14,7 @@ import unittest
 from typing import Any, Callable
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests, scenario
+from tap import PATIENCE, ForkTest, Scenario, run_python, run_tests, scenario
 
 ROUNDS = 100_000
 
@@ -214,7 +214,7 @@ class End(ForkTest):
         program = os.environ.get("EMBED_PROGRAM")
         if program is None:
             raise unittest.SkipTest("there is no library of this interpreter to embed")
-        run = subprocess.run([program], capture_output=True, text=True, timeout=60)
+        run = subprocess.run([program], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual((["1 1"] * 3, "", 0), (run.stdout.splitlines(), run.stderr, run.returncode))
 
     @scenario("loaded-twice")

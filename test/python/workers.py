@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, List, Tuple
 
 import atfork
-from tap import ForkTest, run_python, run_tests, scenario
+from tap import PATIENCE, ForkTest, run_python, run_tests, scenario
 
 SPAWNED = ("spawn", "forkserver")
 ran: List[str] = []
@@ -232,7 +232,7 @@ class Programs(ForkTest):
         with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
             file.write(text)
             file.flush()
-            run = subprocess.run([sys.executable, file.name], capture_output=True, text=True, timeout=60)
+            run = subprocess.run([sys.executable, file.name], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual("", run.stderr)
         return run.stdout.splitlines()
 

@@ -7,6 +7,9 @@ require "minitest"
 require "open3"
 require "timeout"
 
+# Seconds until a wait is given up; script/test says how many times as long things take here as on an idle machine.
+PATIENCE = 60 * ENV.fetch("ATFORK_TEST_SLOWNESS", "1").to_i
+
 # One line a case, in the order of their runs.
 class TapReporter < Minitest::AbstractReporter
   def initialize(io)
@@ -170,7 +173,7 @@ end
 # A bounded wait for what no pipe tells of.  Not by Timeout: since Ruby 3.2 its thread stays, and wakes up for each
 # call.  It may then have the GVL when C code forks without it, and the child would wait for that thread for ever.
 def wait_until
-  deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 30
+  deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + PATIENCE
   until yield
     raise "waited in vain" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
 

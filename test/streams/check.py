@@ -18,7 +18,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from tap import equal, run  # noqa: E402  pylint: disable=wrong-import-position
+from tap import PATIENCE, equal, run  # noqa: E402  pylint: disable=wrong-import-position
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -95,7 +95,8 @@ def ask(*arguments, given="", **variables):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATFORK_")}
     command = [sys.executable, __file__, *arguments]
     return subprocess.run(
-        command, input=given, env={**environment, **variables}, capture_output=True, text=True, timeout=60, check=True
+        command, input=given, env={**environment, **variables}, capture_output=True, text=True, check=True,
+        timeout=PATIENCE,
     ).stdout
 
 
@@ -168,7 +169,7 @@ def test_the_picture_is_what_tree_py_draws():
     picture = DOCUMENT.with_suffix(".svg")
     with tempfile.TemporaryDirectory() as work:
         again = pathlib.Path(work) / "again.svg"
-        subprocess.run([sys.executable, DOCUMENT.with_name("tree.py"), LIBRARY, again], timeout=60, check=True)
+        subprocess.run([sys.executable, DOCUMENT.with_name("tree.py"), LIBRARY, again], timeout=PATIENCE, check=True)
         equal(again.read_text(), picture.read_text())
 
 

@@ -25,7 +25,7 @@ FIRST, ALONE = ["prepare first", "child first", "parent first"], "child alone"
 
 
 def run(*arguments, **options):
-    return subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+    return subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=tap.PATIENCE,
                           universal_newlines=True, check=False, **options)
 
 

@@ -23,7 +23,7 @@ SANITIZED = sys.argv[4:5]
 
 
 def atfork(*arguments, **options):
-    return subprocess.run([ATFORK, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+    return subprocess.run([ATFORK, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=tap.PATIENCE,
                           universal_newlines=True, check=False, **options)
 
 
@@ -142,7 +142,7 @@ def test_a_signal_goes_on_to_the_command():
                           stderr=subprocess.PIPE) as running:
         tap.equal(running.stdout.readline(), b"ready\n")
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=60)
+        running.communicate(timeout=tap.PATIENCE)
         tap.equal(running.returncode, 128 + signal.SIGTERM)
 
 
@@ -276,7 +276,7 @@ def test_stdout_that_is_full_is_trouble():
     with open("/dev/full", "wb") as full:
         for arguments in (["--help"], ["--version"], ["tree", "--help"], ["doctor", "--rules"],
                           ["doctor", "--json", "--", PROGRAM, "fork"], ["tree", "--json", "-", "--", PROGRAM, "fork"]):
-            ran = subprocess.run([ATFORK, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60,
+            ran = subprocess.run([ATFORK, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=tap.PATIENCE,
                                  universal_newlines=True, check=False)
             says(ran, 125, "stdout cannot be written")
 

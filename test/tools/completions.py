@@ -19,7 +19,6 @@ import tap  # noqa: E402
 
 ATFORK, COMPLETIONS = map(os.path.abspath, sys.argv[1:3])
 PAGES = [pathlib.Path(path) for path in sys.argv[3:]]
-PATIENCE = 60  # s
 UTF8 = {"LC_ALL": "C.UTF-8"}
 
 
@@ -56,7 +55,8 @@ LOADERS = [""] + [path for path in ["/usr/share/bash-completion/bash_completion"
 def bash(*words, loader=""):
     environment = {**os.environ, **UTF8, "FILE": f"{COMPLETIONS}/atfork.bash", "LOADER": loader}
     ran = subprocess.run(["bash", "--norc", "-c", ASK, "bash", ATFORK, *words], stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE, universal_newlines=True, env=environment, timeout=PATIENCE, check=False)
+                         stderr=subprocess.PIPE, universal_newlines=True, env=environment,
+                         timeout=tap.PATIENCE, check=False)
     tap.equal((ran.returncode, ran.stderr), (0, ""))
     return sorted(ran.stdout.split())
 
@@ -100,7 +100,8 @@ def test_bash_completes_the_program_and_its_arguments():
 
 def test_each_value_that_is_offered_is_taken():
     for value in bash("doctor", "--fail-on", ""):
-        ran = subprocess.run([ATFORK, "doctor", "--fail-on", value, "-o", "/dev/null", "--", "true"], timeout=PATIENCE,
+        ran = subprocess.run([ATFORK, "doctor", "--fail-on", value, "-o", "/dev/null", "--", "true"],
+                             timeout=tap.PATIENCE,
                              check=False)
         tap.equal((value, ran.returncode), (value, 0))
 
@@ -143,7 +144,7 @@ def listen(fifo, terminal):
     heard, reader = b"", os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         while not heard.endswith(b"\n"):
-            ready = select.select([reader, terminal], [], [], PATIENCE)[0]
+            ready = select.select([reader, terminal], [], [], tap.PATIENCE)[0]
             assert ready, f"zsh says nothing after {heard}"
             if terminal in ready:
                 os.read(terminal, 65536)

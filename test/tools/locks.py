@@ -18,7 +18,7 @@ ATFORK, PROGRAM = sys.argv[1:3]
 
 def run(command, what, *options):
     return subprocess.run([ATFORK, command, "--json", *options, "--", PROGRAM, what], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=100, universal_newlines=True, check=False)
+                          stderr=subprocess.PIPE, timeout=tap.PATIENCE, universal_newlines=True, check=False)
 
 
 def all_findings(command, what, *options):

@@ -22,7 +22,8 @@ GENERATORS = ("rand", "random", "rand_r", "drand48", "lrand48", "mrand48", "eran
 def run(*command):
     with tempfile.NamedTemporaryFile() as report:
         ran = subprocess.run([ATFORK, "doctor", "--json", "--output", report.name, "--", *command],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             timeout=tap.PATIENCE,
                              universal_newlines=True, check=False)
         if ran.returncode not in (0, 100):
             raise AssertionError(f"{command}: {ran.returncode}: {ran.stderr}")

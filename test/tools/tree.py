@@ -27,14 +27,14 @@ import tap  # noqa: E402
 
 ATFORK, WAYS, HOOKS, MODULE = map(os.path.abspath, sys.argv[1:5])
 STATIC = os.path.abspath(sys.argv[5]) if len(sys.argv) > 5 else ""
-PATIENCE = 100  # s
 UTF8 = {"LC_ALL": "C.UTF-8"}
 MS = 1000000
 
 
 def atfork(*arguments, **more):
     environment = {**os.environ, "STATIC": STATIC, **UTF8, **more}
-    return subprocess.run([ATFORK, "tree", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
+    return subprocess.run([ATFORK, "tree", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=tap.PATIENCE,
                           universal_newlines=True, encoding="utf-8", env=environment, check=False)
 
 
@@ -284,7 +284,7 @@ def test_all_waits_for_what_outlives_the_command():
 def read_until(stream, words):
     told = b""
     while words not in told:
-        assert select.select([stream], [], [], PATIENCE)[0], told
+        assert select.select([stream], [], [], tap.PATIENCE)[0], told
         block = os.read(stream.fileno(), 65536)
         assert block, told
         told += block
@@ -293,7 +293,7 @@ def read_until(stream, words):
 
 def interrupt(ran):
     """What it writes until SIGINT has ended it: again and again, as it may not yet know that it waits."""
-    for _ in range(PATIENCE * 10):
+    for _ in range(tap.PATIENCE * 10):
         ran.send_signal(signal.SIGINT)
         try:
             return ran.communicate(timeout=0.1)[1].decode()
@@ -334,7 +334,8 @@ LOAD = [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1]).main
 
 def test_hooks_do_what_they_do_unwatched():
     for command in ([HOOKS], [*LOAD, MODULE]):
-        alone = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE, universal_newlines=True, check=True)
+        alone = subprocess.run(command, stdout=subprocess.PIPE,
+                               timeout=tap.PATIENCE, universal_newlines=True, check=True)
         assert alone.stdout.count("\n") == 16, alone.stdout
         ran = atfork("--output", "/dev/null", "--", *command)
         tap.equal((ran.returncode, ran.stdout), (0, alone.stdout))
@@ -437,7 +438,7 @@ def in_terminal(*command, **more):
     os.write(terminal, b"\n")
     written = b""
     while True:
-        assert select.select([terminal], [], [], PATIENCE)[0], f"nothing more is written after {written}"
+        assert select.select([terminal], [], [], tap.PATIENCE)[0], f"nothing more is written after {written}"
         try:
             block = os.read(terminal, 65536)
         except OSError:  # EIO: all have closed it

@@ -18,7 +18,8 @@ ATFORK, PROGRAM, GUARDED, *PLUGINS = sys.argv[1:6]
 
 
 def outcome(*command):
-    ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         timeout=tap.PATIENCE,
                          universal_newlines=True, check=False)
     return ran.returncode, ran.stdout, ran.stderr
 

@@ -11,10 +11,9 @@ import unittest
 from typing import Any, Dict, List
 
 import atfork
-from tap import run_tests
+from tap import PATIENCE, run_tests
 
 RANKS = 4
-PATIENCE = 120  # s
 
 # What each rank runs: each of its processes says who it is, in a file of its own.
 SCRIPT = """

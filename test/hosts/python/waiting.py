@@ -6,7 +6,7 @@ import socket
 import time
 from typing import Any, Callable
 
-PATIENCE = 90  # s
+from tap import PATIENCE
 
 
 def until(condition: Callable[[], Any]) -> Any:
