@@ -5,59 +5,10 @@
 #include <glib.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "counts.h"
 #include "forks.h"
-
-/* How often each callback ran, as this process remembers: a child's memory has its parent's `prepare`. */
-struct counts {
-  int prepared;
-  int parented;
-  int childed;
-  int destroyed;
-};
-
-static struct counts one, two;
-static atfork_id one_id, two_id;
-
-static void prepare(void *counts) {
-  ((struct counts *)counts)->prepared++;
-}
-static void parent(void *counts) {
-  ((struct counts *)counts)->parented++;
-}
-static void child(void *counts) {
-  ((struct counts *)counts)->childed++;
-}
-static void destroy(void *counts) {
-  ((struct counts *)counts)->destroyed++;
-}
-
-static atfork_id add(struct counts *counts) {
-  atfork_id id = atfork_register(
-      &(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child, .destroy = destroy, .data = counts});
-  g_assert_cmpuint(id, !=, 0);
-  return id;
-}
-
-static void start(void) {
-  one = two = (struct counts){0};
-  one_id = two_id = 0;
-}
-
-#define expect(counts, p, q, c)                  \
-  do {                                           \
-    g_assert_cmpint((counts).prepared, ==, (p)); \
-    g_assert_cmpint((counts).parented, ==, (q)); \
-    g_assert_cmpint((counts).childed, ==, (c));  \
-  } while (0)
-#define child_expect(counts, p, q, c)            \
-  do {                                           \
-    child_check_int((counts).prepared, ==, (p)); \
-    child_check_int((counts).parented, ==, (q)); \
-    child_check_int((counts).childed, ==, (c));  \
-  } while (0)
 
 /* ---- Registered while a fork is under way ---- */
 
@@ -207,6 +158,26 @@ static void test_unregistered_before_inner_forks(void) {
   g_assert_cmpint(atfork_unregister(id), ==, 0);
 }
 
+/* A visit is no fork: what it unregisters takes no part in the forks that it makes. */
+static void two_has_no_part(void) {
+  child_expect(two, 0, 0, 0);
+}
+
+static int drop_two_and_fork(const struct atfork_info *info, void *unused) {
+  (void)info;
+  drop_two(unused);
+  in_child(fork, two_has_no_part);
+  return 1;
+}
+
+static void test_fork_in_a_visit_after_unregistering(void) {
+  start();
+  two_id = add(&two);
+  g_assert_cmpint(atfork_foreach(drop_two_and_fork, NULL), ==, 1);
+  expect(two, 0, 0, 0);
+  g_assert_cmpint(two.destroyed, ==, 1);
+}
+
 /* ---- Callbacks may do with errno as they like ---- */
 
 static void set_errno(void *unused) {
@@ -230,327 +201,6 @@ static void test_errno_is_kept(void) {
     expect_passed(pid);
     g_assert_cmpint(atfork_unregister(id), ==, 0);
   }
-}
-
-/* ---- Forks inside callbacks ---- */
-
-static int forks_left;
-
-/* In the inner child, its own fork is balanced, and the outer one goes on. */
-static void inner_is_paired(void) {
-  child_check_int(one.prepared, ==, 2);
-  child_check_int(one.parented, ==, 0);
-  child_check_int(one.childed, ==, 1);
-}
-
-static void fork_inside(void *unused) {
-  (void)unused;
-  if (forks_left-- == 1) in_child(fork, inner_is_paired);
-}
-
-static void is_balanced(void) {
-  child_check_int(one.childed, ==, 1);
-  child_check_int(one.prepared, ==, one.parented + one.childed);
-}
-
-static void check_nested(struct atfork_hook forker) {
-  start();
-  forks_left = 1;
-  one_id = add(&one);
-  atfork_id id = atfork_register(&forker);
-  in_child(fork, is_balanced);
-  expect(one, 2, 2, 0);
-  atfork_unregister(id);
-  unregister_all();
-}
-
-/* At a time when the other hook has been prepared for the outer fork, and not yet paired. */
-static void test_fork_in_prepare(void) {
-  check_nested((struct atfork_hook){.priority = -1, .prepare = fork_inside});
-}
-
-static void test_fork_in_parent(void) {
-  check_nested((struct atfork_hook){.priority = -1, .parent = fork_inside});
-}
-
-/* ---- Unregistered by a callback that then forks ---- */
-
-static void has_part_inside(void) {
-  child_expect(one, 2, 0, 1);
-  child_check_int(one.destroyed, ==, 0);
-}
-
-static void drop_one_and_fork(void *unused) {
-  (void)unused;
-  atfork_id id = one_id;
-  one_id = 0;
-  if (id == 0) return; /* in the fork inside */
-  g_assert_cmpint(atfork_unregister(id), ==, 0);
-  in_child(fork, has_part_inside);
-}
-
-static void one_got_the_rest(void) {
-  child_expect(one, 2, 1, 1);
-  child_check_int(one.destroyed, ==, 1);
-}
-
-/* It has part in the fork inside, as in the rest of the one around. */
-static void test_fork_after_unregistering(void) {
-  start();
-  one_id = add(&one);
-  add(&two);
-  atfork_register(&(struct atfork_hook){.priority = -1, .prepare = drop_one_and_fork});
-  in_child(fork, one_got_the_rest);
-  expect(one, 2, 2, 0);
-  expect(two, 2, 2, 0);
-  g_assert_cmpint(one.destroyed, ==, 1);
-  unregister_all();
-}
-
-/* A visit is no fork: what it unregisters takes no part in the forks that it makes. */
-static void two_has_no_part(void) {
-  child_expect(two, 0, 0, 0);
-}
-
-static int drop_two_and_fork(const struct atfork_info *info, void *unused) {
-  (void)info;
-  drop_two(unused);
-  in_child(fork, two_has_no_part);
-  return 1;
-}
-
-static void test_fork_in_a_visit_after_unregistering(void) {
-  start();
-  two_id = add(&two);
-  g_assert_cmpint(atfork_foreach(drop_two_and_fork, NULL), ==, 1);
-  expect(two, 0, 0, 0);
-  g_assert_cmpint(two.destroyed, ==, 1);
-}
-
-/* ---- Forks inside callbacks, 64 deep ---- */
-
-enum { DEEP = 64 };
-
-/* The forks that this one is inside of have not come to their end here. */
-static void one_childed(void) {
-  child_check_int(one.childed, ==, 1);
-}
-
-static void fork_deeper(void *unused) {
-  (void)unused;
-  if (forks_left-- > 0) in_child(fork, one_childed);
-}
-
-static void check_deep(struct atfork_hook forker) {
-  start();
-  forks_left = DEEP;
-  one_id = add(&one);
-  atfork_id id = atfork_register(&forker);
-  in_child(fork, is_balanced);
-  g_assert_cmpint(forks_left, <, 0);
-  expect(one, DEEP + 1, DEEP + 1, 0);
-  g_assert_cmpint(atfork_unregister(id), ==, 0);
-  g_assert_cmpint(atfork_unregister(one_id), ==, 0);
-  g_assert_cmpint(one.destroyed, ==, 1);
-}
-
-static void test_deep_in_prepare(void) {
-  check_deep((struct atfork_hook){.priority = -1, .prepare = fork_deeper});
-}
-static void test_deep_in_parent(void) {
-  check_deep((struct atfork_hook){.priority = -1, .parent = fork_deeper});
-}
-
-static void fork_deeper_in_child(void *unused) {
-  (void)unused;
-  if (atfork_generation() <= DEEP) in_child(fork, child_passes);
-  child_check_int(one.childed, ==, atfork_generation());
-}
-
-static void test_deep_in_child(void) {
-  start();
-  one_id = add(&one);
-  atfork_id id = atfork_register(&(struct atfork_hook){.priority = 1, .child = fork_deeper_in_child});
-  in_child(fork, child_passes);
-  expect(one, 1, 1, 0);
-  g_assert_cmpint(atfork_unregister(id), ==, 0);
-  g_assert_cmpint(atfork_unregister(one_id), ==, 0);
-}
-
-/* ---- Three processes deep, all of which come back: a hook runs once in each, whoever unregisters it and when ---- */
-
-static void nothing(void *unused) {
-  (void)unused;
-}
-
-static int visit_nothing(const struct atfork_info *info, void *unused) {
-  (void)info;
-  (void)unused;
-  return 0;
-}
-
-static struct {
-  atfork_id id;
-  pid_t process;
-  int times;
-} later;
-
-static void run_later(void *unused) {
-  (void)unused;
-  if (later.process != getpid()) later.times = 0;
-  later.process = getpid();
-  later.times++;
-}
-
-static void later_ran_once(void) {
-  child_check_int(later.process, ==, getpid());
-  child_check_int(later.times, ==, 1);
-}
-
-static void fork_and_return(void) {
-  pid_t pid = fork();
-  child_check_int(pid, >=, 0);
-  if (pid > 0) expect_passed(pid);
-}
-
-static void fork_in_first(void *unused) {
-  (void)unused;
-  if (atfork_generation() == 1) fork_and_return();
-}
-
-static void unregister_and_fork_in_second(void *unused) {
-  (void)unused;
-  if (atfork_generation() != 2) return;
-  child_check_int(atfork_unregister(later.id), ==, 0);
-  fork_and_return();
-}
-
-/* In a table that comes in the middle of this walk. */
-static const struct way *way;
-
-static void renew_unregister_and_fork(void *unused) {
-  atfork_id ids[200];
-  if (atfork_generation() != 1) return;
-  for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) ids[i] = atfork_register_after_fork(nothing, unused);
-  for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) child_check_int(atfork_unregister(ids[i]), ==, 0);
-  atfork_foreach(visit_nothing, NULL);
-  child_check_int(atfork_unregister(later.id), ==, 0);
-  pid_t pid = way->fork();
-  child_check_int(pid, >=, 0);
-  if (pid > 0) expect_passed(pid);
-}
-
-static void check_later(void) {
-  later.id = atfork_register(&(struct atfork_hook){.parent = nothing, .child = run_later});
-  in_child(fork, later_ran_once);
-  unregister_all();
-}
-
-static void test_unregistered_deeper(void) {
-  atfork_register_after_fork(fork_in_first, NULL);
-  atfork_register_after_fork(unregister_and_fork_in_second, NULL);
-  check_later();
-}
-
-/* Between the beginning of a fork and of another one in its preparation, whose child makes the first one, too. */
-static bool is_nested;
-
-static void unregister_and_fork_in_preparation(void *unused) {
-  (void)unused;
-  if (!is_nested) return;
-  is_nested = false;
-  child_check_int(atfork_unregister(later.id), ==, 0);
-  fork_and_return();
-}
-
-static void fork_nested(void *unused) {
-  (void)unused;
-  if (atfork_generation() != 1) return;
-  is_nested = true;
-  fork_and_return();
-}
-
-static void test_unregistered_in_preparation(void) {
-  atfork_register(&(struct atfork_hook){.prepare = unregister_and_fork_in_preparation, .child = fork_nested});
-  check_later();
-}
-
-/* In a child that bypassed the handlers, another thread has run its hooks before one is unregistered. */
-static void *poll_there(void *unused) {
-  child_check_int(atfork_poll(), ==, 2);
-  return unused;
-}
-
-static void bypass_and_unregister(void *unused) {
-  pthread_t other;
-  (void)unused;
-  if (atfork_generation() != 1) return;
-  pid_t pid = fork_by_syscall();
-  if (pid > 0) expect_passed(pid);
-  if (pid > 0) return;
-  child_check_int(atfork_generation(), ==, 2);
-  child_check_int(pthread_create(&other, NULL, poll_there, NULL), ==, 0);
-  pthread_join(other, NULL);
-  child_check_int(atfork_unregister(later.id), ==, 0);
-}
-
-static void test_unregistered_after_a_poll(void) {
-  atfork_register_after_fork(bypass_and_unregister, NULL);
-  check_later();
-}
-
-static void test_unregistered_in_a_new_table(void) {
-  for (size_t i = 0; i < ways_count; i++) {
-    way = &ways[i];
-    atfork_register_after_fork(renew_unregister_and_fork, NULL);
-    check_later();
-  }
-}
-
-/* By a bypassing fork: what comes back has it run, once, also where it comes back into more than one fork. */
-static uint64_t bypassing; /* the generation of who does */
-
-static void unregister_and_bypass(void *unused) {
-  (void)unused;
-  if (atfork_generation() != bypassing) return;
-  child_check_int(atfork_unregister(later.id), ==, 0);
-  pid_t pid = fork_by_syscall();
-  child_check_int(pid, >=, 0);
-  if (pid > 0) expect_passed(pid);
-}
-
-static void test_bypassed_deeper(void) {
-  bypassing = 2;
-  atfork_register_after_fork(fork_in_first, NULL);
-  atfork_register_after_fork(unregister_and_bypass, NULL);
-  check_later();
-}
-
-/* One that has had its turn in the parent, and has none to come in the walk that its child comes back to. */
-static void run_later_and_bypass(void *unused) {
-  run_later(unused);
-  unregister_and_bypass(unused);
-}
-
-static void test_unregisters_itself_and_bypasses(void) {
-  bypassing = 1;
-  later.id = atfork_register_after_fork(run_later_and_bypass, NULL);
-  atfork_register_after_fork(nothing, NULL);
-  in_child(fork, later_ran_once);
-  unregister_all();
-}
-
-static void run_later_and_poll(void *unused) {
-  run_later(unused);
-  atfork_poll();
-}
-
-static void test_polls_after_a_bypass(void) {
-  bypassing = 1;
-  atfork_register_after_fork(unregister_and_bypass, NULL);
-  later.id = atfork_register_after_fork(run_later_and_poll, NULL);
-  in_child(fork, later_ran_once);
-  unregister_all();
 }
 
 /* ---- In every phase, by another hook, itself, or another thread, registered and unregistered ---- */
@@ -605,20 +255,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/pairing/unregisters-itself", test_unregisters_itself);
   g_test_add_func("/pairing/unregistered-before-inner-forks", test_unregistered_before_inner_forks);
   g_test_add_func("/pairing/errno-is-kept", test_errno_is_kept);
-  g_test_add_func("/pairing/fork-in-prepare", test_fork_in_prepare);
-  g_test_add_func("/pairing/fork-in-parent", test_fork_in_parent);
-  g_test_add_func("/pairing/fork-after-unregistering", test_fork_after_unregistering);
   g_test_add_func("/pairing/fork-in-a-visit-after-unregistering", test_fork_in_a_visit_after_unregistering);
-  g_test_add_func("/pairing/unregistered-deeper", test_unregistered_deeper);
-  g_test_add_func("/pairing/unregistered-in-preparation", test_unregistered_in_preparation);
-  g_test_add_func("/pairing/unregistered-after-a-poll", test_unregistered_after_a_poll);
-  g_test_add_func("/pairing/unregistered-in-a-new-table", test_unregistered_in_a_new_table);
-  g_test_add_func("/pairing/bypassed-deeper", test_bypassed_deeper);
-  g_test_add_func("/pairing/unregisters-itself-and-bypasses", test_unregisters_itself_and_bypasses);
-  g_test_add_func("/pairing/polls-after-a-bypass", test_polls_after_a_bypass);
-  g_test_add_func("/pairing/deep-in-prepare", test_deep_in_prepare);
-  g_test_add_func("/pairing/deep-in-parent", test_deep_in_parent);
-  g_test_add_func("/pairing/deep-in-child", test_deep_in_child);
   /* ThreadSanitizer ends a child that starts a thread. */
 #ifdef __SANITIZE_THREAD__
   (void)test_others_come_and_go;
