@@ -8,24 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "callbacks.h"
 #include "hooks.h"
 
-static void nothing(void *unused) {
-  (void)unused;
-}
 static int agree(void *unused) {
   (void)unused;
-  return 0;
-}
-static int count(const struct atfork_info *info, void *counter) {
-  (void)info;
-  ++*(int *)counter;
   return 0;
 }
 
 static int hooks(void) {
   int counter = 0;
-  g_assert_cmpint(atfork_foreach(count, &counter), ==, 0);
+  g_assert_cmpint(atfork_foreach(count_hook, &counter), ==, 0);
   return counter;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "copy.h"
 #include "forks.h"
 
@@ -367,10 +368,6 @@ static void test_joined_goes(void) {
 
 static int *destroyed;
 
-static void count(void *counter) {
-  ++*(int *)counter;
-}
-
 static void ignore(void *unused) {
   (void)unused;
 }
@@ -382,7 +379,7 @@ static void exit_there(void) {
 /* In whichever order the copies and their plugins are brought to their ends. */
 static void exit_case(void) {
   destroyed = share(sizeof *destroyed);
-  struct atfork_hook hook = {.child = ignore, .data = destroyed, .destroy = count};
+  struct atfork_hook hook = {.child = ignore, .data = destroyed, .destroy = increment};
   child_check(first->add(&hook) != 0 && second->add(&hook) != 0);
   in_child(fork, exit_there);
   child_check_int(*destroyed, ==, 2);

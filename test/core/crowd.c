@@ -6,23 +6,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "callbacks.h"
 #include "hooks.h"
 
 enum { THREADS = 8, OF_A_THREAD = 2000, MANY = 100000 };
 
-static void nothing(void *unused) {
-  (void)unused;
-}
-
-static int count(const struct atfork_info *info, void *counter) {
-  (void)info;
-  ++*(int *)counter;
-  return 0;
-}
-
 static int hooks(void) {
   int counter = 0;
-  g_assert_cmpint(atfork_foreach(count, &counter), ==, 0);
+  g_assert_cmpint(atfork_foreach(count_hook, &counter), ==, 0);
   return counter;
 }
 

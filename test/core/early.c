@@ -8,16 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 
 static int ran, added_ran;
-
-static void count(void *counter) {
-  ++*(int *)counter;
-}
-static void nothing(void *unused) {
-  (void)unused;
-}
 
 /* ---- What the early handler does in the child ---- */
 
@@ -29,7 +23,7 @@ static void polls(void) {
   child_check_int(ran, ==, 0);
 }
 static void registers(void) {
-  child_check_int(atfork_register_after_fork(count, &added_ran), !=, 0);
+  child_check_int(atfork_register_after_fork(increment, &added_ran), !=, 0);
 }
 static void unregisters(void) {
   atfork_id id = atfork_register_after_fork(nothing, NULL);
@@ -131,7 +125,7 @@ static void test_forks_and_returns(void) {
 }
 
 static void test_unregisters_and_forks(void) {
-  dropped = atfork_register(&(struct atfork_hook){.parent = nothing, .child = count, .data = &dropped_ran});
+  dropped = atfork_register(&(struct atfork_hook){.parent = nothing, .child = increment, .data = &dropped_ran});
   early_action = unregisters_and_forks;
   in_child(fork, dropped_has_run);
   early_action = NULL;
@@ -155,7 +149,7 @@ static void prepare_deeper(void *unused) {
 
 static void prepare_and_fork(void) {
   pid_t here = getpid();
-  dropped = atfork_register(&(struct atfork_hook){.parent = nothing, .child = count, .data = &dropped_ran});
+  dropped = atfork_register(&(struct atfork_hook){.parent = nothing, .child = increment, .data = &dropped_ran});
   child_check_int(atfork_register(&(struct atfork_hook){.prepare = prepare_deeper}), !=, 0);
   dropped_ran = 0;
   is_first = true;
@@ -210,7 +204,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   /* Child handlers run in the order in which they were added. */
   if (pthread_atfork(on_prepare, NULL, on_child) != 0) return 1;
-  atfork_register_after_fork(count, &ran);
+  atfork_register_after_fork(increment, &ran);
   g_test_add_func("/early/looks", test_looks);
   g_test_add_func("/early/polls", test_polls);
   g_test_add_func("/early/registers", test_registers);

@@ -17,6 +17,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 #include "steps.h"
 
@@ -102,13 +103,6 @@ static atfork_id under_way; /* the hook that the interrupted call unregisters, o
 static int destroyed;       /* how often its destroy ran */
 static int others_before;   /* how many other hooks there were before the call */
 
-static void count(void *counter) {
-  ++*(int *)counter;
-}
-static void nothing(void *unused) {
-  (void)unused;
-}
-
 struct view {
   int base;
   bool in_order;
@@ -118,7 +112,7 @@ struct view {
 
 static int look_at(const struct atfork_info *info, void *arg) {
   struct view *view = arg;
-  if (info->hook.child == count && info->hook.data >= (void *)ran && info->hook.data < (void *)(ran + BASE)) {
+  if (info->hook.child == increment && info->hook.data >= (void *)ran && info->hook.data < (void *)(ran + BASE)) {
     view->in_order &= info->hook.data == &ran[view->base];
     view->base++;
   } else if (info->id == under_way) {
@@ -320,8 +314,8 @@ static void expect_registered_beside_others(void) {
 
 static void arrange_unregister(void) {
   destroyed = 0;
-  under_way =
-      atfork_register(&(struct atfork_hook){.priority = 5, .parent = nothing, .data = &destroyed, .destroy = count});
+  under_way = atfork_register(
+      &(struct atfork_hook){.priority = 5, .parent = nothing, .data = &destroyed, .destroy = increment});
   g_assert_cmpuint(under_way, !=, 0);
 }
 static void call_unregister(void) {
@@ -529,7 +523,7 @@ int main(int argc, char **argv) {
   sigaction(SIGTRAP, &on_trap, NULL);
   dl_iterate_phdr(find_library, (void *)(uintptr_t)&atfork_version);
   for (int i = 0; i < BASE; i++)
-    atfork_register(&(struct atfork_hook){.priority = i - 1, .child = count, .data = &ran[i]});
+    atfork_register(&(struct atfork_hook){.priority = i - 1, .child = increment, .data = &ran[i]});
   g_test_add_func("/every-instruction/handler-forks", test_handler_forks);
   g_test_add_func("/every-instruction/handler-forks-and-returns", test_handler_forks_and_returns);
   g_test_add_func("/every-instruction/other-thread-forks", test_other_thread_forks);

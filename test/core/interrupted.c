@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 #include "frame.h" /* the library's own, as are those that follow */
 #include "registry.h"
@@ -50,13 +51,6 @@ static int ran;       /* how often the hook that is always there ran in this pro
 static int destroyed; /* how often the hook that the call is about was */
 static atfork_id base, id;
 
-static void count(void *counter) {
-  ++*(int *)counter;
-}
-static void nothing(void *unused) {
-  (void)unused;
-}
-
 static int count_visit(const struct atfork_info *info, void *counter) {
   (void)info;
   ++*(int *)counter;
@@ -75,7 +69,7 @@ static void check_alive(void *destroys) {
 
 static atfork_id add(int priority, int *destroys) {
   atfork_id added = atfork_register(
-      &(struct atfork_hook){.priority = priority, .parent = check_alive, .data = destroys, .destroy = count});
+      &(struct atfork_hook){.priority = priority, .parent = check_alive, .data = destroys, .destroy = increment});
   child_check_int(added, !=, 0);
   return added;
 }
@@ -110,7 +104,7 @@ static void have_none(void) {
   base = 0;
 }
 static void have_some(void) {
-  base = atfork_register_after_fork(count, &ran);
+  base = atfork_register_after_fork(increment, &ran);
   id = add(5, &destroyed);
 }
 /* So many are dead that the next unregistration renews the table. */

@@ -7,15 +7,12 @@
 #include <unistd.h>
 
 #include "arena.h" /* the library's own, as are those that follow */
+#include "callbacks.h"
 #include "registry.h"
 #include "state.h"
 #include "table.h"
 
 #include "forks.h"
-
-static void nothing(void *unused) {
-  (void)unused;
-}
 
 /* An id is never given again, so when there are no more, none is given at all; what there is can be taken back. */
 static void use_up_sequences(void) {

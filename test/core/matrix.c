@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 #include "places.h"
 #include "steps.h"
@@ -436,9 +437,6 @@ static void take_back(int hook) {
 }
 
 /* As any hook, it comes and goes. */
-static void nothing(void *unused) {
-  (void)unused;
-}
 static void end(void *ended) {
   ++*(int *)ended;
 }

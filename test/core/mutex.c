@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "fork.h" /* the library's own */
 #include "forks.h"
 
@@ -444,10 +445,6 @@ static void count_attempt(void *unused) {
 static void note_refusal(void *unused) {
   (void)unused;
   if (attempts == 1) gate_open(&is_refused);
-}
-
-static void nothing(void *unused) {
-  (void)unused;
 }
 
 static void *fork_there(void *unused) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 
 static int refusals;
@@ -23,9 +24,6 @@ static int try_prepare(void *data) {
   refusals--;
   note("!");
   return 1;
-}
-static void nothing(void *unused) {
-  (void)unused;
 }
 static void prepare(void *data) {
   note(data);

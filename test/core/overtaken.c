@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 #include "frame.h" /* the library's own, as are those that follow */
 #include "registry.h"
@@ -87,13 +88,6 @@ static void let_other_leave(void) {
 static atfork_id id;
 static int destroyed;
 
-static void nothing(void *unused) {
-  (void)unused;
-}
-static void increment(void *number) {
-  ++*(int *)number;
-}
-
 static atfork_id add(void) {
   atfork_id added = atfork_register(&(struct atfork_hook){.parent = nothing, .data = &destroyed, .destroy = increment});
   child_check_int(added, !=, 0);
@@ -113,17 +107,11 @@ static void *walk_and_stay(void *unused) {
   return unused;
 }
 
-static int count(const struct atfork_info *info, void *counter) {
-  (void)info;
-  ++*(int *)counter;
-  return 0;
-}
-
 static int seen;
 
 static void walk(void) {
   seen = 0;
-  child_check_int(atfork_foreach(count, &seen), ==, 0);
+  child_check_int(atfork_foreach(count_hook, &seen), ==, 0);
 }
 
 static void unregister(void) {

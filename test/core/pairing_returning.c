@@ -6,13 +6,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 
 /* ---- Three processes deep, all of which come back: a hook runs once in each, whoever unregisters it and when ---- */
-
-static void nothing(void *unused) {
-  (void)unused;
-}
 
 static int visit_nothing(const struct atfork_info *info, void *unused) {
   (void)info;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "callbacks.h"
 #include "hooks.h"
 
 enum { ROOM = 1024, MANY = 100000, PASSED = 42 };
@@ -37,15 +38,9 @@ static atfork_id add(const char *letter, int priority) {
   return id;
 }
 
-static int count(const struct atfork_info *info, void *counter) {
-  (void)info;
-  ++*(int *)counter;
-  return 0;
-}
-
 static int hooks(void) {
   int counter = 0;
-  g_assert_cmpint(atfork_foreach(count, &counter), ==, 0);
+  g_assert_cmpint(atfork_foreach(count_hook, &counter), ==, 0);
   return counter;
 }
 

@@ -10,11 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
-
-static void nothing(void *unused) {
-  (void)unused;
-}
 
 /* ---- A storm ---- */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 
 static int ran;
@@ -23,12 +24,6 @@ static void ran_nowhere(void) {
   child_check_int(ran, ==, 0);
 }
 
-static int count(const struct atfork_info *info, void *counter) {
-  (void)info;
-  ++*(int *)counter;
-  return 0;
-}
-
 /* It comes back at the same address, and must be noticed again. */
 static void test_dlclose(void) {
   for (int round = 0; round < rounds(1000); round++) {
@@ -42,7 +37,7 @@ static void test_dlclose(void) {
     g_assert_cmpint(dlclose(plugin), ==, 0);
     g_assert_true(dlopen(PLUGIN, RTLD_NOW | RTLD_NOLOAD) == NULL);
     in_child(fork, ran_nowhere);
-    atfork_foreach(count, &counter);
+    atfork_foreach(count_hook, &counter);
     g_assert_cmpint(counter, ==, 0);
   }
 }
@@ -99,10 +94,6 @@ static void test_dlclose_in_a_callback(void) {
   }
 }
 
-static void nothing(void *unused) {
-  (void)unused;
-}
-
 /* The walk goes on in a table that is no more in force. */
 static void renew_and_unload(void *unused) {
   atfork_id ids[200];
@@ -110,7 +101,7 @@ static void renew_and_unload(void *unused) {
   if (loaded == NULL) return;
   for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) ids[i] = atfork_register_after_fork(nothing, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) atfork_unregister(ids[i]);
-  atfork_foreach(count, &counter);
+  atfork_foreach(count_hook, &counter);
   unload(unused);
 }
 

@@ -8,15 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
-
-static void nothing(void *unused) {
-  (void)unused;
-}
-
-static void increment(void *number) {
-  ++*(int *)number;
-}
 
 static void test_destroy_runs_once(void) {
   int destroyed = 0;

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "callbacks.h"
 #include "forks.h"
 
 /* ---- What stands between the library and the system ---- */
@@ -79,10 +80,6 @@ static void in_another_thread(void *(*body)(void *)) {
   gate_make(&ready);
   pthread_create(&thread, NULL, body, NULL);
   gate_wait(&ready);
-}
-
-static void nothing(void *unused) {
-  (void)unused;
 }
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
