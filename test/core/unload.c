@@ -154,9 +154,6 @@ static void test_dlclose_in_a_visitor(void) {
 
 /* ---- A visit does not show what has gone in the middle of it, in whichever table that lies ---- */
 
-/* As dlclose() calls it of an object. */
-void __cxa_finalize(void *object);
-
 static char object;
 static bool renews;
 static int shown, destroyed;
@@ -181,7 +178,7 @@ static int finalize_and_count(const struct atfork_info *info, void *unused) {
   (void)unused;
   shown += info->hook.priority == 1;
   if (renews) renew_table();
-  __cxa_finalize(&object);
+  finalize(&object);
   return 0;
 }
 

@@ -208,8 +208,6 @@ static void unregisters(void) {
   atfork_unregister(id);
 }
 
-/* As dlclose() calls it of an object. */
-void __cxa_finalize(void *object);
 static char object;
 
 static void is_unloaded(void) {
@@ -217,7 +215,7 @@ static void is_unloaded(void) {
   in_another_thread(stay_in_a_fork);
   expect("atfork: dlclose() or exit() in thread %ld has waited 1 s for other threads' forks, and atfork_foreach()\n",
          this_thread());
-  __cxa_finalize(&object);
+  finalize(&object);
 }
 
 static atfork_id leaving;
@@ -238,7 +236,7 @@ static void is_unloaded_in_a_destroy(void) {
   in_another_thread(stay_in_a_fork);
   expect("atfork: dlclose() or exit() in thread %ld has waited 1 s for another thread, in the destroy of a hook\n",
          this_thread());
-  __cxa_finalize(&object);
+  finalize(&object);
 }
 
 static void stay_while_mapping(void) {

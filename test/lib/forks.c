@@ -122,6 +122,12 @@ bool has_vfork(void) {
   return !FORKS_BY_VFORK && !is_under_valgrind();
 }
 
+void __cxa_finalize(void *object);
+
+void finalize(void *object) {
+  __cxa_finalize(object);
+}
+
 void *share(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   g_assert_true(memory != MAP_FAILED);

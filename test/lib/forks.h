@@ -72,6 +72,9 @@ int rounds(int many);
 /* Whether vfork() is what it is; sanitizers and valgrind make it a fork(). */
 bool has_vfork(void);
 
+/* As dlclose() does for an object; musl, which never unloads one, does nothing. */
+void finalize(void *object);
+
 /* Zeroed, and shared with every child. */
 void *share(size_t size);
 
