@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "callbacks.h"
+#include "calls.h"
 #include "forks.h"
 #include "steps.h"
 
@@ -95,81 +96,6 @@ static void note_end_of(pid_t pid) {
   if (ended != pid || !WIFEXITED(status) || WEXITSTATUS(status) != CHILD_PASSED) failure.status = status;
 }
 
-/* ---- Hooks, and what a child sees of them ---- */
-
-enum { BASE = 3 };
-static int ran[BASE];       /* how often each of the hooks that are always there ran in this process */
-static atfork_id under_way; /* the hook that the interrupted call unregisters, or 0 */
-static int destroyed;       /* how often its destroy ran */
-static int others_before;   /* how many other hooks there were before the call */
-
-struct view {
-  int base;
-  bool in_order;
-  bool has_under_way;
-  int others;
-};
-
-static int look_at(const struct atfork_info *info, void *arg) {
-  struct view *view = arg;
-  if (info->hook.child == increment && info->hook.data >= (void *)ran && info->hook.data < (void *)(ran + BASE)) {
-    view->in_order &= info->hook.data == &ran[view->base];
-    view->base++;
-  } else if (info->id == under_way) {
-    view->has_under_way = true;
-  } else {
-    view->others++;
-  }
-  return 0;
-}
-
-static struct view look(void) {
-  struct view view = {.in_order = true};
-  child_check_int(atfork_foreach(look_at, &view), ==, 0);
-  return view;
-}
-
-static void hooks_ran(int times) {
-  for (int i = 0; i < BASE; i++) child_check_int(ran[i], ==, times);
-}
-
-static bool hooks_ran_again(void) {
-  return ran[0] == 2;
-}
-
-static void grandchild(void) {
-  child_check(hooks_ran_again());
-  child_check_int(atfork_poll(), ==, 0);
-}
-
-/* In a child, whatever its parent was in the middle of. */
-static void use_everything(bool bypassed) {
-  char text[1024];
-  static struct atfork_once once;
-  alarm(60);
-  child_check_int(atfork_generation(), ==, 1);
-  hooks_ran(bypassed ? 0 : 1);
-  struct view view = look();
-  child_check_int(view.base, ==, BASE);
-  child_check(view.in_order);
-  child_check_int(view.others, <=, others_before + 1);
-  int polled = atfork_poll();
-  child_check_int(polled, >=, bypassed ? BASE : 0);
-  child_check_int(polled, <=, bypassed ? BASE + 1 : 0);
-  hooks_ran(1);
-  atfork_id id = atfork_register(&(struct atfork_hook){.priority = 7, .parent = nothing});
-  child_check_int(id, !=, 0);
-  child_check_int(look().others, ==, view.others + 1);
-  child_check_int(atfork_unregister(id), ==, 0);
-  child_check_int(atfork_unregister(id), ==, -1);
-  child_check_int(atfork_lineage(text, sizeof text), ==, strlen(text));
-  child_check_int(atfork_token(text, sizeof text), ==, strlen(text));
-  child_check_int(atfork_seed(1), !=, atfork_seed(2));
-  atfork_once(&once, nothing, NULL);
-  in_child(fork, grandchild);
-  hooks_ran(1);
-}
-
 /*
  * The hook that another thread was unregistering is there, or has ended, here too; but for the few instructions in
  * which that thread is about to call destroy, and is taken to have done so.
@@ -179,7 +105,7 @@ static int *about_to_end;
 
 static void check_under_way(void) {
   if (under_way == 0) return;
-  if (look().has_under_way) child_check_int(atfork_unregister(under_way), ==, 0);
+  if (has_under_way()) child_check_int(atfork_unregister(under_way), ==, 0);
   child_check_int(atfork_unregister(under_way), ==, -1);
   child_check_int(destroyed, <=, 1);
   if (destroyed == 0) ++*about_to_end;
@@ -259,139 +185,6 @@ static void handler_unregisters_in_vain(ucontext_t *context) {
   if (atfork_unregister(stale) == 0 || errno != ENOENT) failure.status = 1;
 }
 
-/* ---- Calls ---- */
-
-static atfork_id id;
-static int result;
-static struct atfork_once once;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static char text[1024];
-
-static void no_arrangement(void) {
-}
-static void expect_registered(void) {
-  child_check_int(id, !=, 0);
-  child_check_int(atfork_unregister(id), ==, 0);
-}
-static void expect_zero(void) {
-  child_check_int(result, ==, 0);
-}
-static void expect_length(void) {
-  child_check_int(result, ==, strlen(text));
-}
-static void expect_generation(void) {
-  child_check_int(result, <=, 1);
-}
-
-static void call_register(void) {
-  id = atfork_register(&(struct atfork_hook){.name = "stepped", .parent = nothing});
-}
-static void call_register_at_new_priority(void) {
-  static int priority = 1000;
-  id = atfork_register(&(struct atfork_hook){.priority = priority++ * 31 % 30000, .parent = nothing});
-}
-static void call_register_after_fork(void) {
-  id = atfork_register_after_fork(nothing, NULL);
-}
-static void call_register_mutex(void) {
-  id = atfork_register_mutex(&mutex, 3);
-}
-
-/* So many that the next one needs a new chunk. */
-static atfork_id filling[64];
-static int filled;
-static void fill_chunk(void) {
-  for (filled = 0; filled < 8; filled++)
-    filling[filled] = atfork_register(&(struct atfork_hook){.priority = 400, .parent = nothing});
-}
-static void call_register_in_new_chunk(void) {
-  id = atfork_register(&(struct atfork_hook){.priority = 400, .parent = nothing});
-}
-static void expect_registered_beside_others(void) {
-  expect_registered();
-  for (int i = 0; i < filled; i++) child_check_int(atfork_unregister(filling[i]), ==, 0);
-}
-
-static void arrange_unregister(void) {
-  destroyed = 0;
-  under_way = atfork_register(
-      &(struct atfork_hook){.priority = 5, .parent = nothing, .data = &destroyed, .destroy = increment});
-  g_assert_cmpuint(under_way, !=, 0);
-}
-static void call_unregister(void) {
-  result = atfork_unregister(under_way);
-}
-static void expect_unregistered(void) {
-  child_check_int(result, ==, 0);
-  child_check_int(destroyed, ==, 1);
-  child_check_int(atfork_unregister(under_way), ==, -1);
-  under_way = 0;
-}
-
-/* So many are dead that the next unregistration renews the table. */
-static void arrange_renewal(void) {
-  atfork_id many[80];
-  for (int i = 0; i < 80; i++) many[i] = atfork_register(&(struct atfork_hook){.priority = 9, .parent = nothing});
-  arrange_unregister();
-  for (int i = 0; i < 66; i++) g_assert_cmpint(atfork_unregister(many[i]), ==, 0);
-  memcpy(filling, many + 66, 14 * sizeof *many);
-  filled = 14;
-}
-static void call_unregister_all(void) {
-  for (int i = 0; i < filled; i++) result |= atfork_unregister(filling[i]);
-  call_unregister();
-}
-
-static void call_generation(void) {
-  result = (int)(atfork_generation)();
-}
-static void call_lineage(void) {
-  result = atfork_lineage(text, sizeof text);
-}
-static void call_token(void) {
-  result = atfork_token(text, sizeof text);
-}
-static void call_seed(void) {
-  result = atfork_seed(1) == atfork_seed(2);
-}
-static void call_poll(void) {
-  atfork_poll();
-  result = 0;
-}
-static void call_atfork_once(void) {
-  (atfork_once)(&once, nothing, NULL);
-}
-static void arrange_once(void) {
-  memset(&once, 0, sizeof once);
-}
-static void call_foreach(void) {
-  struct view view = {.in_order = true};
-  result = atfork_foreach(look_at, &view);
-}
-
-static const struct call {
-  const char *name;
-  void (*arrange)(void);
-  void (*call)(void);
-  void (*expect)(void);
-  bool is_in_matrix; /* which has handlers fork in it */
-} calls[] = {
-    {"register", no_arrangement, call_register, expect_registered, true},
-    {"register-at-new-priority", no_arrangement, call_register_at_new_priority, expect_registered, false},
-    {"register-in-new-chunk", fill_chunk, call_register_in_new_chunk, expect_registered_beside_others, false},
-    {"register_after_fork", no_arrangement, call_register_after_fork, expect_registered, false},
-    {"register_mutex", no_arrangement, call_register_mutex, expect_registered, false},
-    {"unregister", arrange_unregister, call_unregister, expect_unregistered, true},
-    {"unregister-and-renew-table", arrange_renewal, call_unregister_all, expect_unregistered, false},
-    {"generation", no_arrangement, call_generation, expect_generation, false},
-    {"lineage", no_arrangement, call_lineage, expect_length, false},
-    {"token", no_arrangement, call_token, expect_length, false},
-    {"seed", no_arrangement, call_seed, expect_zero, false},
-    {"poll", no_arrangement, call_poll, expect_zero, false},
-    {"once", arrange_once, call_atfork_once, no_arrangement, false},
-    {"foreach", no_arrangement, call_foreach, expect_zero, false},
-};
-
 /* ---- Runs ---- */
 
 static void report_failure(const struct call *call) {
@@ -406,19 +199,16 @@ static void report_failure(const struct call *call) {
 
 /* The call once, acting at `next`, and, unless it is to be once only, at each step from there on. */
 static void run_call(const struct call *call) {
-  result = 0;
   steps = 0;
   has_acted = false;
-  memset(ran, 0, sizeof ran);
   memset(&failure, 0, sizeof failure);
-  call->arrange();
-  others_before = look().others;
+  arrange_call(call);
   step_begin();
   call->call();
   step_end();
   if (continuing) {
     call->expect();
-    use_everything(way->bypasses && ran[0] == 0);
+    use_everything(way->bypasses && !base_ran());
     child_passes();
   }
 }
@@ -467,14 +257,14 @@ static void run_with_steps(const struct call *call) {
 static void test_handler_forks(void) {
   action = handler_forks;
   for (way = two_ways; way < two_ways + 2; way++)
-    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++)
+    for (size_t i = 0; i < calls_count; i++)
       if (!calls[i].is_in_matrix) run_with_steps(&calls[i]);
 }
 
 static void test_handler_forks_and_returns(void) {
   action = handler_forks_and_returns;
   for (way = two_ways; way < two_ways + 2; way++)
-    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++)
+    for (size_t i = 0; i < calls_count; i++)
       if (!calls[i].is_in_matrix) run_with_steps(&calls[i]);
 }
 
@@ -492,7 +282,7 @@ static void test_other_thread_forks(void) {
   action = other_thread_forks;
   for (way = two_ways; way < two_ways + 2; way++) {
     *about_to_end = 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_each_step(&calls[i], wait_for_other);
+    for (size_t i = 0; i < calls_count; i++) run_with_each_step(&calls[i], wait_for_other);
     g_test_message("destroy was about to be called at %d instructions", *about_to_end);
     g_assert_cmpint(*about_to_end, <=, 2 * ABOUT_TO);
   }
@@ -505,7 +295,7 @@ static void test_other_thread_forks(void) {
 static void test_handler_updates(void) {
   action = handler_updates;
   way = NULL;
-  for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_each_step(&calls[i], no_arrangement);
+  for (size_t i = 0; i < calls_count; i++) run_with_each_step(&calls[i], no_arrangement);
 }
 
 static void test_handler_unregisters_in_vain(void) {
@@ -513,7 +303,7 @@ static void test_handler_unregisters_in_vain(void) {
   way = NULL;
   stale = atfork_register_after_fork(nothing, NULL);
   g_assert_cmpint(atfork_unregister(stale), ==, 0);
-  for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) run_with_each_step(&calls[i], no_arrangement);
+  for (size_t i = 0; i < calls_count; i++) run_with_each_step(&calls[i], no_arrangement);
 }
 
 int main(int argc, char **argv) {
@@ -522,8 +312,7 @@ int main(int argc, char **argv) {
   struct sigaction on_trap = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
   sigaction(SIGTRAP, &on_trap, NULL);
   dl_iterate_phdr(find_library, (void *)(uintptr_t)&atfork_version);
-  for (int i = 0; i < BASE; i++)
-    atfork_register(&(struct atfork_hook){.priority = i - 1, .child = increment, .data = &ran[i]});
+  add_base();
   g_test_add_func("/every-instruction/handler-forks", test_handler_forks);
   g_test_add_func("/every-instruction/handler-forks-and-returns", test_handler_forks_and_returns);
   g_test_add_func("/every-instruction/other-thread-forks", test_other_thread_forks);
