@@ -3,7 +3,7 @@
 """Compares a language's column of test/scenarios.md with the cases that its tests would run.  Speaks the Test
 Anything Protocol.
 
-parity.py TABLE COLUMN MARKS INTERPRETER FILE... [-- PROGRAM]
+parity.py TABLE COLUMN MARKS INTERPRETER FILE... [-- PROGRAM]...
 
 MARKS: what stands in the column where a scenario runs, with commas between.  PROGRAM: one of GLib's tests, whose
 paths below /scenario are ids.
@@ -79,19 +79,24 @@ def listed(command):
 
 
 def ids_of(arguments):
-    (interpreter, *files), *program = split(arguments)
+    (interpreter, *files), *programs = split(arguments)
     ids = set()
     for file in files:
         ids.update(listed([interpreter, file]))
-    for command in program:
+    for command in programs:
         ids.update(path.rpartition("/")[2] for path in listed([*command, "-l"]) if path.startswith("/scenario/"))
     return ids
 
 
 def split(arguments):
     """At each `--`."""
-    at = arguments.index("--") if "--" in arguments else None
-    return [arguments] if at is None else [arguments[:at], arguments[at + 1 :]]
+    parts = [[]]
+    for argument in arguments:
+        if argument == "--":
+            parts.append([])
+        else:
+            parts[-1].append(argument)
+    return parts
 
 
 def main(table, column, marks, *arguments):
