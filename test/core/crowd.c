@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Many threads at once, and many hooks, in one process. */
+/* Promise 9: many threads register, unregister and visit at once, with many hooks, in one process. */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

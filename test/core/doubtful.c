@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A child that is forked by another thread while this one has the C library call our handlers: nobody knows there
- * whether that was done.  All the same each callback runs once.
+ * Promise 3: each callback runs once, also in a child that is forked by another thread while this one has the C library
+ * call our handlers: nobody knows there whether that was done.
  */
 #include <atfork.h>
 #include <glib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Forks in atexit functions that run after and before the hooks are gone, and in a destructor. */
+/* Promise 6: forks in atexit functions that run after and before the hooks are gone, and in a destructor. */
 #include <atfork.h>
 #include <stdio.h>
 #include <stdlib.h>

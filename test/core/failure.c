@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 7: a fork that fails. */
+/* Promise 7: a fork that fails runs `parent`, and leaves the generation as it was. */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where numbers end.  Nobody comes there by honest work, so the library's insides are set to be close to it. */
+/* Promise 10 where numbers end: what cannot be counted is refused, and corrupts nothing.  Nobody comes there by honest
+ * work, so the library's insides are set to be close to it. */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

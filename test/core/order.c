@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 1: order. */
+/* Promise 1: hooks run by priority, then by registration; `prepare` in the reverse. */
 #include <atfork.h>
 #include <glib.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who a process is: generation, lineage, seed, version. */
+/* Promise 8: who a process is, as it says itself: generation, lineage, seed; and the library's version. */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

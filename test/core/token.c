@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Workers that are spawned rather than forked. */
+/* Promise 17: a token gives a worker that is spawned rather than forked its place; nothing else is taken for one. */
 #include "token.h" /* the library's own, to make tokens that it never would */
 
 #include <atfork.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Workers that are spawned rather than forked, among those that are forked; and what else only POSIX has. */
+/* Promise 17: workers that are spawned rather than forked have places of their own among those that are forked. */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

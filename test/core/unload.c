@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promises 6 and 14: dlclose, exit, and the library's own place in memory. */
+/* Promises 6 and 14: a hook goes with its shared object, at dlclose and at exit; the library itself stays. */
 #include <atfork.h>
 #include <dlfcn.h>
 #include <glib.h>

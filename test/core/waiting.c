@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What waits for ever says so: on stderr with ATFORK_DEBUG, and without it in a debugger's backtrace. */
+/* Promise 9: what waits for ever all the same says so: on stderr with ATFORK_DEBUG, and without it in a debugger's
+ * backtrace. */
 #include <atfork.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Test Anything Protocol, for programs whose cases are functions that are named test_…"""
+"""The Test Anything Protocol, for programs whose cases are functions whose names begin with test_."""
 import os
 import traceback
 

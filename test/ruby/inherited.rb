@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# Promise 16: what a per_process made in a parent is neither closed nor finalised in a child.
 require "fileutils"
 require "tempfile"
 require "tmpdir"
 
-# Promise 16: what a per_process made in a parent is neither closed nor finalised in a child.
 class TestInherited < ForkTest
   UNLINK = Fiddle.dlopen(nil)["unlink"]
 

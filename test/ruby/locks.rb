@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# Locks across forks: AtFork.prepared says whether a hook's own prepare ran; AtFork.register_lock holds a lock.
 require "monitor"
 
 # AtFork.prepared: whether this hook's own prepare ran for this fork.

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# Hooks as objects of Ruby's.
 require "objspace"
 
-# Hooks as objects of Ruby's.
 class TestMemory < ForkTest
   def hook
     AtFork.register(name: "typed", priority: 3, child: -> {})

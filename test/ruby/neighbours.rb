@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# Beside others that have to do with forks, before or after them, each hook runs once for each fork.
 
 # Refines what its file calls as `fork`.
 module RefinedFork

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# A hook that goes with an object.
 require "json"
 
-# A hook that goes with an object.
 class TestOwner < ForkTest
   # An object that puts itself right, by a callback of each kind.
   class Client

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# AtFork.per_process: a value is made once in each process.
 
-# AtFork.per_process
 class TestPerProcess < ForkTest
   scenario "value-once"
   def test_once_in_each_process

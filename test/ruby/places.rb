@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# Promise 17: workers that are spawned, and take their place by a token; and those that a launcher has numbered.
 require "digest"
 require "rbconfig"
 
-# Workers that are spawned, and take their place by a token.
 class TestPlaces < ForkTest
   # What a new Ruby prints; `token` is given as ARGV[0], and `env` is its environment's.
   def spawn(code, token: nil, env: {})

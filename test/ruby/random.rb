@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# AtFork::Random: numbers of each process's own.
 require "atfork/random"
 
-# AtFork::Random: numbers of each process's own.
 class TestRandom < ForkTest
   # What the block gives here and in two children.
   def everywhere

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# The scenarios that the tests of every language have.
 require "atfork"
 require_relative "tap"
 require_relative "callbacks"

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# Every way to a new process that Ruby and C have.
 require "pty"
 require "socket"
 
-# Every way to a new process that Ruby and C have.
 class TestWays < ForkTest
   # A hook that writes down its phases.
   def trace

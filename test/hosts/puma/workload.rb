@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
+# What Puma serves for puma.rb: who answers, and which hooks have run there.
 require "atfork"
 require "json"
 require "sqlite3"
