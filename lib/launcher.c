@@ -37,15 +37,8 @@ static const char *get(const char *name) {
 }
 
 bool atfork_launcher_number(const char *text, uint64_t *number) {
-  uint64_t value = 0;
-  const char *at = text;
-  for (; *at >= '0' && *at <= '9'; at++) {
-    unsigned digit = (unsigned)(*at - '0');
-    if (value > (UINT64_MAX - digit) / 10) return false;
-    value = 10 * value + digit;
-  }
-  *number = value;
-  return at != text && *at == '\0' && (text[0] != '0' || at == text + 1);
+  const char *end = text + strlen(text);
+  return atfork_read_number(text, end, number) == end;
 }
 
 /* The last sixteen numbers of 32 bits are Slurm's for what is no step of ranks: a batch script, an interactive shell.

@@ -5,6 +5,10 @@
 
 _Static_assert(LINEAGE_MAX > 1 + DIGEST_SIZE + 2 + NUMBER_MAX, "a digest and a number fit");
 
+static bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
 /* SplitMix64's output function (variant 13 of David Stafford's mixers): a bijection of 64 bits. */
 static uint64_t mix(uint64_t z) {
   z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -28,6 +32,18 @@ size_t atfork_put_number(char *to, uint64_t number) {
   } while (number != 0);
   for (size_t i = 0; i < count; i++) to[i] = digits[count - 1 - i];
   return count;
+}
+
+const char *atfork_read_number(const char *text, const char *end, uint64_t *number) {
+  uint64_t value = 0;
+  const char *at = text;
+  for (; at < end && is_digit(*at); at++) {
+    unsigned digit = (unsigned)(*at - '0');
+    if (value > (UINT64_MAX - digit) / 10) return NULL;
+    value = 10 * value + digit;
+  }
+  *number = value;
+  return at == text || (*text == '0' && at - text > 1) ? NULL : at;
 }
 
 size_t atfork_put_digest(char *to, uint64_t digest) {
@@ -64,29 +80,24 @@ size_t atfork_lineage_of_rank(char *to, uint64_t rank) {
   return 3 + atfork_put_number(to + 3, rank);
 }
 
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 static bool is_hexadecimal(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
-/* "0", or a digest. */
+/* "0"; or a digest, which stands for something only before a child. */
 static size_t skip_root(const char *text, size_t length) {
   if (length >= 1 && text[0] == '0') return 1;
-  if (length < 1 + DIGEST_SIZE || text[0] != '~') return 0;
+  if (length <= 1 + DIGEST_SIZE || text[0] != '~') return 0;
   for (size_t i = 1; i <= DIGEST_SIZE; i++)
     if (!is_hexadecimal(text[i])) return 0;
   return 1 + DIGEST_SIZE;
 }
 
-/* A number without zeros before it; where it ends, or 0. */
+/* Where the number ends that begins at `start`, or 0. */
 static size_t skip_number(const char *text, size_t length, size_t start) {
-  size_t end = start;
-  while (end < length && is_digit(text[end])) end++;
-  bool is_good = end > start && end - start <= NUMBER_MAX && (text[start] != '0' || end == start + 1);
-  return is_good ? end : 0;
+  uint64_t number;
+  const char *end = atfork_read_number(text + start, text + length, &number);
+  return end == NULL ? 0 : (size_t)(end - text);
 }
 
 /* ".1", ".p4711". */

@@ -33,4 +33,7 @@ uint64_t atfork_lineage_hash(uint64_t base, const char *text, size_t length);
 size_t atfork_put_number(char *to, uint64_t number);
 size_t atfork_put_digest(char *to, uint64_t digest);
 
+/* Reads what atfork_put_number() may have written, before `end`; where that ends, or NULL. */
+const char *atfork_read_number(const char *text, const char *end, uint64_t *number);
+
 #endif

@@ -28,17 +28,10 @@ size_t atfork_token_write_child(char *to, const struct token *parent, uint64_t n
   return atfork_token_write(to, &child);
 }
 
-/* A number as atfork_put_number() writes it, but no larger than 2^63 and not 0; the end of it, or NULL. */
-static const char *read_generation(const char *text, uint64_t *generation) {
-  uint64_t number = 0;
-  if (*text == '0') return NULL;
-  for (; *text >= '0' && *text <= '9'; text++) {
-    unsigned digit = (unsigned)(*text - '0');
-    if (number > (TOKEN_DEEPEST - digit) / 10) return NULL;
-    number = 10 * number + digit;
-  }
-  *generation = number;
-  return number == 0 ? NULL : text;
+/* Not 0, and no larger than 2^63; the end of it, or NULL. */
+static const char *read_generation(const char *text, const char *end, uint64_t *generation) {
+  const char *at = atfork_read_number(text, end, generation);
+  return at == NULL || *generation == 0 || *generation > TOKEN_DEEPEST ? NULL : at;
 }
 
 /* What atfork_put_digest() has written; the end of it, or NULL. */
@@ -64,7 +57,7 @@ bool atfork_token_read(const char *text, struct token *token) {
   if (memcmp(text, magic, sizeof magic - 1) != 0 || !has_right_digest(text, length)) return false;
   const char *end = read_run(text + sizeof magic - 1, &token->run);
   if (end == NULL || *end != ':') return false;
-  end = read_generation(end + 1, &token->generation);
+  end = read_generation(end + 1, text + length, &token->generation);
   if (end == NULL || *end != ':') return false;
   token->lineage = end + 1;
   const char *last = text + length - DIGEST_SIZE - 1;

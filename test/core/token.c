@@ -263,6 +263,11 @@ static const char *const bodies[] = {
     ":",
     "atfork2:0123456789abcdef:1:0.1.p-4:",
     "atfork2:0123456789abcdef:1:0.123456789012345678901:",
+    "atfork2:0123456789abcdef:1:0.18446744073709551616:",
+    "atfork2:0123456789abcdef:1:0.p18446744073709551616:",
+    "atfork2:0123456789abcdef:1:0.r18446744073709551616:",
+    "atfork2:0123456789abcdef:1:0.99999999999999999999.1:",
+    "atfork2:0123456789abcdef:1:~89abcdef01234567:",
 };
 
 static void test_hostile(void) {
