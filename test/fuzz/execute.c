@@ -9,75 +9,31 @@ enum { NESTED = 3 };
 
 struct runner runner;
 
+static void do_nothing(const int *unused) {
+  (void)unused;
+}
+
+/* All but the fork, which has a block of its own. */
+static void (*const actions[KINDS])(const int *arguments) = {
+    [OP_REGISTER] = do_register,  [OP_UNREGISTER] = do_unregister,
+    [OP_STALE] = do_stale,        [OP_GARBAGE] = do_garbage,
+    [OP_FOREACH] = do_foreach,    [OP_END] = do_nothing,
+    [OP_POLL] = do_poll,          [OP_GENERATION] = do_generation,
+    [OP_LINEAGE] = do_lineage,    [OP_SEED] = do_seed,
+    [OP_ONCE] = do_once,          [OP_TOKEN] = do_token,
+    [OP_NONFORK] = do_nonfork,    [OP_WORKER] = do_worker,
+    [OP_PLACE] = do_place_or_not, [OP_LOAD] = do_load,
+    [OP_UNLOAD] = do_unload,      [OP_MANY] = do_many,
+    [OP_FEWER] = do_fewer,        [OP_HANDLER] = do_handler,
+    [OP_SCRIPT] = do_nothing,
+};
+
 /* Returns where to go on. */
 static int run_op(int at) {
   const struct op *op = &shared->program.ops[at];
-  const int *arguments = op->arguments;
   atomic_fetch_add(&shared->operations, 1);
-  switch (op->kind) {
-    case OP_REGISTER:
-      do_register(arguments);
-      break;
-    case OP_UNREGISTER:
-      do_unregister(arguments[0]);
-      break;
-    case OP_STALE:
-      say_result("unregister stale", runner.api->unregister(runner.stale[arguments[0]]));
-      break;
-    case OP_GARBAGE:
-      do_garbage(arguments[0]);
-      break;
-    case OP_FOREACH:
-      do_foreach(arguments[0], arguments[1], arguments[2]);
-      break;
-    case OP_FORK:
-      return do_fork(at, (enum way)arguments[0], arguments[1] != 0);
-    case OP_POLL:
-      say("poll: %d", runner.api->poll());
-      say_ticks();
-      break;
-    case OP_GENERATION:
-      say("generation %llu", (unsigned long long)runner.api->generation());
-      break;
-    case OP_LINEAGE:
-      do_lineage(arguments[0]);
-      break;
-    case OP_SEED:
-      do_seed(arguments[0]);
-      break;
-    case OP_ONCE:
-      do_once(arguments[0], arguments[1]);
-      break;
-    case OP_TOKEN:
-      do_token(arguments[0]);
-      break;
-    case OP_NONFORK:
-      do_nonfork(arguments[0]);
-      break;
-    case OP_WORKER:
-      do_worker(arguments[0], arguments[1]);
-      break;
-    case OP_PLACE:
-      do_place_or_not(arguments[0]);
-      break;
-    case OP_LOAD:
-      do_load();
-      break;
-    case OP_UNLOAD:
-      do_unload();
-      break;
-    case OP_MANY:
-      do_many(arguments[0], arguments[1], arguments[2]);
-      break;
-    case OP_HANDLER:
-      if (runner.has_objects) runner.handlers[arguments[0]] = arguments[1];
-      break;
-    case OP_FEWER:
-      do_fewer(arguments[0]);
-      break;
-    default:
-      break;
-  }
+  if (op->kind == OP_FORK) return do_fork(at);
+  actions[op->kind](op->arguments);
   return at;
 }
 

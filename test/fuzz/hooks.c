@@ -7,7 +7,8 @@
 #include "log.h"
 #include "runner.h"
 
-void do_load(void) {
+void do_load(const int *unused) {
+  (void)unused;
   if (!runner.has_objects || runner.is_loaded) return;
   runner.is_loaded = true;
   runner.api->load();
@@ -22,7 +23,7 @@ static bool is_new(atfork_id id) {
 /* Loads the plugin if it is to be one of its hooks. */
 static enum owner owner_of(int argument) {
   if (!runner.has_objects && (argument == OF_COPY || argument == OF_PLUGIN)) return OF_PROGRAM;
-  if (argument == OF_PLUGIN) do_load();
+  if (argument == OF_PLUGIN) do_load(NULL);
   return (enum owner)argument;
 }
 
@@ -49,20 +50,26 @@ void do_register(const int *arguments) {
   runner.notes_count++;
 }
 
-void do_unregister(int slot) {
+void do_unregister(const int *arguments) {
+  int slot = arguments[0];
   atfork_id id = runner.slots[slot] == NULL ? 0 : runner.slots[slot]->id;
   say("unregister %d", slot);
   say_result("unregister", runner.api->unregister(id));
 }
 
-void do_garbage(int which) {
-  static const atfork_id ids[] = {0, UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 48, UINT64_C(0x8000ffffffffffff)};
-  enum { IDS = sizeof ids / sizeof *ids };
-  say_result("unregister garbage", runner.api->unregister(ids[which % IDS]));
+void do_stale(const int *arguments) {
+  say_result("unregister stale", runner.api->unregister(runner.stale[arguments[0]]));
 }
 
-void do_many(int count, int keep, int priority) {
-  struct atfork_hook hook = {.name = "many", .priority = priority, .child = on_tick};
+void do_garbage(const int *arguments) {
+  static const atfork_id ids[] = {0, UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 48, UINT64_C(0x8000ffffffffffff)};
+  enum { IDS = sizeof ids / sizeof *ids };
+  say_result("unregister garbage", runner.api->unregister(ids[arguments[0] % IDS]));
+}
+
+void do_many(const int *arguments) {
+  int count = arguments[0], keep = arguments[1];
+  struct atfork_hook hook = {.name = "many", .priority = arguments[2], .child = on_tick};
   int from = runner.many_count;
   for (int i = 0; i < count && runner.many_count < MANY; i++) {
     hook.data = (void *)(uintptr_t)runner.many_count;
@@ -75,8 +82,8 @@ void do_many(int count, int keep, int priority) {
   atomic_fetch_add(&shared->operations, 2 * (uint64_t)count);
 }
 
-void do_fewer(int keep) {
-  int gone = 0;
+void do_fewer(const int *arguments) {
+  int keep = arguments[0], gone = 0;
   for (int i = 0; i < runner.many_count; i++)
     if (keep == 0 || i % keep != 0) gone += runner.api->unregister(runner.many[i]) == 0;
   say("fewer: %d gone", gone);
@@ -84,7 +91,12 @@ void do_fewer(int keep) {
   if (keep == 0) runner.many_count = 0;
 }
 
-void do_unload(void) {
+void do_handler(const int *arguments) {
+  if (runner.has_objects) runner.handlers[arguments[0]] = arguments[1];
+}
+
+void do_unload(const int *unused) {
+  (void)unused;
   if (!runner.is_loaded) return;
   runner.is_loaded = false;
   say("unload");
@@ -112,9 +124,14 @@ static int visit(const struct atfork_info *info, void *arg) {
   return visits->stop > 0 && visits->count == visits->stop ? 70 + visits->stop : 0;
 }
 
-void do_foreach(int script, int at, int stop) {
-  struct visits visits = {.script = script, .at = at, .stop = stop};
+void do_foreach(const int *arguments) {
+  enum { NO_VISITOR = 7 };
+  struct visits visits = {.script = arguments[0], .at = arguments[1], .stop = arguments[2]};
   errno = 0;
-  say_result("foreach", runner.api->visit(stop == 7 ? NULL : visit, &visits));
+  say_result("foreach", runner.api->visit(visits.stop == NO_VISITOR ? NULL : visit, &visits));
   say_ticks();
+}
+
+void say_hooks(void) {
+  do_foreach((const int[]){0, 0, 0});
 }

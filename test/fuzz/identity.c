@@ -35,7 +35,17 @@ void say_lineage(void) {
   say("lineage %s%s", shown, is_anothers(text) ? ", another's pid" : "");
 }
 
-void do_lineage(int size) {
+void say_generation(void) {
+  say("generation %llu", (unsigned long long)runner.api->generation());
+}
+
+void do_generation(const int *unused) {
+  (void)unused;
+  say_generation();
+}
+
+void do_lineage(const int *arguments) {
+  int size = arguments[0];
   char text[SLOTS];
   if (size == 0) {
     errno = 0;
@@ -48,17 +58,19 @@ void do_lineage(int size) {
   say_lineage();
 }
 
-void do_seed(int base) {
+void do_seed(const int *arguments) {
+  uint64_t base = (uint64_t)arguments[0];
   char text[BASE_SIZE];
   runner.api->lineage(text, sizeof text);
-  say("seed: %d", runner.api->seed((uint64_t)base) == model_seed_of((uint64_t)base, text));
+  say("seed: %d", runner.api->seed(base) == model_seed_of(base, text));
 }
 
-void do_place(void) {
+void say_place(void) {
   say("place %d, %s run", (int)runner.api->place(), runner.api->run() == shared->run ? "this" : "another");
 }
 
-void do_token(int size) {
+void do_token(const int *arguments) {
+  int size = arguments[0];
   char text[SLOTS + 1];
   int length = runner.api->token(size == 0 ? NULL : text, (size_t)size);
   say("token: %d", length > size);
@@ -76,9 +88,10 @@ static void on_init(void *data) {
   runner.inside_init &= ~(1U << turn->control);
 }
 
-void do_once(int control, int script) {
+void do_once(const int *arguments) {
+  int control = arguments[0];
   if ((runner.inside_init & 1U << control) != 0) return;
-  struct turn turn = {control, script};
+  struct turn turn = {control, arguments[1]};
   runner.api->once(control, on_init, &turn);
   say("once %d", control);
 }

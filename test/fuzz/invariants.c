@@ -118,6 +118,27 @@ void record_remove(struct record *record, bool at_once) {
   expect(atfork_unregister(record->id) == -1 && errno == ENOENT);
 }
 
+void record_change(struct record **record, bool at_once) {
+  if (*record == NULL) {
+    *record = record_add(OF_PROGRAM);
+  } else {
+    record_remove(*record, at_once);
+    *record = NULL;
+  }
+}
+
+static int count(const struct atfork_info *info, void *number) {
+  expect(info->id != 0);
+  ++*(int *)number;
+  return 0;
+}
+
+void visit_all(void) {
+  int number = 0;
+  expect(atfork_foreach(count, &number) == 0);
+  expect(number >= WITNESSES);
+}
+
 /* ---- Forks ---- */
 
 static uint64_t *lineages(void) {

@@ -54,8 +54,14 @@ _Noreturn void expectation_failed(const char *file, int line, const char *what);
 struct record *record_add(enum owner owner);
 void record_remove(struct record *record, bool at_once);
 
+/* Adds one where there is none, or removes it. */
+void record_change(struct record **record, bool at_once);
+
 /* What has gone with the plugin is destroyed, too. */
 void record_gone(struct record *record);
+
+/* There are hooks, and each has an id. */
+void visit_all(void);
 
 /* Forks, and checks it in both processes; the child calls `body`, which may be NULL, and ends. */
 void fork_checked(enum way way, void (*body)(void));

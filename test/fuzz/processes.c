@@ -22,11 +22,17 @@ static void await(pid_t pid) {
 }
 
 _Noreturn void finish(void) {
-  say("generation %llu", (unsigned long long)runner.api->generation());
+  say_generation();
   say_lineage();
   say("poll: %d", runner.api->poll());
-  do_foreach(0, 0, 0);
+  say_hooks();
   _exit(0);
+}
+
+void do_poll(const int *unused) {
+  (void)unused;
+  say("poll: %d", runner.api->poll());
+  say_ticks();
 }
 
 /* Half of what may come is for the child, half for the parent; where it does not come back, little will do for it. */
@@ -37,9 +43,20 @@ static void divide_budget(bool back) {
     runner.budget--;
 }
 
-/* Returns where to go on. */
-int do_fork(int at, enum way way, bool back) {
+/* In the child. */
+static void run_block(int at, int end, bool back) {
   enum { OF_BLOCK = 8 };
+  if (!back && runner.nesting == 0 && runner.budget > OF_BLOCK) runner.budget = OF_BLOCK;
+  say_ticks();
+  run_ops(at, end);
+  if (!back) finish();
+}
+
+/* Returns where to go on. */
+int do_fork(int at) {
+  const struct op *op = &shared->program.ops[at];
+  enum way way = (enum way)op->arguments[0];
+  bool back = op->arguments[1] != 0;
   int end = program_block_end(&shared->program, at);
   if (runner.budget < 1 || log_depth() >= DEEPEST) return end;
   divide_budget(back);
@@ -50,10 +67,7 @@ int do_fork(int at, enum way way, bool back) {
   int error = errno;
   log_fork_ends(before);
   if (pid == 0) {
-    if (!back && runner.nesting == 0 && runner.budget > OF_BLOCK) runner.budget = OF_BLOCK;
-    say_ticks();
-    run_ops(at + 1, end);
-    if (!back) finish();
+    run_block(at + 1, end, back);
   } else if (pid > 0) {
     say_ticks();
     await(pid);
@@ -88,18 +102,18 @@ static void vfork_nothing(void) {
   await(pid);
 }
 
-void do_nonfork(int spawns) {
+void do_nonfork(const int *arguments) {
   static char self[] = "fuzz", nothing[] = "--nothing";
-  char *arguments[] = {self, nothing, NULL};
-  if (spawns % 4 == 0)
-    spawn(arguments);
+  char *words[] = {self, nothing, NULL};
+  if (arguments[0] % 4 == 0)
+    spawn(words);
   else
     vfork_nothing();
 }
 
 enum { BY_TOKEN, BY_RANK, BY_CHILD_TOKEN, BY_GARBAGE };
 
-void do_worker(int how, int script) {
+void do_worker(const int *arguments) {
   static char self[] = "fuzz", option[] = "--worker";
   char file[16], which[16], number[16], manner[16], path[PATH_SIZE], token[2 * BASE_SIZE];
   if (runner.budget < 4 || log_depth() >= DEEPEST) return;
@@ -110,10 +124,10 @@ void do_worker(int how, int script) {
   runner.api->token(token, sizeof token);
   snprintf(file, sizeof file, "%d", shared_file);
   snprintf(which, sizeof which, "%d", runner.api == &model);
-  snprintf(number, sizeof number, "%d", script);
-  snprintf(manner, sizeof manner, "%d", how);
-  char *arguments[] = {self, option, file, which, path, manner, number, token, NULL};
-  spawn(arguments);
+  snprintf(number, sizeof number, "%d", arguments[1]);
+  snprintf(manner, sizeof manner, "%d", arguments[0]);
+  char *words[] = {self, option, file, which, path, manner, number, token, NULL};
+  spawn(words);
   log_fork_ends(before);
 }
 
@@ -138,8 +152,8 @@ void take_place(int how, const char *token) {
 }
 
 /* A spawned or adopted place cannot be taken twice, and a forked process has one. */
-void do_place_or_not(int how) {
+void do_place_or_not(const int *arguments) {
   errno = 0;
-  if (runner.api->generation() != 0) take_place(how % 2, "garbage");
-  do_place();
+  if (runner.api->generation() != 0) take_place(arguments[0] % 2, "garbage");
+  say_place();
 }

@@ -35,10 +35,10 @@ _Noreturn void run_worker(char **arguments) {
   int how = atoi(arguments[3]), script = atoi(arguments[4]);
   model_begin(0, "0", 0, ATFORK_ROOT);
   begin(atoi(arguments[1]) != 0 ? &model : &library, BUDGET, arguments[2]);
-  do_place();
+  say_place();
   run_script(script);
   take_place(how, arguments[5]);
-  do_place();
+  say_place();
   run_script(script);
   say_lineage();
   say_result("adopt", runner.api->adopt("8"));

@@ -39,29 +39,37 @@ void say_ticks(void);
 void say_result(const char *what, int result);
 const char *error_name(void);
 
+/* What runs an operation is given its arguments. */
+
 /* hooks.c */
 void do_register(const int *arguments);
-void do_unregister(int slot);
-void do_garbage(int which);
-void do_many(int count, int keep, int priority);
-void do_fewer(int keep);
-void do_foreach(int script, int at, int stop);
-void do_load(void);
-void do_unload(void);
+void do_unregister(const int *arguments);
+void do_stale(const int *arguments);
+void do_garbage(const int *arguments);
+void do_many(const int *arguments);
+void do_fewer(const int *arguments);
+void do_foreach(const int *arguments);
+void do_load(const int *unused);
+void do_unload(const int *unused);
+void do_handler(const int *arguments);
+void say_hooks(void);
 
 /* identity.c */
+void do_generation(const int *unused);
+void do_lineage(const int *arguments);
+void do_seed(const int *arguments);
+void do_token(const int *arguments);
+void do_once(const int *arguments);
+void say_generation(void);
 void say_lineage(void);
-void do_lineage(int size);
-void do_seed(int base);
-void do_place(void);
-void do_token(int size);
-void do_once(int control, int script);
+void say_place(void);
 
 /* processes.c; the first returns where to go on. */
-int do_fork(int at, enum way way, bool back);
-void do_nonfork(int spawns);
-void do_worker(int how, int script);
-void do_place_or_not(int how);
+int do_fork(int at);
+void do_poll(const int *unused);
+void do_nonfork(const int *arguments);
+void do_worker(const int *arguments);
+void do_place_or_not(const int *arguments);
 void take_place(int how, const char *token);
 
 /* Says how this process ends, and ends it. */

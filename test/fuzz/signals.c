@@ -21,17 +21,6 @@ static void set_timer(void) {
   setitimer(ITIMER_REAL, &when, NULL);
 }
 
-static int count(const struct atfork_info *info, void *number) {
-  expect(info->id != 0);
-  ++*(int *)number;
-  return 0;
-}
-
-static void visit_all(void) {
-  int number = 0;
-  expect(atfork_foreach(count, &number) == 0);
-}
-
 /* Whether the signal came in the program, which the library is part of here: and not in a function of the C library,
  * where fork() may have its lock. */
 static bool is_in_program(const void *context) {
@@ -79,15 +68,6 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
   if (handling == 0) set_timer();
 }
 
-static void change(int which) {
-  if (own[which] == NULL) {
-    own[which] = record_add(OF_PROGRAM);
-  } else {
-    record_remove(own[which], false);
-    own[which] = NULL;
-  }
-}
-
 static void step(void) {
   atomic_fetch_add(&shared->operations, 1);
   switch (draw_below(&mine.random, 12)) {
@@ -101,7 +81,7 @@ static void step(void) {
       expect(atfork_poll() == 0);
       break;
     default:
-      change(draw_below(&mine.random, OWN));
+      record_change(&own[draw_below(&mine.random, OWN)], false);
   }
 }
 

@@ -30,18 +30,6 @@ static void init(void *unused) {
   made_in = getpid();
 }
 
-static int count(const struct atfork_info *info, void *number) {
-  expect(info->id != 0);
-  ++*(int *)number;
-  return 0;
-}
-
-static void visit_all(void) {
-  int number = 0;
-  expect(atfork_foreach(count, &number) == 0);
-  expect(number > 0);
-}
-
 static void come_and_go(void) {
   struct record *record = record_add(OF_COPY);
   if (record != NULL) record_remove(record, mine.inside == 0);
@@ -80,12 +68,7 @@ static void act(void) {
 }
 
 static void change(int which) {
-  if (own[which] == NULL) {
-    own[which] = record_add(OF_PROGRAM);
-  } else {
-    record_remove(own[which], true);
-    own[which] = NULL;
-  }
+  record_change(&own[which], true);
 }
 
 /* The thread that has it is one alone. */
