@@ -13,11 +13,13 @@ struct api {
   const char *name;
   /* As the functions of the library of these names. */
   atfork_id (*add)(const struct atfork_hook *hook, enum owner owner);
+  atfork_id (*add_mutex)(int which, int priority);
   int (*unregister)(atfork_id id);
   int (*visit)(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
   uint64_t (*generation)(void);
   int (*lineage)(char *buf, size_t size);
   uint64_t (*seed)(uint64_t base);
+  void (*seed_bytes)(uint64_t base, void *buf, size_t size);
   uint64_t (*run)(void);
   enum atfork_place (*place)(void);
   int (*poll)(void);
@@ -26,10 +28,16 @@ struct api {
   int (*child_token)(const char *token, uint64_t n, char *buf, size_t size);
   int (*spawned)(const char *token);
   int (*adopt)(const char *rank);
+  int (*launcher)(char *buf, size_t size);
   pid_t (*fork)(enum way way);
   /* The plugin, which is not loaded, or is. */
   void (*load)(void);
   void (*unload)(void);
+  /* Whether this thread cannot have the mutex now. */
+  bool (*is_busy)(int which);
+  /* What exit() calls, the latest first; and exit(). */
+  void (*at_exit)(int script);
+  void (*end)(void);
 };
 
 extern const struct api library, model;
@@ -43,10 +51,11 @@ void library_surround(void);
 /* What the plugin's callbacks call. */
 extern const struct atfork_hook *library_callbacks;
 
-/* Has the model begin where the library is: in the process of this generation, lineage and run. */
-void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place);
+/* Has the model begin where the library is: in the process of this generation, lineage and run, where the library was
+ * called, or was not. */
+void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place, bool is_called);
 
-/* What a seed is to be: a function of the base and the lineage. */
-uint64_t model_seed_of(uint64_t base, const char *lineage);
+/* What exit() calls. */
+void run_at_exit(int script);
 
 #endif

@@ -18,7 +18,7 @@ void say_result(const char *what, int result) {
 static void called(const char *phase, void *data) {
   const struct note *note = data;
   say("%s %d#%d", phase, note->slot, note->ordinal);
-  run_script(note->script);
+  if (!runner.is_exiting) run_script(note->script);
 }
 
 static void on_prepare(void *data) {

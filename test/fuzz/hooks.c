@@ -27,6 +27,16 @@ static enum owner owner_of(int argument) {
   return (enum owner)argument;
 }
 
+static void note_registered(struct note *note, atfork_id id) {
+  int slot = note->slot;
+  say("register %d#%d: %s", slot, note->ordinal, id == 0 ? error_name() : is_new(id) ? "new" : "given before");
+  if (id == 0) return;
+  note->id = id;
+  if (runner.slots[slot] != NULL) runner.stale[slot] = runner.slots[slot]->id;
+  runner.slots[slot] = note;
+  runner.notes_count++;
+}
+
 void do_register(const int *arguments) {
   if (runner.notes_count == NOTES) return;
   int slot = arguments[1];
@@ -41,13 +51,20 @@ void do_register(const int *arguments) {
   hook.priority = arguments[2];
   hook.data = note;
   errno = 0;
-  atfork_id id = runner.api->add(&hook, owner);
-  say("register %d#%d: %s", slot, note->ordinal, id == 0 ? error_name() : is_new(id) ? "new" : "given before");
-  if (id == 0) return;
-  note->id = id;
-  if (runner.slots[slot] != NULL) runner.stale[slot] = runner.slots[slot]->id;
-  runner.slots[slot] = note;
-  runner.notes_count++;
+  note_registered(note, runner.api->add(&hook, owner));
+}
+
+void do_mutex(const int *arguments) {
+  if (runner.notes_count == NOTES) return;
+  struct note *note = &runner.notes[runner.notes_count];
+  *note = (struct note){.slot = arguments[1], .ordinal = runner.notes_count};
+  say("mutex %d", arguments[0]);
+  errno = 0;
+  note_registered(note, runner.api->add_mutex(arguments[0], arguments[2]));
+}
+
+void do_busy(const int *arguments) {
+  say("mutex %d: %s", arguments[0], runner.api->is_busy(arguments[0]) ? "busy" : "free");
 }
 
 void do_unregister(const int *arguments) {
@@ -115,6 +132,10 @@ static int visit(const struct atfork_info *info, void *arg) {
   struct visits *visits = arg;
   if (strcmp(info->hook.name, "many") == 0) {
     on_tick(info->hook.data);
+    return 0;
+  }
+  if (strcmp(info->hook.name, "mutex") == 0) {
+    say("visit a mutex's %d %d", info->hook.priority, callbacks_of(&info->hook));
     return 0;
   }
   const struct note *note = info->hook.data;

@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "runner.h"
+#include "streams.h"
 
 /* Whether the last name is a pid that is not this process's. */
 static bool is_anothers(const char *lineage) {
@@ -59,14 +60,24 @@ void do_lineage(const int *arguments) {
 }
 
 void do_seed(const int *arguments) {
+  enum { MOST = 100 };
   uint64_t base = (uint64_t)arguments[0];
   char text[BASE_SIZE];
   runner.api->lineage(text, sizeof text);
-  say("seed: %d", runner.api->seed(base) == model_seed_of(base, text));
+  say("seed: %d", runner.api->seed(base) == stream_seed(base, text, strlen(text)));
+  uint8_t bytes[MOST], expected[MOST];
+  size_t size = (size_t)(base * 9 % MOST);
+  memset(bytes, 0, sizeof bytes);
+  memset(expected, 0, sizeof expected);
+  runner.api->seed_bytes(base, size == 0 ? NULL : bytes, size);
+  stream_bytes(base, text, expected, size);
+  say("bytes: %d", memcmp(bytes, expected, sizeof bytes) == 0);
 }
 
 void say_place(void) {
-  say("place %d, %s run", (int)runner.api->place(), runner.api->run() == shared->run ? "this" : "another");
+  uint64_t run = runner.api->run(), job;
+  bool is_jobs = launcher_run(&job) && run == job;
+  say("place %d, %s run", (int)runner.api->place(), is_jobs ? "the job's" : run == shared->run ? "this" : "another");
 }
 
 void do_token(const int *arguments) {

@@ -10,6 +10,7 @@
 
 #include "api.h"
 #include "log.h"
+#include "streams.h"
 
 enum { WITNESSES = 3, RECORDS = 1 << 16, LINEAGES = 1 << 16 };
 
@@ -151,7 +152,7 @@ static void note_lineage(void) {
   char text[BASE_SIZE];
   atfork_lineage(text, sizeof text);
   unsigned number = atomic_fetch_add(&shared->logs[1].processes, 1);
-  if (number < LINEAGES) lineages()[number] = model_seed_of(0, text);
+  if (number < LINEAGES) lineages()[number] = stream_seed(0, text, strlen(text));
 }
 
 struct before {

@@ -108,6 +108,35 @@ static atfork_id add(const struct atfork_hook *hook, enum owner owner) {
   }
 }
 
+static pthread_mutex_t mutexes[MUTEXES] = {
+    [NORMAL] = PTHREAD_MUTEX_INITIALIZER,
+    [ERROR_CHECKING] = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP,
+    [RECURSIVE] = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP,
+};
+
+static atfork_id add_mutex(int which, int priority) {
+  return atfork_register_mutex(which == NO_MUTEX ? NULL : &mutexes[which], priority);
+}
+
+static bool is_busy(int which) {
+  if (pthread_mutex_trylock(&mutexes[which]) != 0) return true;
+  pthread_mutex_unlock(&mutexes[which]);
+  return false;
+}
+
+static void call_at_exit(int status, void *script) {
+  (void)status;
+  run_at_exit((int)(intptr_t)script);
+}
+
+static void at_exit(int script) {
+  if (on_exit(call_at_exit, (void *)(intptr_t)script) != 0) die("no room to be called at exit");
+}
+
+static void end(void) {
+  exit(0);
+}
+
 static uint64_t generation(void) {
   return atfork_generation();
 }
@@ -150,11 +179,13 @@ static pid_t make_process(enum way way) {
 const struct api library = {
     .name = "library",
     .add = add,
+    .add_mutex = add_mutex,
     .unregister = atfork_unregister,
     .visit = atfork_foreach,
     .generation = generation,
     .lineage = atfork_lineage,
     .seed = atfork_seed,
+    .seed_bytes = atfork_seed_bytes,
     .run = atfork_run,
     .place = atfork_place,
     .poll = atfork_poll,
@@ -163,7 +194,11 @@ const struct api library = {
     .child_token = atfork_child_token,
     .spawned = atfork_spawned,
     .adopt = atfork_adopt,
+    .launcher = atfork_launcher,
     .fork = make_process,
     .load = load,
     .unload = unload,
+    .is_busy = is_busy,
+    .at_exit = at_exit,
+    .end = end,
 };

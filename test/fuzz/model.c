@@ -12,8 +12,7 @@
 #include "api.h"
 #include "callbacks.h"
 #include "raw_fork.h"
-
-enum { LINEAGE_SIZE = 1024 };
+#include "streams.h"
 
 /* A hook takes part in later forks; or only in those under way; or in none. */
 enum state { LIVE, RETIRED, GONE };
@@ -49,15 +48,20 @@ static struct {
   uint64_t generation, children, run;
   enum atfork_place place;
   char lineage[LINEAGE_SIZE];
-  bool owes; /* child hooks are due here */
-  bool plugin_has_registered;
+  bool owes;      /* child hooks are due here */
+  bool is_called; /* something has called the library, here or in a process above */
+  struct {
+    pid_t parent; /* of whose fork, before the first call, this process is the child, perhaps; or 0 */
+    uint64_t number;
+  } note;
   struct {
     pid_t pid;
     uint64_t generation;
   } done[CONTROLS];
 } me;
 
-void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place) {
+void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place, bool is_called) {
+  me.is_called = is_called;
   me.pid = getpid();
   me.generation = generation;
   me.run = run;
@@ -83,18 +87,30 @@ static void become_child(const char *name) {
   me.children = numbers_taken();
   me.place = ATFORK_FORKED;
   me.owes = true;
+  me.note.parent = 0;
 }
 
-/* Each call looks whether this is a new process.  It is the child of the fork that is prepared, or else of one that
- * bypassed the handlers. */
-static void look(void) {
+/* Of the fork whose child this is, which is prepared or was noted; 0: of one that bypassed the handlers. */
+static uint64_t number_of_fork(void) {
+  if (innermost != NULL && innermost->number != 0) return innermost->number;
+  return me.note.parent != 0 && me.note.parent == getppid() ? me.note.number : 0;
+}
+
+static void find_out(void) {
   char name[32];
   if (me.pid == getpid()) return;
-  if (innermost != NULL && innermost->number != 0)
-    snprintf(name, sizeof name, "%llu", (unsigned long long)innermost->number);
+  uint64_t number = number_of_fork();
+  if (number != 0)
+    snprintf(name, sizeof name, "%llu", (unsigned long long)number);
   else
     snprintf(name, sizeof name, "p%d", (int)getpid());
   become_child(name);
+}
+
+/* Each call looks whether this is a new process. */
+static void look(void) {
+  me.is_called = true;
+  find_out();
 }
 
 /* ---- The list ---- */
@@ -116,6 +132,24 @@ static void put_in_order(struct entry *entry) {
   *(entry->after == NULL ? &last : &entry->after->before) = entry;
 }
 
+/* What exit() has to call: the end of an object, if it has registered hooks, or a script. */
+static struct ending {
+  bool is_object;
+  int which;
+} endings[OWNERS + 16];
+static int endings_count;
+
+static int ending_of(enum owner owner) {
+  int i = endings_count - 1;
+  while (i >= 0 && (!endings[i].is_object || endings[i].which != (int)owner)) i--;
+  return i;
+}
+
+static void note_owner(enum owner owner) {
+  if (owner == OF_NOBODY || ending_of(owner) >= 0) return;
+  endings[endings_count++] = (struct ending){true, (int)owner};
+}
+
 static atfork_id add(const struct atfork_hook *hook, enum owner owner) {
   if (!is_valid(hook)) {
     errno = EINVAL;
@@ -126,7 +160,7 @@ static atfork_id add(const struct atfork_hook *hook, enum owner owner) {
   *entry = (struct entry){.hook = *hook, .owner = owner, .generation = me.generation, .id = ++latest_id};
   entry->hook.name = strdup(hook->name);
   put_in_order(entry);
-  if (owner == OF_PLUGIN) me.plugin_has_registered = true;
+  note_owner(owner);
   return entry->id;
 }
 
@@ -366,9 +400,21 @@ static pid_t fork_with_hooks(bool fails) {
   return pid;
 }
 
+/* It is numbered, and no more. */
+static pid_t fork_before_the_first_call(bool fails) {
+  find_out();
+  me.note.parent = me.pid;
+  me.note.number = ++me.children;
+  pid_t pid = fails ? -1 : raw_clone();
+  if (pid != 0) me.note.parent = 0;
+  if (fails) errno = EAGAIN;
+  return pid;
+}
+
 static pid_t make_process(enum way way) {
-  if (way == BY_FORK || way == BY_FAILING) return fork_with_hooks(way == BY_FAILING);
-  return raw_clone();
+  bool fails = way == BY_FAILING;
+  if (way != BY_FORK && !fails) return raw_clone();
+  return me.is_called ? fork_with_hooks(fails) : fork_before_the_first_call(fails);
 }
 
 /* ---- Who this is ---- */
@@ -393,22 +439,14 @@ static int lineage(char *buf, size_t size) {
   return show(me.lineage, buf, size);
 }
 
-static uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
-uint64_t model_seed_of(uint64_t base, const char *of) {
-  const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
-  uint64_t state = mix(base + golden);
-  for (; *of != '\0'; of++) state = mix(state + golden + (unsigned char)*of);
-  return state;
-}
-
 static uint64_t seed(uint64_t base) {
   look();
-  return model_seed_of(base, me.lineage);
+  return stream_seed(base, me.lineage, strlen(me.lineage));
+}
+
+static void seed_bytes(uint64_t base, void *buf, size_t size) {
+  look();
+  stream_bytes(base, me.lineage, buf, size);
 }
 
 static uint64_t run(void) {
@@ -458,12 +496,16 @@ static int child_token(const char *of, uint64_t n, char *buf, size_t size) {
 static int spawned(const char *text) {
   unsigned long long of_run, of_generation;
   char of_lineage[LINEAGE_SIZE];
+  bool by_environment = text == NULL;
   look();
+  if (by_environment) text = getenv("ATFORK_TOKEN");
   if (me.generation != 0) return refuse(EALREADY);
-  if (sscanf(text, "model %llu %llu %1000s", &of_run, &of_generation, of_lineage) != 3) return refuse(EINVAL);
+  if (text == NULL || sscanf(text, "model %llu %llu %1000s", &of_run, &of_generation, of_lineage) != 3)
+    return refuse(EINVAL);
   me.run = of_run;
   me.generation = of_generation;
   me.place = ATFORK_SPAWNED;
+  if (by_environment) unsetenv("ATFORK_TOKEN");
   memcpy(me.lineage, of_lineage, sizeof me.lineage);
   me.owes = true;
   run_due();
@@ -471,48 +513,147 @@ static int spawned(const char *text) {
 }
 
 static int adopt(const char *rank) {
+  uint64_t number;
   look();
   if (me.generation != 0) return refuse(EALREADY);
-  size_t digits = strspn(rank, "0123456789");
-  if (digits == 0 || digits > 18 || rank[digits] != '\0' || (rank[0] == '0' && digits > 1)) return refuse(EINVAL);
+  int error = rank == NULL ? launcher_rank(&number) : stream_number(rank, &number) ? 0 : EINVAL;
+  if (error != 0) return refuse(error);
   me.generation = 1;
   me.place = ATFORK_ADOPTED;
-  snprintf(me.lineage, sizeof me.lineage, "0.r%s", rank);
+  launcher_run(&me.run);
+  snprintf(me.lineage, sizeof me.lineage, "0.r%llu", (unsigned long long)number);
   me.owes = true;
   run_due();
   return 0;
 }
 
-/* ---- The plugin ---- */
-
-static void load(void) {
-  me.plugin_has_registered = false;
+static int launcher(char *buf, size_t size) {
+  static char text[LAUNCHER_TEXT_SIZE];
+  look();
+  launcher_show(text);
+  return show(text, buf, size);
 }
 
-static struct entry *first_of_plugin(void) {
+/* ---- The ends of objects, and of the process ---- */
+
+static struct entry *first_of(enum owner owner) {
   struct entry *entry = first;
-  while (entry != NULL && entry->owner != OF_PLUGIN) entry = entry->after;
+  while (entry != NULL && entry->owner != owner) entry = entry->after;
   return entry;
 }
 
 /* Its hooks go with it, even from forks under way. */
-static void unload(void) {
+static void end_object(enum owner owner) {
   struct entry *entry;
-  if (!me.plugin_has_registered) return;
   look();
   for (entry = first; entry != NULL; entry = entry->after)
-    if (entry->owner == OF_PLUGIN) entry->state = RETIRED;
-  while ((entry = first_of_plugin()) != NULL) bury(entry);
+    if (entry->owner == owner) entry->state = RETIRED;
+  while ((entry = first_of(owner)) != NULL) bury(entry);
+}
+
+static void load(void) {
+}
+
+static void unload(void) {
+  int at = ending_of(OF_PLUGIN);
+  if (at < 0) return;
+  memmove(&endings[at], &endings[at + 1], sizeof *endings * (size_t)(--endings_count - at));
+  end_object(OF_PLUGIN);
+}
+
+static void at_exit(int script) {
+  endings[endings_count++] = (struct ending){false, script};
+}
+
+static void end_process(void) {
+  while (endings_count > 0) {
+    struct ending ending = endings[--endings_count];
+    if (ending.is_object)
+      end_object((enum owner)ending.which);
+    else
+      run_at_exit(ending.which);
+  }
+}
+
+/* ---- Mutexes, which no other thread has ---- */
+
+/* A hook of a mutex, and how often forks under way have prepared it. */
+struct holder {
+  struct holder *next;
+  int mutex;
+  unsigned holds;
+};
+
+static struct holder *holders;
+static pid_t locked_in[MUTEXES];
+
+static bool is_held(int mutex) {
+  for (const struct holder *holder = holders; holder != NULL; holder = holder->next)
+    if (holder->mutex == mutex && holder->holds > 0) return true;
+  return false;
+}
+
+static int hold(void *data) {
+  struct holder *holder = data;
+  if (!is_held(holder->mutex)) locked_in[holder->mutex] = getpid();
+  holder->holds++;
+  return 0;
+}
+
+static void hold_in_the_end(void *data) {
+  hold(data);
+}
+
+static void let_go(void *data) {
+  struct holder *holder = data;
+  if (holder->holds > 0) holder->holds--;
+}
+
+/* Whatever forks this one is nested in: the child has one thread. */
+static void let_go_in_child(void *data) {
+  const struct holder *own = data;
+  for (struct holder *holder = holders; holder != NULL; holder = holder->next)
+    if (holder->mutex == own->mutex) holder->holds = 0;
+}
+
+static void forget(void *holder) {
+  ((struct holder *)holder)->holds = 0;
+}
+
+static atfork_id add_mutex(int which, int priority) {
+  if (which == NO_MUTEX) {
+    errno = EINVAL;
+    return 0;
+  }
+  struct holder *holder = calloc(1, sizeof *holder);
+  struct atfork_hook hook = {.name = "mutex",
+                             .priority = priority,
+                             .try_prepare = hold,
+                             .wait = hold_in_the_end,
+                             .parent = let_go,
+                             .child = let_go_in_child,
+                             .destroy = forget,
+                             .data = holder};
+  *holder = (struct holder){.next = holders, .mutex = which};
+  holders = holder;
+  return add(&hook, OF_PROGRAM);
+}
+
+/* A recursive one is this thread's own, if it was locked in this process. */
+static bool is_busy(int which) {
+  return is_held(which) && (which != RECURSIVE || locked_in[which] != getpid());
 }
 
 const struct api model = {
     .name = "model",
     .add = add,
+    .add_mutex = add_mutex,
     .unregister = unregister,
     .visit = visit_each,
     .generation = generation,
     .lineage = lineage,
     .seed = seed,
+    .seed_bytes = seed_bytes,
     .run = run,
     .place = place,
     .poll = run_due,
@@ -521,7 +662,11 @@ const struct api model = {
     .child_token = child_token,
     .spawned = spawned,
     .adopt = adopt,
+    .launcher = launcher,
     .fork = make_process,
     .load = load,
     .unload = unload,
+    .is_busy = is_busy,
+    .at_exit = at_exit,
+    .end = end_process,
 };

@@ -24,13 +24,17 @@ static const struct shape {
     [OP_ONCE] = {"once", {"control", "script"}, 6},
     [OP_TOKEN] = {"token", {"size"}, 2},
     [OP_NONFORK] = {"nonfork", {"spawns"}, 1},
-    [OP_WORKER] = {"worker", {"how", "script"}, 1},
+    [OP_WORKER] = {"worker", {"how", "script", "environment", "early"}, 2},
     [OP_PLACE] = {"place", {"how"}, 1},
     [OP_LOAD] = {"load", {NULL}, 2},
     [OP_UNLOAD] = {"unload", {NULL}, 8},
     [OP_MANY] = {"many", {"count", "keep", "priority"}, 3},
     [OP_FEWER] = {"fewer", {"keep"}, 2},
     [OP_HANDLER] = {"handler", {"which", "script"}, 4},
+    [OP_MUTEX] = {"mutex", {"which", "slot", "priority"}, 4},
+    [OP_BUSY] = {"busy", {"which"}, 4},
+    [OP_EXIT] = {"exit", {NULL}, 1},
+    [OP_AT_EXIT] = {"at-exit", {"script"}, 1},
     [OP_SCRIPT] = {"script", {"number"}, 0},
 };
 
@@ -115,8 +119,24 @@ static void draw_arguments(struct op *op, uint64_t *state) {
       to[0] = draw_below(state, HANDLERS);
       to[1] = draw_script(state);
       break;
-    case OP_ONCE:
     case OP_WORKER:
+      to[0] = draw_below(state, MANNERS);
+      to[1] = draw_script(state);
+      to[2] = draw_below(state, ENVIRONMENTS);
+      to[3] = draw_script(state);
+      break;
+    case OP_MUTEX:
+      to[0] = draw_below(state, MUTEXES + 1);
+      to[1] = draw_below(state, SLOTS);
+      to[2] = draw_priority(state);
+      break;
+    case OP_BUSY:
+      to[0] = draw_below(state, MUTEXES);
+      break;
+    case OP_AT_EXIT:
+      to[0] = draw_script(state);
+      break;
+    case OP_ONCE:
       to[0] = draw_below(state, CONTROLS);
       to[1] = draw_script(state);
       break;

@@ -34,11 +34,23 @@ enum kind {
   OP_MANY,
   OP_FEWER,
   OP_HANDLER,
+  OP_MUTEX,
+  OP_BUSY,
+  OP_EXIT,
+  OP_AT_EXIT,
   OP_SCRIPT,
   KINDS
 };
 
 enum { ARGUMENTS = 6, OPS_MAX = 256, SLOTS = 12, SCRIPTS = 5, CONTROLS = 4 };
+
+/* Kinds of mutexes, one of each. */
+enum { NORMAL, ERROR_CHECKING, RECURSIVE, MUTEXES, NO_MUTEX = MUTEXES };
+
+/* How a worker takes its place. */
+enum { BY_TOKEN, BY_RANK, BY_CHILD_TOKEN, BY_GARBAGE, BY_ENVIRONMENT, BY_LAUNCHER, MANNERS };
+
+enum { ENVIRONMENTS = 10 };
 
 /* What a hook has: bits of the first argument of `register`. */
 enum { HAS_PREPARE = 1, HAS_PARENT = 2, HAS_CHILD = 4, HAS_TRY = 8, HAS_WAIT = 16, HAS_DESTROY = 32, HAS_ALL = 63 };

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "runner.h"
+#include "streams.h"
 #include "watch.h"
 
 static void begin(const struct api *api, int budget, const char *path) {
@@ -16,33 +17,28 @@ static void begin(const struct api *api, int budget, const char *path) {
   runner.budget = budget;
   runner.fuel = FUEL;
   log_begin(&shared->logs[api == &model], path);
+  begin_to_end();
 }
 
 static _Noreturn void be_first(const struct api *api) {
   enum { BUDGET = 48 };
   atfork_lineage(shared->base, sizeof shared->base);
   shared->run = atfork_run();
-  model_begin(atfork_generation(), shared->base, shared->run, atfork_place());
+  model_begin(atfork_generation(), shared->base, shared->run, atfork_place(), true);
   begin(api, BUDGET, "0");
   runner.has_objects = true;
   run_ops(0, program_section_end(&shared->program, 0));
   finish();
 }
 
-_Noreturn void run_worker(char **arguments) {
+_Noreturn void run_worker(char **words) {
   enum { BUDGET = 4 };
-  shared_open(atoi(arguments[0]));
-  int how = atoi(arguments[3]), script = atoi(arguments[4]);
-  model_begin(0, "0", 0, ATFORK_ROOT);
-  begin(atoi(arguments[1]) != 0 ? &model : &library, BUDGET, arguments[2]);
-  say_place();
-  run_script(script);
-  take_place(how, arguments[5]);
-  say_place();
-  run_script(script);
-  say_lineage();
-  say_result("adopt", runner.api->adopt("8"));
-  finish();
+  uint64_t run = 0;
+  shared_open(atoi(words[0]));
+  launcher_given_run(&run);
+  model_begin(0, "0", run, ATFORK_ROOT, false);
+  begin(atoi(words[1]) != 0 ? &model : &library, BUDGET, words[2]);
+  be_worker(words[3], words[4]);
 }
 
 /* NULL, or what went wrong. */

@@ -14,6 +14,8 @@ enum { NOTES = 1024, MANY = 16384 };
 extern struct runner {
   const struct api *api;
   bool has_objects, is_loaded;
+  bool exits, is_exiting; /* this process is to end by exit(), and does */
+  int at_exit_count;
   int budget; /* so many processes may descend from this one, roughly */
   int fuel;   /* so many operations may be run in scripts */
   int nesting;
@@ -52,6 +54,8 @@ void do_foreach(const int *arguments);
 void do_load(const int *unused);
 void do_unload(const int *unused);
 void do_handler(const int *arguments);
+void do_mutex(const int *arguments);
+void do_busy(const int *arguments);
 void say_hooks(void);
 
 /* identity.c */
@@ -65,12 +69,23 @@ void say_lineage(void);
 void say_place(void);
 
 /* processes.c; the first returns where to go on. */
+enum { DEEPEST = 9 };
 int do_fork(int at);
 void do_poll(const int *unused);
 void do_nonfork(const int *arguments);
+void spawn(char **words, char **environment);
+
+/* workers.c */
 void do_worker(const int *arguments);
 void do_place_or_not(const int *arguments);
-void take_place(int how, const char *token);
+_Noreturn void be_worker(const char *plan, const char *token);
+
+/* ends.c */
+void do_exit(const int *unused);
+void do_at_exit(const int *arguments);
+
+/* What is called last, in a process that begins. */
+void begin_to_end(void);
 
 /* Says how this process ends, and ends it. */
 _Noreturn void finish(void);

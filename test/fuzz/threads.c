@@ -9,9 +9,9 @@
 #include "log.h"
 #include "modes.h"
 
-enum { THREADS = 4, OWN = 8, MUTEXES = 2 };
+enum { THREADS = 4, OWN = 8, LOCKS = 2 };
 
-static pthread_mutex_t mutexes[MUTEXES] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
+static pthread_mutex_t mutexes[LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
 static struct atfork_once control;
 static _Atomic pid_t made_in;
 static int steps;
@@ -36,7 +36,7 @@ static void come_and_go(void) {
 }
 
 static void lock_in_any_order(void) {
-  int first = draw_below(&mine.random, MUTEXES);
+  int first = draw_below(&mine.random, LOCKS);
   pthread_mutex_lock(&mutexes[first]);
   if (pthread_mutex_trylock(&mutexes[1 - first]) == 0) pthread_mutex_unlock(&mutexes[1 - first]);
   pthread_mutex_unlock(&mutexes[first]);
@@ -121,7 +121,7 @@ void threads_run(uint64_t seed, int count_of_steps) {
   invariants_begin(seed);
   invariants_act = act;
   invariants_have_threads = true;
-  for (int i = 0; i < MUTEXES; i++) expect(atfork_register_mutex(&mutexes[i], i) != 0);
+  for (int i = 0; i < LOCKS; i++) expect(atfork_register_mutex(&mutexes[i], i) != 0);
   for (int i = 0; i < THREADS; i++) {
     starts[i] = (struct start){draw(&mine.random), i == 0};
     expect(pthread_create(&threads[i], NULL, run_thread, &starts[i]) == 0);
