@@ -32,6 +32,9 @@ extern _Thread_local struct mine {
   uint64_t sum;  /* of their addresses, mixed */
   int inside;    /* callbacks */
   int forking;   /* ordinary forks under way */
+  pid_t forker;  /* the process that began the innermost of them */
+  bool polls;    /* child hooks run that a bypassing fork has missed */
+  int births;    /* processes that this one descends from, and has gone on as */
   bool bypasses; /* a bypassing fork has made this process while there were other threads */
 } mine;
 
@@ -65,6 +68,15 @@ void visit_all(void);
 
 /* Forks, and checks it in both processes; the child calls `body`, which may be NULL, and ends. */
 void fork_checked(enum way way, void (*body)(void));
+
+/* Forks, checks it in both processes, and goes on in both. */
+void fork_coming_back(enum way way);
+
+/*
+ * Whether the child of a signal handler may go on with what the signal has interrupted: all but the child hooks of a
+ * fork, some of which the child has called as its own, but not all of them in the place of its parent.
+ */
+bool may_come_back(void);
 
 /*
  * One of all but BY_FAILING.  BY_FORK where a signal handler may have come between the phases of a fork, as a bypassing

@@ -10,10 +10,10 @@
 #include "log.h"
 #include "modes.h"
 
-enum { OWN = 8 };
+enum { OWN = 8, OF_CHILD = 6 /* steps */, BIRTHS = 3 };
 
 static struct record *own[OWN], *of_handler;
-static volatile sig_atomic_t handling;
+static volatile sig_atomic_t handling, steps_left;
 
 /* The next signal, and no more: an interval that is shorter than the handler would leave nothing else a turn. */
 static void set_timer(void) {
@@ -36,7 +36,22 @@ static bool is_in_program(const void *context) {
   return at >= (uintptr_t)__executable_start && at < (uintptr_t)etext;
 }
 
-/* A child of the handler's ends in it: what comes back has limits, which doc/design.md names. */
+/* Where pages are not wiped, what comes back from a bypassing fork has limits, which doc/design.md names. */
+static enum way draw_way_back(void) {
+  return *atfork_mark() == 0 ? BY_FORK : draw_sound_way();
+}
+
+/* The child of the handler ends in it, or takes a few steps from what was interrupted on. */
+static void fork_in_handler(void) {
+  bool comes_back = handling == 1 && mine.births < BIRTHS && may_come_back() && draw_below(&mine.random, 2) == 0;
+  int births = mine.births;
+  if (comes_back)
+    fork_coming_back(draw_way_back());
+  else
+    fork_checked(draw_sound_way(), visit_all);
+  if (mine.births != births && steps_left > OF_CHILD) steps_left = OF_CHILD;
+}
+
 static void act_in_handler(bool may_fork) {
   switch (draw_below(&mine.random, 6)) {
     case 0:
@@ -50,7 +65,7 @@ static void act_in_handler(bool may_fork) {
       expect(atfork_generation() > 0);
       break;
     default:
-      if (may_fork) fork_checked(draw_sound_way(), visit_all);
+      if (may_fork) fork_in_handler();
   }
 }
 
@@ -59,11 +74,12 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
   (void)info;
   int error = errno;
   uint64_t random = mine.random; /* it may be in the middle of drawing */
+  int births = mine.births;
   mine.random += (uint64_t)handling;
   handling++;
   act_in_handler(mine.forking == 0 || is_in_program(context));
   handling--;
-  mine.random = random;
+  mine.random = mine.births == births ? random : random + (uint64_t)getpid();
   errno = error;
   if (handling == 0) set_timer();
 }
@@ -97,7 +113,9 @@ void signals_run(uint64_t seed, int steps) {
   expect(atfork_register(&(struct atfork_hook){.priority = ATFORK_PRIORITY_MIN, .child = on_child}) != 0);
   expect(sigaction(SIGALRM, &action, NULL) == 0);
   set_timer();
-  for (int i = 0; i < steps; i++) step();
+  steps_left = steps;
+  while (steps_left-- > 0) step();
   signal(SIGALRM, SIG_IGN);
+  if (mine.births > 0) _exit(0);
   invariants_end();
 }
