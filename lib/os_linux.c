@@ -91,15 +91,25 @@ int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *
 }
 
 /* What follows leaves errno alone. */
+
+/* Where a sandbox forbids to sleep, other threads at least get their turns. */
+static void nap(long ns) {
+  if (nanosleep(&(struct timespec){.tv_nsec = ns}, NULL) != 0 && errno != EINTR) sched_yield();
+}
+
+/* Where a sandbox forbids futexes: a nap instead, as the caller would keep a processor busy until it is woken. */
 void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
   int error = errno;
   const struct timespec longest = {.tv_nsec = LONGEST_SLEEP};
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0);
+  long answer = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0);
+  if (answer != 0 && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT) nap(LONGEST_NAP);
   errno = error;
 }
 
 void atfork_os_wake_all(_Atomic uint32_t *word) {
+  int error = errno;
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+  errno = error;
 }
 
 void atfork_os_back_off(unsigned attempt) {
@@ -108,8 +118,7 @@ void atfork_os_back_off(unsigned attempt) {
     sched_yield();
   } else {
     unsigned doublings = attempt - PLAIN_YIELDS;
-    long nap = doublings < 10 ? 1000L << doublings : LONGEST_NAP;
-    nanosleep(&(struct timespec){.tv_nsec = nap}, NULL);
+    nap(doublings < 10 ? 1000L << doublings : LONGEST_NAP);
   }
   errno = error;
 }
