@@ -20,19 +20,14 @@ struct owner {
   void *_Atomic dso; /* NULL: free */
 };
 
+/* In the place of a dso: the C library is being asked to tell us of its end. */
+static char reserved;
+
 enum { OWNERS_AT_ONCE = 255 };
 
 static bool owner_is_known(const void *dso) {
   for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next)
     if (atomic_load(&owner->dso) == dso) return true;
-  return false;
-}
-
-static bool use_free_owner(void *dso) {
-  for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next) {
-    void *free = NULL;
-    if (atomic_compare_exchange_strong(&owner->dso, &free, dso)) return true;
-  }
   return false;
 }
 
@@ -88,13 +83,25 @@ static void on_unload(void *dso) {
   atfork_registry_collect();
 }
 
-/* True when the hooks of `dso` will go with it. */
+static struct owner *reserve_owner(void) {
+  do {
+    for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next) {
+      void *free = NULL;
+      if (atomic_compare_exchange_strong(&owner->dso, &free, &reserved)) return owner;
+    }
+  } while (add_owners());
+  return NULL;
+}
+
+/* True when the hooks of `dso` will go with it.  The C library is asked last, as it forgets nothing: a program that
+ * tries again until there is memory is not noted each time. */
 static bool know_owner(void *dso) {
   if (dso == NULL || owner_is_known(dso)) return true;
-  if (atfork_os_at_unload(on_unload, dso, dso) != 0) return false;
-  while (!use_free_owner(dso))
-    if (!add_owners()) return false;
-  return true;
+  struct owner *owner = reserve_owner();
+  if (owner == NULL) return false;
+  bool is_noted = atfork_os_at_unload(on_unload, dso, dso) == 0;
+  atomic_store(&owner->dso, is_noted ? dso : NULL);
+  return is_noted;
 }
 
 /* ---- Registering ---- */

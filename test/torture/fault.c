@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- Which request fails ---- */
+
+static _Atomic bool armed;
+static _Atomic int requests;
+static int first_refused, last_refused;
+static const char *_Atomic refused;
+
+void fault_arm(int first, int many) {
+  first_refused = first;
+  last_refused = many > INT_MAX - first ? INT_MAX : first + many - 1;
+  refused = NULL;
+  requests = 0;
+  armed = true;
+}
+
+int fault_disarm(void) {
+  armed = false;
+  return requests;
+}
+
+const char *fault_refused(void) {
+  return refused;
+}
+
+/* Whether this request is refused, with errno `error`. */
+static bool is_refused(const char *function, int error) {
+  if (!armed) return false;
+  int number = atomic_fetch_add(&requests, 1) + 1;
+  if (number < first_refused || number > last_refused) return false;
+  if (refused == NULL) refused = function;
+  errno = error;
+  return true;
+}
+
+/* ---- Memory ---- */
+
+static _Atomic long blocks, mapped, handlers;
+
+struct held_things fault_held(void) {
+  return (struct held_things){blocks, mapped, handlers};
+}
+
+static void *count_block(void *block) {
+  if (block != NULL) blocks++;
+  return block;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size) {
+  return is_refused("malloc", ENOMEM) ? NULL : count_block(__real_malloc(size));
+}
+
+void __real_free(void *block);
+void __wrap_free(void *block);
+void __wrap_free(void *block) {
+  if (block != NULL) blocks--;
+  __real_free(block);
+}
+
+/* By either name, as the size of off_t has it; newer musls have but one. */
+void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
+#define WRAP_MMAP(name)                                                                           \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
+    if (is_refused("mmap", ENOMEM)) return MAP_FAILED;                                            \
+    void *memory = __real_mmap(at, size, protection, flags, file, offset);                        \
+    if (memory != MAP_FAILED) mapped += (long)size;                                               \
+    return memory;                                                                                \
+  }
+#undef mmap64
+WRAP_MMAP(mmap)
+WRAP_MMAP(mmap64)
+
+int __real_munmap(void *at, size_t size);
+int __wrap_munmap(void *at, size_t size);
+int __wrap_munmap(void *at, size_t size) {
+  mapped -= (long)size;
+  return __real_munmap(at, size);
+}
+
+int __real_madvise(void *pages, size_t size, int advice);
+int __wrap_madvise(void *pages, size_t size, int advice);
+int __wrap_madvise(void *pages, size_t size, int advice) {
+  return is_refused("madvise", EINVAL) ? -1 : __real_madvise(pages, size, advice);
+}
+
+/* ---- Being called ---- */
+
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+  if (is_refused("pthread_atfork", ENOMEM)) return ENOMEM;
+  handlers++;
+  return __real_pthread_atfork(prepare, parent, child);
+}
+
+int __real___cxa_atexit(void (*function)(void *), void *argument, void *dso);
+int __wrap___cxa_atexit(void (*function)(void *), void *argument, void *dso);
+int __wrap___cxa_atexit(void (*function)(void *), void *argument, void *dso) {
+  if (is_refused("__cxa_atexit", ENOMEM)) return -1;
+  handlers++;
+  return __real___cxa_atexit(function, argument, dso);
+}
+
+/* ---- Mutexes ---- */
+
+int __real_pthread_mutex_trylock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex) {
+  return is_refused("pthread_mutex_trylock", EBUSY) ? EBUSY : __real_pthread_mutex_trylock(mutex);
+}
+
+/* In the end a wait is granted: a fork that cannot have its mutex waits until it can. */
+int __real_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until) {
+  bool refused_now = is_refused("pthread_mutex_timedlock", ETIMEDOUT);
+  if (refused_now) last_refused = 0;
+  return refused_now ? ETIMEDOUT : __real_pthread_mutex_timedlock(mutex, until);
+}
+
+/* ---- Sleeping ---- */
+
+void (*_Atomic fault_at_sleep)(void);
+_Atomic int fault_sleeps, fault_pauses;
+
+static void about_to_sleep(void) {
+  fault_sleeps++;
+  void (*call)(void) = atomic_exchange(&fault_at_sleep, NULL);
+  if (call != NULL) call();
+}
+
+int __real_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
+  if (is_refused("nanosleep", EPERM)) return -1;
+  fault_pauses++;
+  return __real_nanosleep(time, left);
+}
+
+/* Nothing is refused for ever: a fork that finds no memory, or not its mutex, waits until it does. */
+int __real_sched_yield(void);
+int __wrap_sched_yield(void);
+int __wrap_sched_yield(void) {
+  fault_pauses++;
+  last_refused = 0;
+  return __real_sched_yield();
+}
+
+/* ---- What the system is asked by number ---- */
+
+static const struct {
+  long number;
+  const char *name;
+  int error;
+} calls[] = {
+    {SYS_futex, "futex", EPERM},
+    {SYS_getrandom, "getrandom", ENOSYS},
+#ifdef SYS_pidfd_open
+    {SYS_pidfd_open, "pidfd_open", EMFILE},
+#endif
+    {SYS_tgkill, "tgkill", EPERM},
+};
+
+static bool is_call_refused(long number) {
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+    if (calls[i].number == number) return is_refused(calls[i].name, calls[i].error);
+  return false;
+}
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...) {
+  enum { FUTEX_WAIT_PRIVATE = 128 };
+  long arguments[6];
+  va_list list;
+  va_start(list, number);
+  for (int i = 0; i < 6; i++) arguments[i] = va_arg(list, long);
+  va_end(list);
+  bool sleeps = number == SYS_futex && (int)arguments[1] == FUTEX_WAIT_PRIVATE;
+  if (sleeps) about_to_sleep();
+  if (sleeps ? is_refused("sleep", EPERM) : is_call_refused(number)) return -1;
+  return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+/* ---- Files ---- */
+
+int __real_open(const char *path, int flags, ...);
+#define WRAP_OPEN(name)                                                           \
+  int __wrap_##name(const char *path, int flags, ...);                            \
+  int __wrap_##name(const char *path, int flags, ...) {                           \
+    return is_refused("open", EMFILE) ? -1 : __real_open(path, flags, (mode_t)0); \
+  }
+#undef open64
+WRAP_OPEN(open)
+WRAP_OPEN(open64)
+
+/* A byte that somebody waits for, and a poll that waits, are the test's own. */
+ssize_t __real_read(int file, void *buf, size_t size);
+ssize_t __wrap_read(int file, void *buf, size_t size);
+ssize_t __wrap_read(int file, void *buf, size_t size) {
+  return size > 1 && is_refused("read", EIO) ? -1 : __real_read(file, buf, size);
+}
+
+int __real_poll(struct pollfd *files, nfds_t count, int ms);
+int __wrap_poll(struct pollfd *files, nfds_t count, int ms);
+int __wrap_poll(struct pollfd *files, nfds_t count, int ms) {
+  return ms == 0 && is_refused("poll", ENOMEM) ? -1 : __real_poll(files, count, ms);
+}
+
+#define WRAP_STAT(name)                                                   \
+  int __real_##name(const char *path, struct stat *status);               \
+  int __wrap_##name(const char *path, struct stat *status);               \
+  int __wrap_##name(const char *path, struct stat *status) {              \
+    return is_refused("stat", EACCES) ? -1 : __real_##name(path, status); \
+  }
+#undef stat64
+WRAP_STAT(stat)
+#ifdef __GLIBC__
+WRAP_STAT(stat64)
+#endif
+
+/* To a pipe the test writes. */
+ssize_t __real_write(int file, const void *buf, size_t size);
+ssize_t __wrap_write(int file, const void *buf, size_t size);
+ssize_t __wrap_write(int file, const void *buf, size_t size) {
+  return file == STDERR_FILENO && is_refused("write", EPIPE) ? -1 : __real_write(file, buf, size);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stands between the library and the system: counts what the library asks for that the system may refuse, and refuses
+ * the n-th.  Linked in by `-Wl,--wrap=FUNCTION` for each function that fault.c has a __wrap_ of.
+ */
+#ifndef ATFORK_TEST_FAULT_H
+#define ATFORK_TEST_FAULT_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+/* From now on requests are counted, and `many` of them refused from the `first` on, counted from 1. */
+enum { AND_ALL_LATER = INT_MAX };
+void fault_arm(int first, int many);
+
+/* No more; how many requests there were since fault_arm(). */
+int fault_disarm(void);
+
+/* The function that was refused first; NULL: none was. */
+const char *fault_refused(void);
+
+/* Calls that hold something, less those that give it back. */
+struct held_things {
+  long blocks;   /* of malloc() */
+  long mapped;   /* bytes of mmap() */
+  long handlers; /* of __cxa_atexit() and pthread_atfork(), which nothing gives back */
+};
+struct held_things fault_held(void);
+
+/* Called once, as a thread is about to sleep on a futex, or is refused that. */
+extern void (*_Atomic fault_at_sleep)(void);
+
+/* How often a thread has slept on a futex, and how often it paused. */
+extern _Atomic int fault_sleeps, fault_pauses;
+
+#endif
