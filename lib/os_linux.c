@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,7 @@ uint64_t atfork_os_random(void) {
 struct status {
   char text[256];
   const char *name; /* in the text */
+  char state;
   unsigned parent, flags;
 };
 
@@ -181,7 +183,7 @@ static bool read_status(const char *path, struct status *status) {
   if (end == NULL) return false;
   *end = '\0';
   status->name = strchr(status->text, '(');
-  return sscanf(end + 1, " %*c %u %*d %*d %*d %*d %u", &status->parent, &status->flags) == 2;
+  return sscanf(end + 1, " %c %u %*d %*d %*d %*d %u", &status->state, &status->parent, &status->flags) == 3;
 }
 
 /* The first process adopts those whose parents have ended, and may not be looked at, but for its name. */
@@ -210,11 +212,21 @@ bool atfork_os_is_forked_by_alike(void) {
   return is;
 }
 
-/* A parent that has ended may be a zombie still, which kill(2) finds alive.  Kernels before 5.3 cannot tell. */
+/* A parent that has ended may be a zombie still, which kill(2) finds alive: then a child of it is named by its pid,
+ * while two that take one number for theirs would have one lineage. */
+static bool is_alive_by_number(pid_t process) {
+  char path[32];
+  struct status status;
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
+  if (read_status(path, &status)) return status.state != 'Z';
+  return kill(process, 0) == 0 || errno != ESRCH;
+}
+
+/* Kernels before 5.3 have no such descriptors, a sandbox may forbid them, and a process may have as many as it may. */
 static bool is_alive(pid_t process) {
   int file = (int)syscall(SYS_pidfd_open, process, 0);
-  if (file < 0) return false;
-  bool has_ended = poll(&(struct pollfd){.fd = file, .events = POLLIN}, 1, 0) != 0;
+  if (file < 0) return errno != ESRCH && is_alive_by_number(process);
+  bool has_ended = poll(&(struct pollfd){.fd = file, .events = POLLIN}, 1, 0) > 0;
   close(file);
   return !has_ended;
 }
