@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,12 +20,14 @@
 static _Atomic bool armed;
 static _Atomic int requests;
 static int first_refused, last_refused;
-static const char *_Atomic refused;
+
+enum { NOTED = 8 };
+static const char *_Atomic refused[NOTED];
 
 void fault_arm(int first, int many) {
   first_refused = first;
   last_refused = many > INT_MAX - first ? INT_MAX : first + many - 1;
-  refused = NULL;
+  for (int i = 0; i < NOTED; i++) refused[i] = NULL;
   requests = 0;
   armed = true;
 }
@@ -34,8 +37,10 @@ int fault_disarm(void) {
   return requests;
 }
 
-const char *fault_refused(void) {
-  return refused;
+bool fault_has_refused(const char *function) {
+  for (int i = 0; i < NOTED; i++)
+    if (refused[i] != NULL && strcmp(refused[i], function) == 0) return true;
+  return false;
 }
 
 /* Whether this request is refused, with errno `error`. */
@@ -43,7 +48,7 @@ static bool is_refused(const char *function, int error) {
   if (!armed) return false;
   int number = atomic_fetch_add(&requests, 1) + 1;
   if (number < first_refused || number > last_refused) return false;
-  if (refused == NULL) refused = function;
+  if (number - first_refused < NOTED) refused[number - first_refused] = function;
   errno = error;
   return true;
 }
@@ -95,10 +100,21 @@ int __wrap_munmap(void *at, size_t size) {
   return __real_munmap(at, size);
 }
 
+/* A kernel that cannot wipe pages at fork says so; an emulator takes any advice, and follows none. */
+#ifdef FAULT_UNWIPED
+enum { UNWIPED = 1, UNHEEDED = 0 };
+#elif defined(FAULT_UNHEEDED)
+enum { UNWIPED = 0, UNHEEDED = 1 };
+#else
+enum { UNWIPED = 0, UNHEEDED = 0 };
+#endif
+
 int __real_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice) {
-  return is_refused("madvise", EINVAL) ? -1 : __real_madvise(pages, size, advice);
+  if (is_refused("madvise", EINVAL)) return -1;
+  if (UNHEEDED) return 0;
+  return __real_madvise(pages, size, UNWIPED && advice == MADV_WIPEONFORK ? -1 : advice);
 }
 
 /* ---- Being called ---- */
@@ -121,6 +137,13 @@ int __wrap___cxa_atexit(void (*function)(void *), void *argument, void *dso) {
 
 /* ---- Mutexes ---- */
 
+void (*_Atomic fault_at_sleep)(void);
+
+static void about_to_sleep(void) {
+  void (*call)(void) = atomic_exchange(&fault_at_sleep, NULL);
+  if (call != NULL) call();
+}
+
 int __real_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex) {
@@ -131,6 +154,7 @@ int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex) {
 int __real_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
 int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
 int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until) {
+  about_to_sleep();
   bool refused_now = is_refused("pthread_mutex_timedlock", ETIMEDOUT);
   if (refused_now) last_refused = 0;
   return refused_now ? ETIMEDOUT : __real_pthread_mutex_timedlock(mutex, until);
@@ -138,14 +162,7 @@ int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec
 
 /* ---- Sleeping ---- */
 
-void (*_Atomic fault_at_sleep)(void);
-_Atomic int fault_sleeps, fault_pauses;
-
-static void about_to_sleep(void) {
-  fault_sleeps++;
-  void (*call)(void) = atomic_exchange(&fault_at_sleep, NULL);
-  if (call != NULL) call();
-}
+_Atomic int fault_pauses;
 
 int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);

@@ -16,8 +16,8 @@ void fault_arm(int first, int many);
 /* No more; how many requests there were since fault_arm(). */
 int fault_disarm(void);
 
-/* The function that was refused first; NULL: none was. */
-const char *fault_refused(void);
+/* Whether this function was refused since then; "sleep" is futex() for a thread that would sleep. */
+bool fault_has_refused(const char *function);
 
 /* Calls that hold something, less those that give it back. */
 struct held_things {
@@ -27,10 +27,10 @@ struct held_things {
 };
 struct held_things fault_held(void);
 
-/* Called once, as a thread is about to sleep on a futex, or is refused that. */
+/* Called once, as a thread is about to sleep on a futex or a mutex, or is refused that. */
 extern void (*_Atomic fault_at_sleep)(void);
 
-/* How often a thread has slept on a futex, and how often it paused. */
-extern _Atomic int fault_sleeps, fault_pauses;
+/* How often a thread paused. */
+extern _Atomic int fault_pauses;
 
 #endif
