@@ -112,8 +112,8 @@ enum { UNWIPED = 0, UNHEEDED = 0 };
 int __real_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice) {
-  if (is_refused("madvise", EINVAL)) return -1;
   if (UNHEEDED) return 0;
+  if (is_refused("madvise", EINVAL)) return -1;
   return __real_madvise(pages, size, UNWIPED && advice == MADV_WIPEONFORK ? -1 : advice);
 }
 
