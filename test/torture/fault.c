@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,26 +80,42 @@ void __wrap_free(void *block) {
   __real_free(block);
 }
 
-/* By either name, as the size of off_t has it; newer musls have but one. */
-void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
-#define WRAP_MMAP(name)                                                                           \
-  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
-  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
-    if (is_refused("mmap", ENOMEM)) return MAP_FAILED;                                            \
-    void *memory = __real_mmap(at, size, protection, flags, file, offset);                        \
-    if (memory != MAP_FAILED) mapped += (long)size;                                               \
-    return memory;                                                                                \
-  }
-#undef mmap64
-WRAP_MMAP(mmap)
-WRAP_MMAP(mmap64)
-
 int __real_munmap(void *at, size_t size);
 int __wrap_munmap(void *at, size_t size);
 int __wrap_munmap(void *at, size_t size) {
   mapped -= (long)size;
   return __real_munmap(at, size);
 }
+
+/* Where a huge page can begin, or just behind that, so that it is not left to chance. */
+enum { HUGE_PAGE = 2 << 20 };
+bool fault_maps_aligned;
+
+static void *align(void *memory, size_t size) {
+  if (memory == MAP_FAILED) return memory;
+  char *begin = memory, *end = begin + size + HUGE_PAGE;
+  char *aligned = begin + (-(uintptr_t)begin) % HUGE_PAGE;
+  if (!fault_maps_aligned) aligned = begin + (aligned == begin ? sysconf(_SC_PAGESIZE) : 0);
+  if (aligned > begin) __real_munmap(begin, (size_t)(aligned - begin));
+  if (end > aligned + size) __real_munmap(aligned + size, (size_t)(end - aligned) - size);
+  return aligned;
+}
+
+/* By either name, as the size of off_t has it; newer musls have but one. */
+void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
+#define WRAP_MMAP(name)                                                                                   \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);          \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) {         \
+    if (is_refused("mmap", ENOMEM)) return MAP_FAILED;                                                    \
+    void *memory = size <= HUGE_PAGE                                                                      \
+                       ? __real_mmap(at, size, protection, flags, file, offset)                           \
+                       : align(__real_mmap(at, size + HUGE_PAGE, protection, flags, file, offset), size); \
+    if (memory != MAP_FAILED) mapped += (long)size;                                                       \
+    return memory;                                                                                        \
+  }
+#undef mmap64
+WRAP_MMAP(mmap)
+WRAP_MMAP(mmap64)
 
 /* A kernel that cannot wipe pages at fork says so; an emulator takes any advice, and follows none. */
 #ifdef FAULT_UNWIPED

@@ -30,6 +30,9 @@ struct held_things fault_held(void);
 /* Called once, as a thread is about to sleep on a futex or a mutex, or is refused that. */
 extern void (*_Atomic fault_at_sleep)(void);
 
+/* Whether much memory is mapped where a huge page can begin; else it never is. */
+extern bool fault_maps_aligned;
+
 /* How often a thread paused. */
 extern _Atomic int fault_pauses;
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Promise 10, fault injection: hooks that come, go and are shown while the system refuses what the library asks for. */
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fault.h"
 #include "forks.h"
@@ -83,6 +86,54 @@ static void torture_far_away(void) {
   int told = 0;
   for (filling = 0; filling < sizeof name_of_others; filling += 512) told += torture(&scenario);
   g_assert_cmpint(told, >=, 4);
+}
+
+/* ---- A table of many pages ---- */
+
+/* Each time that it is to grow there is no memory for it first. */
+static void grow(void) {
+  int refused = 0;
+  torture_add_hooks();
+  for (; torture_hooks < 50000; torture_hooks++) {
+    fault_arm(1, AND_ALL_LATER);
+    bool done = call_register();
+    int error = errno;
+    fault_disarm();
+    if (done) continue;
+    child_check_int(error, ==, ENOMEM);
+    child_check(call_register());
+    refused++;
+  }
+  child_check_int(refused, >, 6);
+  torture_expect_unharmed();
+}
+
+static void torture_growth(void) {
+  in_child(fork, grow);
+  fault_maps_aligned = true;
+  in_child(fork, grow);
+  fault_maps_aligned = false;
+}
+
+/* ---- At exit ---- */
+
+/* With an object that is noted, but has no hook, as there was no memory for one. */
+static void exit_without_hooks(void) {
+#ifdef __GLIBC__
+  enum { FOR_TABLE = 4 };
+#else
+  enum { FOR_TABLE = 3 }; /* the fork handlers have had theirs at the load */
+#endif
+  long handlers = fault_held().handlers;
+  fault_arm(FOR_TABLE, 1);
+  child_check(!call_register_after_fork());
+  child_check_int(fault_disarm(), ==, FOR_TABLE);
+  child_check_int(fault_held().handlers, >, handlers);
+  exit(CHILD_PASSED);
+}
+
+static void torture_exit(void) {
+  in_child(fork, exit_without_hooks);
 }
 
 /* ---- Unregistering ---- */
@@ -207,5 +258,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(scenarios); i++) g_test_add_data_func(scenarios[i].name, &scenarios[i], run);
   g_test_add_func("/torture/hooks/register-far-away", torture_far_away);
+  g_test_add_func("/torture/hooks/growth", torture_growth);
+  g_test_add_func("/torture/hooks/exit", torture_exit);
   return g_test_run();
 }

@@ -44,10 +44,8 @@ static void forget_runs(void) {
   for (int i = 0; i < BASE; i++) base[i].prepared = base[i].parented = base[i].childed = 0;
 }
 
-static bool has_base;
-
 static void expect_runs(int prepared, int parented, int childed) {
-  for (int i = 0; has_base && i < BASE; i++) {
+  for (int i = 0; torture_hooks >= BASE && i < BASE; i++) {
     child_check_int(base[i].prepared, ==, prepared);
     child_check_int(base[i].parented, ==, parented);
     child_check_int(base[i].childed, ==, childed);
@@ -84,8 +82,7 @@ static void be_child(void) {
   in_child(fork, grandchild);
 }
 
-/* Nothing is lost, and nothing is there twice: each hook runs once in a real fork, and in that of its child. */
-static void expect_unharmed(void) {
+void torture_expect_unharmed(void) {
   expect_hooks(torture_hooks);
   forget_runs();
   generation = atfork_generation();
@@ -162,24 +159,23 @@ static void expect_nothing_noted_twice(void) {
 
 static void take_turn(void) {
   if (scenario->arrange != NULL) scenario->arrange();
-  has_base = torture_hooks >= BASE;
   forget_runs();
   int files = open_files();
   bool done = call_with_faults();
   if (done) torture_hooks += scenario->adds;
   if (!done) seen->told++;
-  expect_unharmed();
+  torture_expect_unharmed();
   if (!done) {
     expect_nothing_noted_twice();
     child_check(scenario->call());
     torture_hooks += scenario->adds;
-    expect_unharmed();
+    torture_expect_unharmed();
   }
   if (scenario->undo != NULL) {
     scenario->undo();
     torture_hooks -= scenario->adds;
     expect_no_leak();
-    expect_unharmed();
+    torture_expect_unharmed();
   }
   child_check_int(open_files(), ==, files);
 }
@@ -187,9 +183,8 @@ static void take_turn(void) {
 void torture_child_ends(int ran) {
   end_faults();
   alarm(60);
-  has_base = torture_hooks >= BASE;
-  for (int i = 0; has_base && i < BASE; i++) child_check_int(base[i].childed, ==, ran);
-  expect_unharmed();
+  for (int i = 0; torture_hooks >= BASE && i < BASE; i++) child_check_int(base[i].childed, ==, ran);
+  torture_expect_unharmed();
   child_passes();
 }
 

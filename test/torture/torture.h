@@ -28,6 +28,9 @@ int torture(const struct scenario *scenario);
 void torture_add_hooks(void);
 extern int torture_hooks;
 
+/* Nothing is lost, and nothing is there twice: each hook runs once in a real fork, and in that of its child. */
+void torture_expect_unharmed(void);
+
 /* In a child that the call has made: ends it when its hooks ran as they should.  `ran`: how often each ran there. */
 _Noreturn void torture_child_ends(int ran);
 
