@@ -286,9 +286,13 @@ ATFORK_API void atfork_seed_bytes(uint64_t base, void *buf, size_t size);
  */
 ATFORK_API int atfork_poll(void);
 
+/* 64 bits that threads read and write at once.  In a struct of i386's a uint64_t may lie across two cache lines, where
+ * no processor reads it whole. */
+typedef uint64_t atfork_word __attribute__((__aligned__(8)));
+
 /* The control of an atfork_once(): static storage that starts as zero is ready, and so is ATFORK_ONCE_INIT. */
 struct atfork_once {
-  uint64_t state[2]; /* private */
+  atfork_word state[2]; /* private */
 };
 #define ATFORK_ONCE_INIT \
   {                      \
@@ -476,8 +480,8 @@ extern void *atfork_module __asm__(ATFORK_SYMBOL(__USER_LABEL_PREFIX__, "__dso_h
 
 /* The mark, read in place: two loads, where a call would cost more than all the rest. */
 static inline uint64_t atfork_mark_inline(void) {
-  static const uint64_t *where;
-  const uint64_t *mark = __atomic_load_n(&where, __ATOMIC_RELAXED);
+  static const atfork_word *where;
+  const atfork_word *mark = __atomic_load_n(&where, __ATOMIC_RELAXED);
   if (__builtin_expect(!mark, 0)) {
     mark = atfork_mark();
     __atomic_store_n(&where, mark, __ATOMIC_RELAXED);

@@ -13,6 +13,7 @@
 typedef _Atomic uint64_t mark;
 
 _Static_assert(sizeof(mark) == sizeof(uint64_t), "struct atfork_once is read in place");
+_Static_assert(_Alignof(struct atfork_once) >= _Alignof(mark), "no part of it lies in two cache lines");
 
 /* The complement of the mark of the latest process in which an init has returned. */
 static mark *done(struct atfork_once *once) {

@@ -108,6 +108,8 @@ struct state {
 };
 
 _Static_assert(sizeof(struct state) == STATE_SIZE, "it is one page");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_POINTER_LOCK_FREE == 2,
+               "a lock inside an atomic may be left locked by a thread that the child does not have");
 
 extern struct state atfork_state;
 
