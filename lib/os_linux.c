@@ -91,6 +91,27 @@ int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *
   return -1;
 }
 
+/*
+ * A 32-bit system has two calls, and its C library's `struct timespec` may be of either's size, as its time_t has 32 or
+ * 64 bits.  Kernels before 5.1 lack the first, and newer ones may be built without the second.
+ */
+#ifdef SYS_futex_time64
+#ifndef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+static bool futex_wait(_Atomic uint32_t *word, uint32_t value) {
+  const int64_t longest[] = {0, LONGEST_SLEEP};
+  const long longest_of_old[] = {0, LONGEST_SLEEP};
+  if (syscall(SYS_futex_time64, word, FUTEX_WAIT_PRIVATE, value, longest, NULL, 0) == 0) return true;
+  return errno == ENOSYS && syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, longest_of_old, NULL, 0) == 0;
+}
+#else
+static bool futex_wait(_Atomic uint32_t *word, uint32_t value) {
+  const struct timespec longest = {.tv_nsec = LONGEST_SLEEP};
+  return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0) == 0;
+}
+#endif
+
 /* What follows leaves errno alone. */
 
 /* Where a sandbox forbids to sleep, other threads at least get their turns. */
@@ -101,9 +122,7 @@ static void nap(long ns) {
 /* Where a sandbox forbids futexes: a nap instead, as the caller would keep a processor busy until it is woken. */
 void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
   int error = errno;
-  const struct timespec longest = {.tv_nsec = LONGEST_SLEEP};
-  long answer = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0);
-  if (answer != 0 && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT) nap(LONGEST_NAP);
+  if (!futex_wait(word, value) && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT) nap(LONGEST_NAP);
   errno = error;
 }
 
