@@ -103,11 +103,12 @@ static void append(struct text *text, const char *part) {
 size_t atfork_launcher_show(char *buf, size_t size) {
   struct text text = {buf, size, 0};
   for (unsigned i = 0; i < LAUNCHERS; i++) {
-    if (rank_of(&launchers[i]) == NULL) continue;
+    const char *rank = rank_of(&launchers[i]);
+    if (rank == NULL) continue;
     if (text.length > 0) append(&text, " ");
     append(&text, launchers[i].rank);
     append(&text, "=");
-    append(&text, get(launchers[i].rank));
+    append(&text, rank);
   }
   if (size > 0) buf[text.length < size ? text.length : size - 1] = '\0';
   return text.length;

@@ -173,6 +173,7 @@ static uint64_t numbers_taken(const struct frame *frame) {
 /* The child of `from`: of its fork under way, unless it `bypassed`. */
 static void write_child(struct identity *to, const struct identity *from, bool bypassed) {
   const struct frame *frame = atfork_frame_innermost();
+  // cppcheck-suppress nullPointerRedundantCheck ; a prepared fork has a frame
   uint64_t number = fork_is_prepared() ? frame->number : number_noted(from);
   bypassed |= number == 0;
   uint64_t here = bypassed || !is_wiped() ? atfork_os_process() : 0;

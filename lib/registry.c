@@ -185,7 +185,7 @@ static bool is_due(struct slot slot, const void *argument) {
 
 bool atfork_registry_bury_due(atfork_id after, struct frame *walk, struct grave *grave) {
   bool nested = atfork_lock_enter();
-  struct slot slot;
+  struct slot slot = {NULL, 0};
   atfork_id id = 0;
   if (!nested) id = atfork_table_search(registry_table(), after + 1, is_due, NULL, &slot);
   /* With the lock: who unloads the object finds the hook, or that this walk buries it. */

@@ -33,7 +33,7 @@ static void put_word(uint8_t *to, uint32_t word) {
 }
 
 static void schedule(uint32_t w[ROUNDS], const uint8_t *block) {
-  for (unsigned i = 0; i < 16; i++) w[i] = get_word(block + 4 * i);
+  for (size_t i = 0; i < 16; i++) w[i] = get_word(block + 4 * i);
   for (unsigned i = 16; i < ROUNDS; i++) {
     uint32_t s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;
     uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
@@ -76,7 +76,7 @@ void atfork_sha256(uint8_t digest[SHA256_SIZE], const uint8_t *message, size_t l
   memcpy(state, first_state, sizeof state);
   for (; length - done >= BLOCK; done += BLOCK) compress(state, message + done);
   compress_last(state, message + done, length - done, 8 * (uint64_t)length);
-  for (unsigned i = 0; i < WORDS; i++) put_word(digest + 4 * i, state[i]);
+  for (size_t i = 0; i < WORDS; i++) put_word(digest + 4 * i, state[i]);
 }
 
 void atfork_mgf1(uint8_t *to, size_t size, uint8_t *seed, size_t length) {

@@ -276,8 +276,8 @@ static bool copy_chunk(struct table *table, struct chunk *to, size_t *at, struct
   struct detail *kept = NULL;
   for (size_t i = 0, used = chunk_used(from); i < used; i++) {
     struct contents contents;
-    if (chunk_record(from, i)->detail == NULL) continue;
     atfork_slot_read((struct slot){from, i}, &contents);
+    if (contents.detail == NULL) continue;
     if (contents.detail != shared) {
       shared = contents.detail;
       kept = atfork_table_keep_detail(table, shared);

@@ -203,6 +203,7 @@ struct fork_event *model_fork(const struct model *model, guint64 id) {
 }
 
 static struct fork_event *add_fork(struct process *parent, enum how how, guint64 time) {
+  g_assert(parent != NULL); /* the root is there from the start */
   struct fork_event *event = g_new0(struct fork_event, 1);
   event->how = how;
   event->index = ++parent->made;

@@ -275,7 +275,7 @@ void tree_text_record(struct tree_text *text, const struct process *process, con
 void tree_text_look(struct tree_text *text) {
   if (!text->live)
     tell_ended(text);
-  else if (text->changed && g_get_monotonic_time() - text->drawn >= REDRAW * 1000)
+  else if (text->changed && g_get_monotonic_time() - text->drawn >= (gint64)REDRAW * 1000)
     draw(text);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "register.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,7 @@ static struct handle *handle_of(lua_State *L) {
 static struct handle *check_handle(lua_State *L) {
   struct handle *handle = handle_of(L);
   if (handle == NULL) luaL_error(L, "a hook expected, got %s", luaL_typename(L, 1));
+  assert(handle != NULL); /* an error does not return */
   return handle;
 }
 

@@ -71,7 +71,7 @@ bool run_prepare(struct registry *registry, struct frame *frame) {
     if (frame->prepared[i] != NOT_PREPARED) continue;
     PyObject *result = run_one(registry, frame->plan, PREPARE, i);
     bool is_refused = result != NULL && (PyObject *)Py_TYPE(result) == registry->not_now_type;
-    frame->prepared[i] = result == NULL ? RAISED : is_refused ? NOT_PREPARED : PREPARED;
+    frame->prepared[i] = (char)(result == NULL ? RAISED : is_refused ? NOT_PREPARED : PREPARED);
     if (is_refused) {
       undo(registry, frame);
       bool is_settled = wait_for(registry, frame, i, result);

@@ -69,7 +69,7 @@ bool hook_take(struct hook *hook, enum phase phase, PyObject *callback) {
 
 bool hook_enter_core(struct hook *hook) {
   static const c_function c_calls[PHASES] = {call_prepare, call_parent, call_child};
-  c_function functions[PHASES];
+  c_function functions[PHASES] = {NULL};
   for (enum phase phase = PREPARE; phase < PHASES; phase++)
     functions[phase] = hook->callbacks[phase] == NULL ? NULL
                        : hook->is_python[phase]       ? leave_to_python
@@ -107,7 +107,8 @@ void hook_let_go(struct hook *hook) {
 }
 
 int hook_visit(struct hook *hook, visitproc visit, void *arg) {
-  Py_VISIT((PyObject *)hook);
+  int stopped = visit((PyObject *)hook, arg);
+  if (stopped != 0) return stopped;
   if (!PyObject_IS_GC((PyObject *)hook)) Py_VISIT((PyObject *)Py_TYPE(hook));
   Py_VISIT(hook->key);
   Py_VISIT(hook->owners);

@@ -8,6 +8,7 @@ set -eu
 source=$1
 build=$2
 cc=$3
+# shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
 
 config() {
@@ -135,6 +136,7 @@ as_subproject() {
   cp -r "$source/test/consumer" "$work/consumer"
   mkdir -p "$work/consumer/subprojects/atfork"
   (cd "$source" && tar -cf - meson.build meson_options.txt lib) | tar -xf - -C "$work/consumer/subprojects/atfork"
+  # shellcheck disable=SC2016 # of Markdown
   sed -n '/^```ini$/,/^```$/{/^```/!p}' "$source/README.md" >"$work/consumer/subprojects/atfork.wrap"
   CC=$cc meson setup "$work/consumer/build" "$work/consumer" --force-fallback-for=atfork
   meson test -C "$work/consumer/build" --print-errorlogs

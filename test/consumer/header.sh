@@ -6,6 +6,7 @@
 set -eu
 
 source=$1
+# shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
 
 # Clang does not know all of them, and then says nothing.

@@ -9,6 +9,7 @@ source=$1
 build=$2
 version=$3
 shift 3
+# shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
 # Whoever tries to download fails.
 export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 HOME="$work" XDG_CONFIG_HOME="$work"

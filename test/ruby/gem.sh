@@ -7,6 +7,7 @@ set -eu
 source=$1
 build=$2
 ruby=$3
+# shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
 unset RUBYLIB RUBYOPT
 export PKG_CONFIG_PATH="$build/meson-uninstalled" LD_LIBRARY_PATH="$build/lib" HOME="$work"

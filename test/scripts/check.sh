@@ -5,11 +5,13 @@
 set -eu
 
 source=$1
+# shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
 
 # Whatever a script would install or build with leaves a trace.
 mkdir "$work/bin"
 for tool in apt-get dpkg-query meson mmdebstrap ninja sudo; do
+  # shellcheck disable=SC2016 # expanded there
   printf '#!/bin/sh\necho "$0 $*" >>"%s/trace"\n' "$work" >"$work/bin/$tool"
   chmod +x "$work/bin/$tool"
 done

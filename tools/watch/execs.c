@@ -24,8 +24,6 @@ NEXT(waitid);
 NEXT(wait3);
 NEXT(wait4);
 
-extern char **environ;
-
 /* ---- exec ---- */
 
 /* The id of the vfork() that made this process, where it has borrowed its parent's memory; else 0, and the process is

@@ -25,8 +25,6 @@
 #include "raw.h"
 #include "watch.h"
 
-extern char **environ;
-
 NEXT(fork);
 NEXT(_Fork);
 NEXT(clone);

@@ -42,7 +42,7 @@ static bool tells_number(const char *text, long number) {
 /* As systemd hands sockets down: from 3 on. */
 static bool tells_count(const char *variable, int fd) {
   static const char name[] = "LISTEN_FDS=";
-  return strncmp(variable, name, sizeof name - 1) == 0 && fd < 3 + atoi(variable + sizeof name - 1);
+  return strncmp(variable, name, sizeof name - 1) == 0 && fd - 3 < strtol(variable + sizeof name - 1, NULL, 10);
 }
 
 /* The program was started with it, so it tells nothing of what was opened since. */

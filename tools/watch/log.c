@@ -58,6 +58,7 @@ __attribute__((constructor(101))) static void prepare_log(int argc, char **argv,
   (void)argc;
   (void)argv;
   watch_environment = envp;
+  // cppcheck-suppress comparePointers ; the linker makes them the two ends of one array
   for (struct next *next = __start_watch_nexts; next < __stop_watch_nexts; next++) (void)next_function(next);
   map_log();
 }

@@ -330,8 +330,9 @@ EXPORT int jrand48_r(unsigned short state[3], struct drand48_data *restrict data
 
 static struct generator arc4random_generator, openssl_generator, uuid_generator;
 
-uint32_t arc4random(void);
-void arc4random_buf(void *bytes, size_t size);
+/* Some C libraries have them. */
+uint32_t arc4random(void);                      // NOLINT(readability-redundant-declaration)
+void arc4random_buf(void *bytes, size_t size);  // NOLINT(readability-redundant-declaration)
 int RAND_bytes(unsigned char *bytes, int size);
 int RAND_priv_bytes(unsigned char *bytes, int size);
 int RAND_bytes_ex(void *context, unsigned char *bytes, size_t size, unsigned strength);

@@ -51,7 +51,7 @@ static uint64_t hash_of(const char *bytes, size_t size) {
 
 /* Of the beginning and the end: a write or a read changes either. */
 static uint64_t hash_ends(const char *bytes, size_t size) {
-  if (size <= 2 * LOOKED_AT) return hash_of(bytes, size);
+  if (size / 2 <= LOOKED_AT) return hash_of(bytes, size);
   return hash_of(bytes, LOOKED_AT) ^ hash_of(bytes + size - LOOKED_AT, LOOKED_AT) << 1;
 }
 
