@@ -8,8 +8,8 @@
 #include <glib.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "forks.h"
 #include "loading.h"

@@ -3,7 +3,6 @@
 #include "matrix.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 

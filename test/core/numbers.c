@@ -183,7 +183,7 @@ static void interrupt_everywhere(void (*make)(void)) {
     child_check_int(born->count, ==, births);
     for (int i = 0; i < births; i++) {
       if (strcmp(born->lineage[i], born->lineage[(i + 1) % births]) != 0) continue;
-      g_printerr("after %d instructions: ", count);
+      dprintf(STDERR_FILENO, "after %d instructions: ", count);
       child_fails(__FILE__, __LINE__, born->lineage[i]);
     }
   }

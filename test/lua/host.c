@@ -4,7 +4,6 @@
 #include <glib.h>
 #include <lauxlib.h>
 #include <lua.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 

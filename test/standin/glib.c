@@ -2,8 +2,6 @@
 #include <glib.h>
 #include <inttypes.h>
 
-enum { TESTS_MAX = 100 };
-
 G_GNUC_PRINTF(1, 0) static char *format_text(const char *format, va_list arguments) {
   va_list again;
   va_copy(again, arguments);
@@ -16,14 +14,16 @@ G_GNUC_PRINTF(1, 0) static char *format_text(const char *format, va_list argumen
 
 /* ---- Tests ---- */
 
-static struct {
-  const char *path;
+struct test {
+  char *path;
   void (*run)(void);
   void (*run_with)(gconstpointer data);
   gconstpointer data;
-} tests[TESTS_MAX];
+};
+static struct test *tests;
 static unsigned count;
 static const char *skipped;
+static bool has_failed;
 
 void g_test_init(int *argc, char ***argv, ...) {
   int kept = 0;
@@ -33,35 +33,45 @@ void g_test_init(int *argc, char ***argv, ...) {
   standin_start();
 }
 
+/* Twice as many as there were, each time that this is a power of two. */
+static void add_test(struct test test) {
+  if ((count & (count - 1)) == 0) tests = realloc(tests, (count == 0 ? 1 : 2 * count) * sizeof *tests);
+  if (tests == NULL) g_error("no memory");
+  tests[count++] = test;
+}
+
 void g_test_add_func(const char *path, void (*test)(void)) {
-  g_assert_true(count < TESTS_MAX);
-  tests[count].path = path;
-  tests[count].run = test;
-  count++;
+  add_test((struct test){.path = g_strdup(path), .run = test});
 }
 
 void g_test_add_data_func(const char *path, gconstpointer data, void (*test)(gconstpointer data)) {
-  g_assert_true(count < TESTS_MAX);
-  tests[count].path = path;
-  tests[count].run_with = test;
-  tests[count].data = data;
-  count++;
+  add_test((struct test){.path = g_strdup(path), .run_with = test, .data = data});
+}
+
+static bool run_test(const struct test *test, unsigned number) {
+  skipped = NULL;
+  has_failed = false;
+  if (test->run != NULL)
+    test->run();
+  else
+    test->run_with(test->data);
+  printf("%sok %u %s%s%s\n", has_failed ? "not " : "", number, test->path, skipped == NULL ? "" : " # SKIP ",
+         skipped == NULL ? "" : skipped);
+  fflush(stdout);
+  return !has_failed;
 }
 
 /* What is printed is flushed at once: a child that a test forks must not print it again. */
 int g_test_run(void) {
   printf("1..%u\n", count);
   fflush(stdout);
-  for (unsigned i = 0; i < count; i++) {
-    skipped = NULL;
-    if (tests[i].run != NULL)
-      tests[i].run();
-    else
-      tests[i].run_with(tests[i].data);
-    printf("ok %u %s%s%s\n", i + 1, tests[i].path, skipped == NULL ? "" : " # SKIP ", skipped == NULL ? "" : skipped);
-    fflush(stdout);
-  }
-  return 0;
+  bool all_passed = true;
+  for (unsigned i = 0; i < count; i++) all_passed &= run_test(&tests[i], i + 1);
+  return all_passed ? 0 : 1;
+}
+
+void g_test_fail(void) {
+  has_failed = true;
 }
 
 void g_test_message(const char *format, ...) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the core's tests use of GLib, for targets that it is not packaged for (-Dglib=standin).  The names, and what
- * they do, are GLib's; what no test uses is left out.
+ * they do, are GLib's; what no test uses is left out.  A check that fails ends the program, as it does there.
  */
 #ifndef ATFORK_STANDIN_GLIB_H
 #define ATFORK_STANDIN_GLIB_H
@@ -40,6 +40,7 @@ void g_test_add_data_func(const char *path, gconstpointer data, void (*test)(gco
 int g_test_run(void);
 void g_test_message(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void g_test_skip(const char *reason);
+void g_test_fail(void); /* and goes on */
 
 _Noreturn void g_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
 _Noreturn void standin_fail(const char *file, int line, const char *what);
