@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "lib"))
 import tap  # noqa: E402 pylint: disable=import-error,wrong-import-position
 
 # Folders whose files are listed; of all others the page says one line.
-LISTED = ["lib", "core", "lua", "ruby", "python", "hosts", "tools"]
+LISTED = ["lib", "core", "torture", "lua", "ruby", "python", "hosts", "tools"]
 ENDINGS = {".c", ".h", ".py", ".rb", ".lua", ".sh"}
 WIDTH = 100
 
