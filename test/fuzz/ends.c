@@ -8,6 +8,13 @@
 
 enum { LAST = -1 };
 
+void (*before_the_end)(void);
+
+static _Noreturn void leave(void) {
+  if (before_the_end != NULL) before_the_end();
+  _exit(0);
+}
+
 void do_exit(const int *unused) {
   (void)unused;
   say("will exit");
@@ -28,7 +35,7 @@ void run_at_exit(int script) {
   say("at exit");
   say_hooks();
   run_script(script == LAST ? SCRIPTS : script);
-  if (script == LAST) _exit(0);
+  if (script == LAST) leave();
 }
 
 /* Not from inside a callback, which must return. */
@@ -37,7 +44,7 @@ _Noreturn void finish(void) {
   say_lineage();
   say("poll: %d", runner.api->poll());
   say_hooks();
-  if (!runner.exits || runner.nesting > 0) _exit(0);
+  if (!runner.exits || runner.nesting > 0) leave();
   runner.is_exiting = true;
   runner.api->end();
   abort();

@@ -15,7 +15,7 @@
 
 #include "ops.h"
 
-enum { PATH_SIZE = 48, LINE_SIZE = 72, LINES = 384, PROCESSES = 128, BASE_SIZE = 1024 };
+enum { PATH_SIZE = 48, LINE_SIZE = 72, LINES = 384, PROCESSES = 128, BASE_SIZE = 1024, SEEN = 1 << 13 };
 
 struct process_log {
   char path[PATH_SIZE];
@@ -36,6 +36,7 @@ struct shared {
   _Atomic bool is_too_large; /* the program makes more processes than there is room for */
   _Atomic uint64_t operations, forks;
   struct run_log logs[2];
+  unsigned char seen[SEEN]; /* where the library's code was run, in all processes: for who watches that */
 };
 
 extern struct shared *shared;

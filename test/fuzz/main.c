@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "api.h"
-#include "limit.h"
 #include "log.h"
 #include "modes.h"
 #include "run.h"
@@ -139,22 +138,9 @@ static void read_options(int argc, char **argv) {
   }
 }
 
-/* So that no lineage below a worker, which begins anew, is that of a run's first process. */
-static void use_up_numbers(void) {
-  enum { NUMBERS = 1000 };
-  char token[BASE_SIZE];
-  for (int i = 0; i < NUMBERS; i++) atfork_token(token, sizeof token);
-}
-
 int main(int argc, char **argv) {
-  if (argc > 2 && strcmp(argv[1], "--worker") == 0) run_worker(argv + 2);
-  if (argc > 1 && strcmp(argv[1], "--nothing") == 0) return 0;
+  run_prepare(argc, argv);
   read_options(argc, argv);
-  library_surround();
-  shared_make();
-  library_prepare();
   if (options.file != NULL) read_file();
-  limit_rights();
-  use_up_numbers();
   return options.file != NULL ? run_file() : run_seeds();
 }

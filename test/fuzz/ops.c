@@ -150,6 +150,11 @@ static void draw_arguments(struct op *op, uint64_t *state) {
   }
 }
 
+void op_draw(struct op *op, uint64_t *state) {
+  *op = (struct op){draw_kind(state), {0}};
+  draw_arguments(op, state);
+}
+
 static void add(struct program *program, enum kind kind, int argument) {
   if (program->count == OPS_MAX) return;
   program->ops[program->count++] = (struct op){kind, {argument}};
@@ -157,8 +162,8 @@ static void add(struct program *program, enum kind kind, int argument) {
 
 static void draw_ops(struct program *program, uint64_t *state, int count, int depth) {
   while (count-- > 0 && program->count < OPS_MAX) {
-    struct op op = {draw_kind(state), {0}};
-    draw_arguments(&op, state);
+    struct op op;
+    op_draw(&op, state);
     program->ops[program->count++] = op;
     if (op.kind != OP_FORK) continue;
     if (depth > 0) draw_ops(program, state, draw_below(state, 6), depth - 1);

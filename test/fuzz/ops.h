@@ -77,6 +77,7 @@ struct program {
 uint64_t draw(uint64_t *state);
 int draw_below(uint64_t *state, int limit);
 
+void op_draw(struct op *op, uint64_t *state);
 void program_draw(struct program *program, uint64_t seed);
 void program_write(const struct program *program, FILE *file);
 bool program_read(struct program *program, FILE *file);

@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "limit.h"
 #include "log.h"
 #include "runner.h"
 #include "streams.h"
@@ -22,6 +24,7 @@ static void begin(const struct api *api, int budget, const char *path) {
 
 static _Noreturn void be_first(const struct api *api) {
   enum { BUDGET = 48 };
+  limit_rights();
   atfork_lineage(shared->base, sizeof shared->base);
   shared->run = atfork_run();
   model_begin(atfork_generation(), shared->base, shared->run, atfork_place(), true);
@@ -31,7 +34,7 @@ static _Noreturn void be_first(const struct api *api) {
   finish();
 }
 
-_Noreturn void run_worker(char **words) {
+static _Noreturn void run_worker(char **words) {
   enum { BUDGET = 4 };
   uint64_t run = 0;
   shared_open(atoi(words[0]));
@@ -39,6 +42,22 @@ _Noreturn void run_worker(char **words) {
   model_begin(0, "0", run, ATFORK_ROOT, false);
   begin(atoi(words[1]) != 0 ? &model : &library, BUDGET, words[2]);
   be_worker(words[3], words[4]);
+}
+
+/* So that no lineage below a worker, which begins anew, is that of a run's first process. */
+static void use_up_numbers(void) {
+  enum { NUMBERS = 1000 };
+  char token[BASE_SIZE];
+  for (int i = 0; i < NUMBERS; i++) atfork_token(token, sizeof token);
+}
+
+void run_prepare(int argc, char **argv) {
+  if (argc > 2 && strcmp(argv[1], "--worker") == 0) run_worker(argv + 2);
+  if (argc > 1 && strcmp(argv[1], "--nothing") == 0) _exit(0);
+  library_surround();
+  shared_make();
+  library_prepare();
+  use_up_numbers();
 }
 
 /* NULL, or what went wrong. */

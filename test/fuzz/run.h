@@ -10,7 +10,7 @@ enum verdict { SAME, DIFFERENT, TOO_LARGE };
 /* Runs shared->program against the library and against the model, and compares; prints where they differ. */
 enum verdict run_both(bool prints);
 
-/* In a program that `worker` has spawned, with these words behind its option. */
-_Noreturn void run_worker(char **words);
+/* Called first by a program that runs others: which may be one that a run has spawned, and does not return then. */
+void run_prepare(int argc, char **argv);
 
 #endif

@@ -87,6 +87,9 @@ void do_at_exit(const int *arguments);
 /* What is called last, in a process that begins. */
 void begin_to_end(void);
 
+/* Called in each process before it ends; may be NULL. */
+extern void (*before_the_end)(void);
+
 /* Says how this process ends, and ends it. */
 _Noreturn void finish(void);
 

@@ -41,6 +41,7 @@ for script in bench bootstrap clean-root demo fuzz test; do
   check "script/$script --help" gives_help $script
   check "script/$script --nope does nothing else" names_what_is_wrong $script --nope
 done
+check "script/fuzz --guided says what it can lead" names_what_is_wrong fuzz --guided
 for script in bootstrap demo test; do
   check "script/$script nope does nothing else" names_what_is_wrong $script nope
 done
