@@ -9,6 +9,7 @@
 #include "thread.h"
 #include "transient.h"
 
+uint64_t place_run;
 static int calls;
 static struct state state;
 static struct transient transients;
@@ -19,12 +20,16 @@ static void on_child(void *unused) {
   calls++;
 }
 
-void place_keep(void) {
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+  (void)argc;
+  (void)argv;
   expect(atfork_register_after_fork(on_child, NULL) != 0);
   expect(atfork_place() == ATFORK_ROOT && atfork_poll() == 0);
   memcpy(&state, &atfork_state, sizeof state);
   memcpy(&transients, transient(), sizeof transients);
   thread = atfork_thread;
+  place_run = atfork_run();
+  return 0;
 }
 
 void place_restore(void) {

@@ -9,8 +9,8 @@
 #include <atfork.h>
 #include <stdint.h>
 
-/* Once, at the root. */
-void place_keep(void);
+/* Of the root. */
+extern uint64_t place_run;
 
 /* Makes this process the root again. */
 void place_restore(void);

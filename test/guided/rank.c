@@ -21,15 +21,6 @@
 /* The environment of an input, in the place of the process's own: setenv() never frees what it was given. */
 enum { NAMES = 64 };
 static char *variables[NAMES + 1];
-static uint64_t base_run;
-
-int LLVMFuzzerInitialize(int *argc, char ***argv) {
-  (void)argc;
-  (void)argv;
-  place_keep();
-  base_run = atfork_run();
-  return 0;
-}
 
 /* ---- The environment ---- */
 
@@ -86,7 +77,7 @@ static void try_launcher(void) {
 
 static void try_adopt(const char *rank, int expected, uint64_t number) {
   char lineage[32], token[LONGEST_TOKEN], text[LONGEST_TOKEN];
-  uint64_t run = base_run;
+  uint64_t run = place_run;
   launcher_run(&run);
   errno = 77;
   int result = atfork_adopt(rank);
