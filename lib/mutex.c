@@ -94,10 +94,16 @@ static void free_from_the_gone(struct held *held) {
 
 /* ---- Before the fork ---- */
 
+/* A hook that forks of this thread have locked the mutex for; NULL: none. */
+static struct held *locked_here(const pthread_mutex_t *mutex) {
+  struct held *held = atfork_thread.held;
+  while (held != NULL && held->mutex != mutex) held = held->next;
+  return held;
+}
+
 /* Where the mutex is registered more than once, a fork that has locked it for one hook holds it for the others. */
 static bool share(struct held *held) {
-  struct held *other = atfork_thread.held;
-  while (other != NULL && other->mutex != held->mutex) other = other->next;
+  struct held *other = locked_here(held->mutex);
   if (other == NULL) return false;
   other->depth++;
   held->through = other;
@@ -188,22 +194,30 @@ static void let_go(void *data) {
   let_signals_in(&before);
 }
 
+static void release_in_child(struct held *held) {
+  release(held);
+  atomic_store(&held->generation, atfork_self_generation());
+}
+
+/* Nothing here has locked it for a fork: this is the child of a bypassing one, or has let it go already. */
+static void free_if_left(struct held *held) {
+  if (pthread_mutex_trylock(held->mutex) == 0)
+    pthread_mutex_unlock(held->mutex);
+  else
+    free_from_the_gone(held);
+}
+
 /*
- * The child has one thread, so forks that this one is nested in need the mutex no more either.  Where this thread has
- * not prepared it, it is the child of a bypassing fork.
+ * The child has one thread, so forks that this one is nested in need the mutex no more either, whichever hook they have
+ * locked it for.  All is let go by the first hook: what is locked after that is the child's own.
  */
 static void let_go_in_child(void *data) {
-  struct held *held = data;
+  struct held *held = data, *locked = locked_here(held->mutex);
   sigset_t before;
   hold_signals_back(&before);
-  if (is_own(held)) {
-    release(held);
-    if (held->through != NULL) let_go_in_child(held->through);
-  } else if (pthread_mutex_trylock(held->mutex) == 0) {
-    pthread_mutex_unlock(held->mutex);
-  } else {
-    free_from_the_gone(held);
-  }
+  if (!is_own(held) && locked == NULL) free_if_left(held);
+  if (is_own(held)) release_in_child(held);
+  while ((locked = locked_here(held->mutex)) != NULL) release_in_child(locked);
   atomic_store(&held->generation, atfork_self_generation());
   let_signals_in(&before);
 }
