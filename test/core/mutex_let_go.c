@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A mutex of several hooks is let go once in a child, by the first of them: from then on it is the child's own. */
+/* Promise 13: a mutex of several hooks is let go once in a child, by the first of them; then it is the child's own. */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
@@ -59,6 +59,6 @@ static void test_let_go_once(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/mutex/let-go-once", test_let_go_once);
+  g_test_add_func("/mutex-let-go/once", test_let_go_once);
   return g_test_run();
 }
