@@ -87,6 +87,7 @@ void do_garbage(const int *arguments) {
 void do_many(const int *arguments) {
   int count = arguments[0], keep = arguments[1];
   struct atfork_hook hook = {.name = "many", .priority = arguments[2], .child = on_tick};
+  if ((arguments[3] & HAS_PREPARE) != 0) hook.prepare = hook.parent = on_tick;
   int from = runner.many_count;
   for (int i = 0; i < count && runner.many_count < MANY; i++) {
     hook.data = (void *)(uintptr_t)runner.many_count;
@@ -94,7 +95,7 @@ void do_many(const int *arguments) {
   }
   int gone = 0;
   for (int i = from; i < runner.many_count; i++)
-    if (keep == 0 || i % (keep + 1) != 0) gone += runner.api->unregister(runner.many[i]) == 0;
+    if (keep == KEEP_NONE || (keep != KEEP_ALL && i % (keep + 1) != 0)) gone += runner.api->unregister(runner.many[i]) == 0;
   say("many: %d of %d gone", gone, runner.many_count - from);
   atomic_fetch_add(&shared->operations, 2 * (uint64_t)count);
 }

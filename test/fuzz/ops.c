@@ -28,7 +28,7 @@ static const struct shape {
     [OP_PLACE] = {"place", {"how"}, 1},
     [OP_LOAD] = {"load", {NULL}, 2},
     [OP_UNLOAD] = {"unload", {NULL}, 8},
-    [OP_MANY] = {"many", {"count", "keep", "priority"}, 3},
+    [OP_MANY] = {"many", {"count", "keep", "priority", "has"}, 3},
     [OP_FEWER] = {"fewer", {"keep"}, 2},
     [OP_HANDLER] = {"handler", {"which", "script"}, 4},
     [OP_MUTEX] = {"mutex", {"which", "slot", "priority"}, 4},
@@ -80,7 +80,7 @@ static int draw_has(uint64_t *state) {
 }
 
 static int draw_count(uint64_t *state) {
-  return draw_below(state, 40) == 0 ? 4000 + draw_below(state, 3000) : 1 + draw_below(state, 150);
+  return draw_below(state, 30) == 0 ? 4000 + draw_below(state, 12000) : 1 + draw_below(state, 150);
 }
 
 static int draw_script(uint64_t *state) {
@@ -142,8 +142,9 @@ static void draw_arguments(struct op *op, uint64_t *state) {
       break;
     case OP_MANY:
       to[0] = draw_count(state);
-      to[1] = draw_below(state, 5);
+      to[1] = draw_below(state, KEEP_ALL + 1);
       to[2] = draw_priority(state);
+      to[3] = draw_below(state, 3) == 0 ? HAS_PREPARE | HAS_PARENT | HAS_CHILD : HAS_CHILD;
       break;
     default:
       to[0] = draw_below(state, SLOTS);

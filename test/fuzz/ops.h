@@ -52,6 +52,9 @@ enum { BY_TOKEN, BY_RANK, BY_CHILD_TOKEN, BY_GARBAGE, BY_ENVIRONMENT, BY_LAUNCHE
 
 enum { ENVIRONMENTS = 10 };
 
+/* How many of many hooks stay: none, every second, every third, …; all. */
+enum { KEEP_NONE, KEEP_ALL = 5 };
+
 /* What a hook has: bits of the first argument of `register`. */
 enum { HAS_PREPARE = 1, HAS_PARENT = 2, HAS_CHILD = 4, HAS_TRY = 8, HAS_WAIT = 16, HAS_DESTROY = 32, HAS_ALL = 63 };
 
