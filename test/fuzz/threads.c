@@ -2,6 +2,7 @@
 /* Threads that register, unregister, visit, fork, load and unload, all at the same time. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -12,9 +13,15 @@
 enum { THREADS = 4, OWN = 8, LOCKS = 2 };
 
 static pthread_mutex_t mutexes[LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
-static struct atfork_once control;
-static _Atomic pid_t made_in;
 static int steps;
+
+/* What each process does once: so many, that the threads come to new ones together. */
+enum { ONCES = 256 };
+static struct what {
+  struct atfork_once control;
+  _Atomic pid_t begun_in, made_in;
+} whats[ONCES];
+static _Atomic unsigned asked;
 
 static _Thread_local struct record *own[OWN];
 static _Thread_local bool has_plugin;
@@ -24,10 +31,20 @@ struct start {
   bool has_plugin;
 };
 
-static void init(void *unused) {
-  (void)unused;
-  expect(made_in != getpid());
-  made_in = getpid();
+/* Other threads may come here, but not in, until it has returned. */
+static void init(void *data) {
+  enum { YIELDS = 4 };
+  struct what *what = data;
+  expect(what->begun_in != getpid());
+  what->begun_in = getpid();
+  for (int i = 0; i < YIELDS; i++) sched_yield();
+  what->made_in = getpid();
+}
+
+static void make_once(void) {
+  struct what *what = &whats[atomic_fetch_add(&asked, 1) / THREADS % ONCES];
+  atfork_once(&what->control, init, what);
+  expect(what->made_in == getpid());
 }
 
 static void come_and_go(void) {
@@ -45,8 +62,7 @@ static void lock_in_any_order(void) {
 /* In the child: all of the API works, and so do the mutexes. */
 static void be_child(void) {
   if (mine.inside == 0) lock_in_any_order();
-  atfork_once(&control, init, NULL);
-  expect(made_in == getpid());
+  make_once();
   visit_all();
   come_and_go();
   if (draw_below(&mine.random, 4) == 0) fork_checked(draw_sound_way(), NULL);
@@ -96,8 +112,7 @@ static void step(void) {
       if (has_plugin) come_and_go_with_plugin();
       break;
     case 4:
-      atfork_once(&control, init, NULL);
-      expect(made_in == getpid());
+      make_once();
       break;
     default:
       change(draw_below(&mine.random, OWN));
