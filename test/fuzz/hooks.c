@@ -95,7 +95,8 @@ void do_many(const int *arguments) {
   }
   int gone = 0;
   for (int i = from; i < runner.many_count; i++)
-    if (keep == KEEP_NONE || (keep != KEEP_ALL && i % (keep + 1) != 0)) gone += runner.api->unregister(runner.many[i]) == 0;
+    if (keep == KEEP_NONE || (keep != KEEP_ALL && i % (keep + 1) != 0))
+      gone += runner.api->unregister(runner.many[i]) == 0;
   say("many: %d of %d gone", gone, runner.many_count - from);
   atomic_fetch_add(&shared->operations, 2 * (uint64_t)count);
 }

@@ -47,7 +47,7 @@ void do_generation(const int *unused) {
 
 void do_lineage(const int *arguments) {
   int size = arguments[0];
-  char text[SLOTS];
+  char text[SMALL];
   if (size == 0) {
     errno = 0;
     say_result("lineage nowhere", runner.api->lineage(NULL, 1));
@@ -82,7 +82,7 @@ void say_place(void) {
 
 void do_token(const int *arguments) {
   int size = arguments[0];
-  char text[SLOTS + 1];
+  char text[SMALL + 1];
   int length = runner.api->token(size == 0 ? NULL : text, (size_t)size);
   say("token: %d", length > size);
 }

@@ -4,40 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What each operation is called, its arguments, and how often it is drawn. */
-static const struct shape {
-  const char *name;
-  const char *arguments[ARGUMENTS];
-  int weight;
-} shapes[KINDS] = {
-    [OP_REGISTER] = {"register", {"has", "slot", "priority", "script", "refusals", "owner"}, 26},
-    [OP_UNREGISTER] = {"unregister", {"slot"}, 14},
-    [OP_STALE] = {"unregister-stale", {"slot"}, 2},
-    [OP_GARBAGE] = {"unregister-garbage", {"which"}, 1},
-    [OP_FOREACH] = {"foreach", {"script", "at", "stop"}, 6},
-    [OP_FORK] = {"fork", {"way", "back"}, 16},
-    [OP_END] = {"end", {NULL}, 0},
-    [OP_POLL] = {"poll", {NULL}, 5},
-    [OP_GENERATION] = {"generation", {NULL}, 3},
-    [OP_LINEAGE] = {"lineage", {"size"}, 3},
-    [OP_SEED] = {"seed", {"base"}, 1},
-    [OP_ONCE] = {"once", {"control", "script"}, 6},
-    [OP_TOKEN] = {"token", {"size"}, 2},
-    [OP_NONFORK] = {"nonfork", {"spawns"}, 1},
-    [OP_WORKER] = {"worker", {"how", "script", "environment", "early"}, 2},
-    [OP_PLACE] = {"place", {"how"}, 1},
-    [OP_LOAD] = {"load", {NULL}, 2},
-    [OP_UNLOAD] = {"unload", {NULL}, 8},
-    [OP_MANY] = {"many", {"count", "keep", "priority", "has"}, 3},
-    [OP_FEWER] = {"fewer", {"keep"}, 2},
-    [OP_HANDLER] = {"handler", {"which", "script"}, 4},
-    [OP_MUTEX] = {"mutex", {"which", "slot", "priority"}, 4},
-    [OP_BUSY] = {"busy", {"which"}, 4},
-    [OP_EXIT] = {"exit", {NULL}, 1},
-    [OP_AT_EXIT] = {"at-exit", {"script"}, 1},
-    [OP_SCRIPT] = {"script", {"number"}, 0},
-};
-
 /* ---- Drawing ---- */
 
 uint64_t draw(uint64_t *state) {
@@ -49,15 +15,6 @@ uint64_t draw(uint64_t *state) {
 
 int draw_below(uint64_t *state, int limit) {
   return (int)(draw(state) % (uint64_t)limit);
-}
-
-static enum kind draw_kind(uint64_t *state) {
-  int total = 0;
-  for (int i = 0; i < KINDS; i++) total += shapes[i].weight;
-  int left = draw_below(state, total);
-  int kind = 0;
-  while (left >= shapes[kind].weight) left -= shapes[kind++].weight;
-  return (enum kind)kind;
 }
 
 /* Mostly near 0, where hooks meet; the ends, and what is beyond them. */
@@ -87,73 +44,101 @@ static int draw_script(uint64_t *state) {
   return draw_below(state, 2) == 0 ? 0 : 1 + draw_below(state, SCRIPTS);
 }
 
-static void draw_register(int *to, uint64_t *state) {
-  to[0] = draw_has(state);
-  to[1] = draw_below(state, SLOTS);
-  to[2] = draw_priority(state);
-  to[3] = draw_script(state);
-  to[4] = draw_below(state, 3);
-  to[5] = draw_below(state, 3) == 0 ? OF_PLUGIN : draw_below(state, OWNERS);
-}
-
 static int draw_way(uint64_t *state) {
   return draw_below(state, 2) == 0 ? BY_FORK : draw_below(state, WAYS);
 }
 
-static void draw_arguments(struct op *op, uint64_t *state) {
-  int *to = op->arguments;
-  switch (op->kind) {
-    case OP_REGISTER:
-      draw_register(to, state);
-      break;
-    case OP_FOREACH:
-      to[0] = draw_script(state);
-      to[1] = draw_below(state, 4);
-      to[2] = draw_below(state, 8);
-      break;
-    case OP_FORK:
-      to[0] = draw_way(state);
-      to[1] = draw_below(state, 4) == 0;
-      break;
-    case OP_HANDLER:
-      to[0] = draw_below(state, HANDLERS);
-      to[1] = draw_script(state);
-      break;
-    case OP_WORKER:
-      to[0] = draw_below(state, MANNERS);
-      to[1] = draw_script(state);
-      to[2] = draw_below(state, ENVIRONMENTS);
-      to[3] = draw_script(state);
-      break;
-    case OP_MUTEX:
-      to[0] = draw_below(state, MUTEXES + 1);
-      to[1] = draw_below(state, SLOTS);
-      to[2] = draw_priority(state);
-      break;
-    case OP_BUSY:
-      to[0] = draw_below(state, MUTEXES);
-      break;
-    case OP_AT_EXIT:
-      to[0] = draw_script(state);
-      break;
-    case OP_ONCE:
-      to[0] = draw_below(state, CONTROLS);
-      to[1] = draw_script(state);
-      break;
-    case OP_MANY:
-      to[0] = draw_count(state);
-      to[1] = draw_below(state, KEEP_ALL + 1);
-      to[2] = draw_priority(state);
-      to[3] = draw_below(state, 3) == 0 ? HAS_PREPARE | HAS_PARENT | HAS_CHILD : HAS_CHILD;
-      break;
-    default:
-      to[0] = draw_below(state, SLOTS);
-  }
+static int draw_back(uint64_t *state) {
+  return draw_below(state, 4) == 0;
+}
+
+static int draw_owner(uint64_t *state) {
+  return draw_below(state, 3) == 0 ? OF_PLUGIN : draw_below(state, OWNERS);
+}
+
+static int draw_phases(uint64_t *state) {
+  return draw_below(state, 3) == 0 ? HAS_PREPARE | HAS_PARENT | HAS_CHILD : HAS_CHILD;
+}
+
+/* One of `limit` values, if there is one: each as often, or as `draw` has it. */
+struct argument {
+  const char *name;
+  int limit;
+  int (*draw)(uint64_t *state);
+};
+
+#define SCRIPT(name) \
+  { name, SCRIPTS + 1, draw_script }
+#define SLOT \
+  { "slot", .limit = SLOTS }
+#define PRIORITY \
+  { "priority", .draw = draw_priority }
+
+/* What each operation is called, its arguments, and how often it is drawn. */
+static const struct shape {
+  const char *name;
+  struct argument arguments[ARGUMENTS];
+  int weight;
+} shapes[KINDS] = {
+    [OP_REGISTER] = {"register",
+                     {{"has", HAS_ALL + 1, draw_has},
+                      SLOT,
+                      PRIORITY,
+                      SCRIPT("script"),
+                      {"refusals", .limit = 3},
+                      {"owner", OWNERS, draw_owner}},
+                     26},
+    [OP_UNREGISTER] = {"unregister", {SLOT}, 14},
+    [OP_STALE] = {"unregister-stale", {SLOT}, 2},
+    [OP_GARBAGE] = {"unregister-garbage", {{"which", .limit = 12}}, 1},
+    [OP_FOREACH] = {"foreach", {SCRIPT("script"), {"at", .limit = 4}, {"stop", .limit = 8}}, 6},
+    [OP_FORK] = {"fork", {{"way", WAYS, draw_way}, {"back", 2, draw_back}}, 16},
+    [OP_END] = {.name = "end"},
+    [OP_POLL] = {.name = "poll", .weight = 5},
+    [OP_GENERATION] = {.name = "generation", .weight = 3},
+    [OP_LINEAGE] = {"lineage", {{"size", .limit = SMALL}}, 3},
+    [OP_SEED] = {"seed", {{"base", .limit = 12}}, 1},
+    [OP_ONCE] = {"once", {{"control", .limit = CONTROLS}, SCRIPT("script")}, 6},
+    [OP_TOKEN] = {"token", {{"size", .limit = SMALL}}, 2},
+    [OP_NONFORK] = {"nonfork", {{"spawns", .limit = 4}}, 1},
+    [OP_WORKER] =
+        {"worker",
+         {{"how", .limit = MANNERS}, SCRIPT("script"), {"environment", .limit = ENVIRONMENTS}, SCRIPT("early")},
+         2},
+    [OP_PLACE] = {"place", {{"how", .limit = 2}}, 1},
+    [OP_LOAD] = {.name = "load", .weight = 2},
+    [OP_UNLOAD] = {.name = "unload", .weight = 8},
+    [OP_MANY] =
+        {"many",
+         {{"count", .draw = draw_count}, {"keep", .limit = KEEP_ALL + 1}, PRIORITY, {"has", HAS_ALL + 1, draw_phases}},
+         3},
+    [OP_FEWER] = {"fewer", {{"keep", .limit = 12}}, 2},
+    [OP_HANDLER] = {"handler", {{"which", .limit = HANDLERS}, SCRIPT("script")}, 4},
+    [OP_MUTEX] = {"mutex", {{"which", .limit = MUTEXES + 1}, SLOT, PRIORITY}, 4},
+    [OP_BUSY] = {"busy", {{"which", .limit = MUTEXES}}, 4},
+    [OP_EXIT] = {.name = "exit", .weight = 1},
+    [OP_AT_EXIT] = {"at-exit", {SCRIPT("script")}, 1},
+    [OP_SCRIPT] = {"script", {{"number", .limit = SCRIPTS + 1}}, 0},
+};
+
+static enum kind draw_kind(uint64_t *state) {
+  int total = 0;
+  for (int i = 0; i < KINDS; i++) total += shapes[i].weight;
+  int left = draw_below(state, total);
+  int kind = 0;
+  while (left >= shapes[kind].weight) left -= shapes[kind++].weight;
+  return (enum kind)kind;
+}
+
+void op_redraw(struct op *op, int which, uint64_t *state) {
+  const struct argument *argument = &shapes[op->kind].arguments[which];
+  if (argument->name == NULL) return;
+  op->arguments[which] = argument->draw != NULL ? argument->draw(state) : draw_below(state, argument->limit);
 }
 
 void op_draw(struct op *op, uint64_t *state) {
   *op = (struct op){draw_kind(state), {0}};
-  draw_arguments(op, state);
+  for (int i = 0; i < ARGUMENTS; i++) op_redraw(op, i, state);
 }
 
 static void add(struct program *program, enum kind kind, int argument) {
@@ -187,8 +172,8 @@ void program_draw(struct program *program, uint64_t seed) {
 static void write_op(const struct op *op, FILE *file) {
   const struct shape *shape = &shapes[op->kind];
   fprintf(file, "%s", shape->name);
-  for (int i = 0; i < ARGUMENTS && shape->arguments[i] != NULL; i++)
-    fprintf(file, " %s=%d", shape->arguments[i], op->arguments[i]);
+  for (int i = 0; i < ARGUMENTS && shape->arguments[i].name != NULL; i++)
+    fprintf(file, " %s=%d", shape->arguments[i].name, op->arguments[i]);
   fputc('\n', file);
 }
 
@@ -206,16 +191,15 @@ static bool read_kind(const char *name, struct op *op) {
 }
 
 static bool read_argument(const char *text, struct op *op) {
-  const struct shape *shape = &shapes[op->kind];
+  const struct argument *arguments = shapes[op->kind].arguments;
   const char *value = strchr(text, '=');
   if (value == NULL) return false;
-  for (int i = 0; i < ARGUMENTS && shape->arguments[i] != NULL; i++) {
-    size_t length = strlen(shape->arguments[i]);
-    if (length != (size_t)(value - text) || strncmp(text, shape->arguments[i], length) != 0) continue;
-    op->arguments[i] = atoi(value + 1);
-    return true;
-  }
-  return false;
+  int i = 0;
+  size_t length = (size_t)(value - text);
+  while (i < ARGUMENTS && arguments[i].name != NULL && strncmp(text, arguments[i].name, length) != 0) i++;
+  if (i == ARGUMENTS || arguments[i].name == NULL || arguments[i].name[length] != '\0') return false;
+  op->arguments[i] = atoi(value + 1);
+  return arguments[i].limit == 0 || (op->arguments[i] >= 0 && op->arguments[i] < arguments[i].limit);
 }
 
 static bool read_op(char *line, struct op *op) {

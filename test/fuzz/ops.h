@@ -42,7 +42,7 @@ enum kind {
   KINDS
 };
 
-enum { ARGUMENTS = 6, OPS_MAX = 256, SLOTS = 12, SCRIPTS = 5, CONTROLS = 4 };
+enum { ARGUMENTS = 6, OPS_MAX = 256, SLOTS = 12, SMALL = 12, SCRIPTS = 5, CONTROLS = 4 };
 
 /* Kinds of mutexes, one of each. */
 enum { NORMAL, ERROR_CHECKING, RECURSIVE, MUTEXES, NO_MUTEX = MUTEXES };
@@ -81,6 +81,7 @@ uint64_t draw(uint64_t *state);
 int draw_below(uint64_t *state, int limit);
 
 void op_draw(struct op *op, uint64_t *state);
+void op_redraw(struct op *op, int argument, uint64_t *state);
 void program_draw(struct program *program, uint64_t seed);
 void program_write(const struct program *program, FILE *file);
 bool program_read(struct program *program, FILE *file);

@@ -73,16 +73,6 @@ static void leave_out(struct program *program, int at, int count) {
   memmove(&program->ops[at], &program->ops[at + count], sizeof *program->ops * (size_t)(program->count - at));
 }
 
-/* As it is, or with other arguments. */
-static void change(struct op *op, uint64_t *state) {
-  struct op drawn;
-  if (op->kind == OP_SCRIPT || op->kind == OP_END) return;
-  do op_draw(&drawn, state);
-  while (drawn.kind != op->kind);
-  int argument = draw_below(state, ARGUMENTS);
-  op->arguments[argument] = drawn.arguments[argument];
-}
-
 /* A fork, and the end of its block. */
 static void insert_drawn(struct program *program, int at, uint64_t *state) {
   struct op drawn[2] = {{.kind = OP_END}, {.kind = OP_END}};
@@ -107,7 +97,7 @@ static void mutate(struct program *program, uint64_t *state) {
       break;
     case 2:
     case 3:
-      change(&program->ops[at], state);
+      if (program->ops[at].kind != OP_SCRIPT) op_redraw(&program->ops[at], draw_below(state, ARGUMENTS), state);
       break;
     case 4:
       repeat(program, at, other, state);
