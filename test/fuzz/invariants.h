@@ -21,6 +21,7 @@ enum { NEVER_REGISTERED, REGISTERED, UNREGISTERED };
 struct record {
   _Atomic int state;
   _Atomic int destroyed;
+  _Atomic bool is_removed; /* so it is destroyed when the last walk that has it ends */
   atfork_id id;
   bool may_refuse;
 };
@@ -47,7 +48,7 @@ extern void (*invariants_act)(void);
 /* Makes the hooks that stay, in a new process group's first process. */
 void invariants_begin(uint64_t seed);
 
-/* Says whether all lineages differ. */
+/* Says whether all lineages differ, and what was removed is destroyed; no other thread is left. */
 void invariants_end(void);
 
 #define expect(condition) ((condition) ? (void)0 : expectation_failed(__FILE__, __LINE__, #condition))

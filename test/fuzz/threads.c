@@ -68,23 +68,28 @@ static void be_child(void) {
   if (draw_below(&mine.random, 4) == 0) fork_checked(draw_sound_way(), NULL);
 }
 
+/* In a callback, what is removed ends with the forks that it takes part in. */
+static void change(int which) {
+  record_change(&own[which], mine.inside == 0);
+}
+
 /* In a callback. */
 static void act(void) {
   atomic_fetch_add(&shared->operations, 1);
-  switch (draw_below(&mine.random, 4)) {
+  switch (draw_below(&mine.random, 6)) {
     case 0:
       come_and_go();
       break;
     case 1:
       visit_all();
       break;
+    case 2:
+    case 3:
+      change(draw_below(&mine.random, OWN));
+      break;
     default:
       fork_checked(draw_sound_way(), NULL);
   }
-}
-
-static void change(int which) {
-  record_change(&own[which], true);
 }
 
 /* The thread that has it is one alone. */
