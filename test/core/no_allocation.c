@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "forks.h"
+#include "real_mmap.h"
 #include "state.h" /* the library's own */
 
 /* ---- What the library gets its memory from ---- */
@@ -23,13 +24,12 @@ static void do_once(void (**what)(void)) {
 }
 
 /* By either name, as the size of off_t has it; newer musls have but one. */
-void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
 #define WRAP_MMAP(name)                                                                           \
   void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);  \
   void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) { \
     do_once(&while_mapping);                                                                      \
     allocations++;                                                                                \
-    return __real_mmap(at, size, protection, flags, file, offset);                                \
+    return __real_mmap(at, size, protection, flags, file, (real_offset)offset);                   \
   }
 #undef mmap64
 WRAP_MMAP(mmap)

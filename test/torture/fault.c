@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "real_mmap.h"
+
 /* ---- Which request fails ---- */
 
 static _Atomic bool armed;
@@ -102,16 +104,15 @@ static void *align(void *memory, size_t size) {
 }
 
 /* By either name, as the size of off_t has it; newer musls have but one. */
-void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
-#define WRAP_MMAP(name)                                                                                   \
-  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);          \
-  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) {         \
-    if (is_refused("mmap", ENOMEM)) return MAP_FAILED;                                                    \
-    void *memory = size <= HUGE_PAGE                                                                      \
-                       ? __real_mmap(at, size, protection, flags, file, offset)                           \
-                       : align(__real_mmap(at, size + HUGE_PAGE, protection, flags, file, offset), size); \
-    if (memory != MAP_FAILED) mapped += (long)size;                                                       \
-    return memory;                                                                                        \
+#define WRAP_MMAP(name)                                                                                                \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);                       \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) {                      \
+    if (is_refused("mmap", ENOMEM)) return MAP_FAILED;                                                                 \
+    void *memory = size <= HUGE_PAGE                                                                                   \
+                       ? __real_mmap(at, size, protection, flags, file, (real_offset)offset)                           \
+                       : align(__real_mmap(at, size + HUGE_PAGE, protection, flags, file, (real_offset)offset), size); \
+    if (memory != MAP_FAILED) mapped += (long)size;                                                                    \
+    return memory;                                                                                                     \
   }
 #undef mmap64
 WRAP_MMAP(mmap)
