@@ -131,7 +131,7 @@ int __real_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice) {
   if (UNHEEDED) return 0;
-  if (is_refused("madvise", EINVAL)) return -1;
+  if (advice != -1 && is_refused("madvise", EINVAL)) return -1; /* who takes that one is an emulator, and stays one */
   return __real_madvise(pages, size, UNWIPED && advice == MADV_WIPEONFORK ? -1 : advice);
 }
 
@@ -207,6 +207,9 @@ static const struct {
   int error;
 } calls[] = {
     {SYS_futex, "futex", EPERM},
+#ifdef SYS_futex_time64
+    {SYS_futex_time64, "futex", EPERM},
+#endif
     {SYS_getrandom, "getrandom", ENOSYS},
 #ifdef SYS_pidfd_open
     {SYS_pidfd_open, "pidfd_open", EMFILE},
@@ -220,6 +223,13 @@ static bool is_call_refused(long number) {
   return false;
 }
 
+static bool is_futex(long number) {
+#ifdef SYS_futex_time64
+  if (number == SYS_futex_time64) return true;
+#endif
+  return number == SYS_futex;
+}
+
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...) {
@@ -229,7 +239,7 @@ long __wrap_syscall(long number, ...) {
   va_start(list, number);
   for (int i = 0; i < 6; i++) arguments[i] = va_arg(list, long);
   va_end(list);
-  bool sleeps = number == SYS_futex && (int)arguments[1] == FUTEX_WAIT_PRIVATE;
+  bool sleeps = is_futex(number) && (int)arguments[1] == FUTEX_WAIT_PRIVATE;
   if (sleeps) about_to_sleep();
   if (sleeps ? is_refused("sleep", EPERM) : is_call_refused(number)) return -1;
   return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);

@@ -118,7 +118,7 @@ static char token[1024];
 
 /* How it ended. */
 static int load(const struct beginning *beginning) {
-  char which[32], index[8];
+  char which[32], index[12];
   snprintf(which, sizeof which, "%d %d", first, many);
   snprintf(index, sizeof index, "%d", (int)(beginning - beginnings));
   pid_t pid = fork();
