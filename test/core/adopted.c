@@ -7,15 +7,18 @@
 #include <errno.h>
 #include <glib.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "numbered.h"
+#include "programs.h"
 
 static void expect(const char *rank, const char *const *set, const char *result, const char *launcher) {
   char **lines = run_quiet_worker(rank, set);
   g_assert_cmpstr(lines[RESULT], ==, result);
   g_assert_cmpstr(lines[LAUNCHER], ==, launcher);
-  g_strfreev(lines);
+  free(lines);
 }
 
 /* ---- By a number ---- */
@@ -26,7 +29,7 @@ static void test_place(void) {
   g_assert_cmpstr(lines[SECOND], ==, "EALREADY 1 0.r3 adopted abc");
   g_assert_cmpstr(lines[LAUNCHER], ==, "");
   g_assert_true(strstr(lines[TOKEN], ":2:0.r3.1:") != NULL);
-  g_strfreev(lines);
+  free(lines);
 }
 
 /* "0.r0" and "0.r18446744073709551615" are lineages; nothing else that looks like a number is a rank. */
@@ -106,14 +109,14 @@ static void test_launch(gconstpointer data) {
   char **lines = run_quiet_worker("-", launch->set);
   g_assert_cmpstr(lines[RESULT], ==, launch->result);
   if (launch->launcher != NULL) g_assert_cmpstr(lines[LAUNCHER], ==, launch->launcher);
-  g_strfreev(lines);
+  free(lines);
 }
 
 static void test_launcher_as_snprintf(void) {
   char whole[ROOM], small[ROOM];
-  g_setenv("PMI_RANK", "12", TRUE);
-  g_setenv("PMI_SIZE", "20", TRUE);
-  g_setenv("JOB_COMPLETION_INDEX", "12", TRUE);
+  set_variable("PMI_RANK", "12");
+  set_variable("PMI_SIZE", "20");
+  set_variable("JOB_COMPLETION_INDEX", "12");
   int length = atfork_launcher(whole, sizeof whole);
   g_assert_cmpint(length, ==, (int)strlen(whole));
   g_assert_true(strstr(whole, "PMI_RANK=12") != NULL && strstr(whole, "JOB_COMPLETION_INDEX=12") != NULL);
@@ -128,9 +131,9 @@ static void test_launcher_as_snprintf(void) {
   errno = 0;
   g_assert_cmpint(atfork_launcher(NULL, 1), ==, -1);
   g_assert_cmpint(errno, ==, EINVAL);
-  g_unsetenv("PMI_RANK");
-  g_unsetenv("PMI_SIZE");
-  g_unsetenv("JOB_COMPLETION_INDEX");
+  set_variable("PMI_RANK", NULL);
+  set_variable("PMI_SIZE", NULL);
+  set_variable("JOB_COMPLETION_INDEX", NULL);
   g_assert_cmpint(atfork_launcher(small, sizeof small), ==, 0);
   g_assert_cmpstr(small, ==, "");
 }

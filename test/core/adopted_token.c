@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "numbered.h"
@@ -18,7 +19,7 @@ static void test_token_carries_the_run(void) {
   g_assert_true(strstr(token, run_text) != NULL);
   char *out = run_of_spawned(token);
   g_assert_cmpstr(out, ==, run_text);
-  g_free(out);
+  free(out);
 }
 
 static void test_token_of_an_adopted(void) {
@@ -26,8 +27,8 @@ static void test_token_of_an_adopted(void) {
   char **lines = run_quiet_worker("3", set);
   char *out = run_of_spawned(lines[TOKEN]);
   g_assert_cmpstr(out, ==, "0000000000001234");
-  g_free(out);
-  g_strfreev(lines);
+  free(out);
+  free(lines);
 }
 
 /* ---- Tokens of a token's children ---- */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "forks.h"
+#include "programs.h"
 
 enum { ROUNDS = 50, PLACES = 5 };
 
@@ -109,15 +110,10 @@ static void test_parent(void) {
 
 #ifdef LINKED
 static void run_linked(long *child, long *parent) {
-  char *argv[] = {(char *)(uintptr_t)LINKED, (char *)(uintptr_t)LIBRARY, NULL};
-  gchar *out;
-  gint status;
-  GError *error = NULL;
-  g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, &error);
-  g_assert_no_error(error);
-  g_assert_cmpint(status, ==, 0);
+  char *out;
+  expect_program_passes((const char *const[]){LINKED, LIBRARY, NULL}, &out, NULL);
   g_assert_cmpint(sscanf(out, "%ld %ld", child, parent), ==, 2);
-  g_free(out);
+  free(out);
 }
 
 /* So too the stack, which a handler may need one page more of. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "numbered.h"
+#include "programs.h"
 
 #include <atfork.h>
 #include <errno.h>
@@ -122,31 +123,20 @@ bool is_worker(int argc, char **argv, int *status) {
     *status = be_spawned(argv[2]);
     return true;
   }
-  for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) g_unsetenv(variables[i]);
+  for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) set_variable(variables[i], NULL);
   return false;
 }
 
 /* ---- Running one ---- */
 
 char **run_worker(const char *rank, const char *const *set, char **said) {
-  char *argv[] = {program, (char *)"--worker", (char *)(uintptr_t)rank, NULL};
-  char **environment = g_get_environ();
-  gchar *out;
-  gint status;
-  GError *error = NULL;
-  for (; *set != NULL; set++) {
-    char **pair = g_strsplit(*set, "=", 2);
-    environment = g_environ_setenv(environment, pair[0], pair[1], TRUE);
-    g_strfreev(pair);
-  }
-  g_spawn_sync(NULL, argv, environment, G_SPAWN_DEFAULT, NULL, NULL, &out, said, &status, &error);
-  g_assert_no_error(error);
+  char *out;
+  size_t count;
+  int status = run_program((const char *const[]){program, "--worker", rank, NULL}, set, &out, said);
   if (status != 0) g_error("worker %s ended with %d: %s", rank, status, *said);
-  char **lines = g_strsplit(out, "\n", LINES + 1);
-  g_assert_cmpuint(g_strv_length(lines), ==, LINES + 1);
-  for (int i = 0; i < LINES; i++) lines[i][strcspn(lines[i], "\r")] = '\0';
-  g_free(out);
-  g_strfreev(environment);
+  char **lines = lines_of(out, &count);
+  g_assert_cmpuint(count, ==, LINES);
+  free(out);
   return lines;
 }
 
@@ -154,7 +144,7 @@ char **run_quiet_worker(const char *rank, const char *const *set) {
   char *said;
   char **lines = run_worker(rank, set, &said);
   g_assert_cmpstr(said, ==, "");
-  g_free(said);
+  free(said);
   return lines;
 }
 
@@ -162,19 +152,14 @@ uint64_t run_of(const char *rank, const char *const *set) {
   char **lines = run_quiet_worker(rank, set);
   g_assert_cmpint((int)strlen(lines[RUNS]), ==, 33);
   uint64_t found = strtoull(lines[RUNS] + 17, NULL, 16);
-  g_strfreev(lines);
+  free(lines);
   return found;
 }
 
 char *run_of_spawned(const char *token) {
-  char *argv[] = {program, (char *)"--spawned", (char *)(uintptr_t)token, NULL};
-  gchar *out;
-  GError *error = NULL;
-  gint status;
-  g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, &error);
-  g_assert_no_error(error);
-  g_assert_cmpint(status, ==, 0);
-  out[strcspn(out, "\r\n")] = '\0';
+  char *out;
+  expect_program_passes((const char *const[]){program, "--spawned", token, NULL}, &out, NULL);
+  out[strcspn(out, "\n")] = '\0';
   return out;
 }
 

@@ -3,10 +3,12 @@
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "forks.h"
+#include "programs.h"
 
 /* ---- Of this program's processes ---- */
 
@@ -90,7 +92,7 @@ static int be_adopted(void) {
 }
 
 static void become_adopted(void) {
-  g_setenv("ATFORK_RUN", "42", TRUE);
+  set_variable("ATFORK_RUN", "42");
   run_again("--adopted", NULL);
 }
 
@@ -103,16 +105,10 @@ static void test_adopted(void) {
 /* ---- Of a program that loads the library ---- */
 
 static void expect_places(const char *way, const char *expected) {
-  char *argv[] = {(char *)(uintptr_t)PLACED, (char *)(uintptr_t)way, (char *)(uintptr_t)LIBRARY, NULL};
-  gchar *out, *said;
-  gint status;
-  GError *error = NULL;
-  g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &said, &status, &error);
-  g_assert_no_error(error);
-  if (status != 0) g_error("%s ended with %d: %s", way, status, said);
+  char *out;
+  expect_program_passes((const char *const[]){PLACED, way, LIBRARY, NULL}, &out, NULL);
   g_assert_cmpstr(out, ==, expected);
-  g_free(out);
-  g_free(said);
+  free(out);
 }
 
 static void test_loaded_first(void) {

@@ -13,6 +13,7 @@
 
 #include "callbacks.h"
 #include "hooks.h"
+#include "programs.h"
 
 enum { ROOM = 1024, MANY = 100000, PASSED = 42 };
 
@@ -222,34 +223,29 @@ static void many(void) {
 
 static void expect_no_token(void *unused) {
   (void)unused;
-  g_assert_true(g_getenv("ATFORK_TOKEN") == NULL);
+  g_assert_true(getenv("ATFORK_TOKEN") == NULL);
 }
 
 static void in_environment(void) {
-  g_assert_true(g_getenv("ATFORK_TOKEN") != NULL);
+  g_assert_true(getenv("ATFORK_TOKEN") != NULL);
   token = NULL;
   add("a", 0);
   atfork_register_after_fork(expect_no_token, NULL);
   be_spawned();
   g_assert_cmpstr(ran, ==, "a");
-  g_assert_true(g_getenv("ATFORK_TOKEN") == NULL);
+  g_assert_true(getenv("ATFORK_TOKEN") == NULL);
 }
 
 /* ---- Running workers ---- */
 
 static void run_worker(const char *name, const char *with, bool in_its_environment) {
-  char *argv[] = {program, (char *)"--worker", (char *)(uintptr_t)name, (char *)(uintptr_t)with, NULL};
-  char **environment = g_get_environ();
-  char *said;
-  gint status;
-  GError *error = NULL;
-  if (in_its_environment) environment = g_environ_setenv(environment, "ATFORK_TOKEN", with, TRUE);
-  g_spawn_sync(NULL, argv, environment, G_SPAWN_DEFAULT, NULL, NULL, &said, NULL, &status, &error);
-  g_assert_no_error(error);
+  char variable[ROOM + 16], *said;
+  snprintf(variable, sizeof variable, "ATFORK_TOKEN=%s", with);
+  int status = run_program((const char *const[]){program, "--worker", name, with, NULL},
+                           (const char *const[]){in_its_environment ? variable : NULL, NULL}, &said, NULL);
   if (status != 0) g_error("worker %s ended with %d: %s", name, status, said);
   g_assert_true(strstr(said, "passed") != NULL);
-  g_free(said);
-  g_strfreev(environment);
+  free(said);
 }
 
 static void make_worker(const char *name) {

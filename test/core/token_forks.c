@@ -107,7 +107,7 @@ static void test_setuid(void) {
     g_assert_cmpint(chmod(dir, 0755), ==, 0);
     char **lines = run_worker(program, "--environment", take_token());
     g_assert_true(g_str_has_prefix(lines[0], "EINVAL 0 0 "));
-    g_strfreev(lines);
+    free(lines);
   }
   g_assert_cmpint(unlink(program), ==, 0);
   g_assert_cmpint(rmdir(dir), ==, 0);

@@ -4,8 +4,11 @@
 #include <atfork.h>
 #include <glib.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "programs.h"
 #include "token.h" /* the library's own */
 
 const char *take_token(void) {
@@ -16,19 +19,15 @@ const char *take_token(void) {
 }
 
 char **run_worker(const char *program, const char *argument, const char *variable) {
-  char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)argument, NULL};
-  char **environment = g_get_environ();
-  gchar *out;
-  gint status;
-  GError *error = NULL;
-  if (variable != NULL) environment = g_environ_setenv(environment, "ATFORK_TOKEN", variable, TRUE);
-  g_spawn_sync(NULL, argv, environment, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, &error);
-  g_assert_no_error(error);
+  char set[ROOM + 16], *out;
+  size_t count;
+  snprintf(set, sizeof set, "ATFORK_TOKEN=%s", variable == NULL ? "" : variable);
+  int status = run_program((const char *const[]){program, argument, NULL},
+                           (const char *const[]){variable == NULL ? NULL : set, NULL}, &out, NULL);
   g_assert_cmpint(status, ==, 0);
-  char **lines = g_strsplit(out, "\n", 3);
-  g_strfreev(environment);
-  g_free(out);
-  g_assert_cmpuint(g_strv_length(lines), ==, 3);
+  char **lines = lines_of(out, &count);
+  free(out);
+  g_assert_cmpuint(count, ==, 2);
   return lines;
 }
 
@@ -37,13 +36,12 @@ void check_worker(const char *argument, const char *variable, const char *token)
   g_assert_true(atfork_token_read(token, &place));
   uint64_t seed = atfork_lineage_hash(42, place.lineage, place.length);
   char **lines = run_worker(WORKER, argument, variable);
-  char *tail = g_strdup_printf("%" PRIu64 " %.*s %016" PRIx64 " abc unset", place.generation, (int)place.length,
-                               place.lineage, seed);
-  char *first = g_strconcat("ok ", tail, NULL), *second = g_strconcat("EALREADY ", tail, NULL);
-  g_assert_cmpstr(lines[0], ==, first);
-  g_assert_cmpstr(lines[1], ==, second);
-  g_free(first);
-  g_free(second);
-  g_free(tail);
-  g_strfreev(lines);
+  static const char *const results[] = {"ok", "EALREADY"};
+  for (int i = 0; i < 2; i++) {
+    char expected[2 * ROOM];
+    snprintf(expected, sizeof expected, "%s %" PRIu64 " %.*s %016" PRIx64 " abc unset", results[i], place.generation,
+             (int)place.length, place.lineage, seed);
+    g_assert_cmpstr(lines[i], ==, expected);
+  }
+  free(lines);
 }

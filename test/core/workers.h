@@ -8,7 +8,8 @@ enum { ROOM = 1024 /* bytes, for every token */ };
 /* The next one, until it is called again. */
 const char *take_token(void);
 
-/* Runs a worker with this argument, and with ATFORK_TOKEN set to `variable`, if that is not NULL; its two lines. */
+/* Runs a worker with this argument, and with ATFORK_TOKEN set to `variable`, if that is not NULL; its two lines, which
+ * free() frees. */
 char **run_worker(const char *program, const char *argument, const char *variable);
 
 /* Runs one, and expects it to find itself where `token` says. */
