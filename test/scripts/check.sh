@@ -37,12 +37,12 @@ names_what_is_wrong() {
   grep "^script/$1" "$work/err"
 }
 
-for script in bench bootstrap clean-root demo fuzz test; do
+for script in bench bootstrap clean-root demo emulated fuzz test; do
   check "script/$script --help" gives_help $script
   check "script/$script --nope does nothing else" names_what_is_wrong $script --nope
 done
 check "script/fuzz --guided says what it can lead" names_what_is_wrong fuzz --guided
-for script in bootstrap demo test; do
+for script in bootstrap demo emulated test; do
   check "script/$script nope does nothing else" names_what_is_wrong $script nope
 done
 all_checked
