@@ -64,12 +64,17 @@ const char *probe_hear(void) {
   return finish() == 0 ? text : "";
 }
 
+static int look(int (*check)(void)) {
+  const int wrong = check();
+  return wrong != 0 ? wrong : probe_all_ran() ? 0 : 1;
+}
+
 /* Forks; "" if `check` gives 0 in the child, and each of the soak's own hooks has run there. */
 static const char *forked(int (*check)(void)) {
   static const char *const verdicts[] = {"", "missed by a child of a request", "doubled in a child of a request"};
   begin();
   child.pid = fork();
-  if (child.pid == 0) _exit(check() != 0 ? check() : probe_all_ran() ? 0 : 1);
+  if (child.pid == 0) _exit(look(check));
   int status = child.pid == -1 ? -1 : finish();
   if (child.pid == -1) pthread_sigmask(SIG_SETMASK, &child.mask, NULL);
   return WIFEXITED(status) && WEXITSTATUS(status) <= 2 ? verdicts[WEXITSTATUS(status)] : "error: a child failed";

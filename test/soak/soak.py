@@ -22,6 +22,7 @@ from typing import Any, Dict, List, Tuple
 
 import checks
 import load
+import page
 import picture
 import processes
 import report
@@ -217,6 +218,7 @@ def parse(words: List[str]) -> argparse.Namespace:
     parser.add_argument("--hosts", type=pathlib.Path, required=True)
     parser.add_argument("--results", type=pathlib.Path, help="where to write what was measured")
     parser.add_argument("--plot", type=pathlib.Path, help="where to draw it")
+    parser.add_argument("--page", type=pathlib.Path, help="a Markdown file whose figures are written anew")
     parser.add_argument("--drawn-only", action="store_true", help="draw the results that there are")
     parser.add_argument("--logs", type=pathlib.Path, help="where to write the servers' logs")
     parser.add_argument("--servers", type=lambda text: text.split(","), default=list(KINDS))
@@ -238,6 +240,8 @@ def main(words: List[str]) -> int:
             options.results.write_text(json.dumps(result, separators=(",", ":")) + "\n")
     if options.plot and result["whole"]:
         options.plot.write_text(picture.draw(result), encoding="utf-8")
+    if options.page and result["whole"]:
+        page.write(options.page, result)
     status = report.tell(result)
     return status if result["whole"] else 130
 
