@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "forks.h"
 #include "loading.h"
 
@@ -91,9 +92,9 @@ struct oddity {
 
 /* A shared object whose notes are said to be elsewhere. */
 static void write_odd(const char *path, struct oddity oddity) {
-  gchar *file;
-  gsize size;
-  child_check(g_file_get_contents(PLAIN, &file, &size, NULL));
+  size_t size;
+  char *file = read_file(PLAIN, &size);
+  child_check(file != NULL);
   ElfW(Ehdr) *head = (ElfW(Ehdr) *)(void *)file;
   ElfW(Phdr) *parts = (ElfW(Phdr) *)(void *)(file + head->e_phoff);
   unsigned loaded = 0;
@@ -105,8 +106,8 @@ static void write_odd(const char *path, struct oddity oddity) {
     parts[i].p_filesz = parts[i].p_memsz = oddity.size;
     parts[i].p_align = sizeof(void *) == 4 ? 8 : 4; /* of its own alignment, the dynamic linker reads them itself */
   }
-  child_check(g_file_set_contents(path, file, (gssize)size, NULL));
-  g_free(file);
+  child_check(write_file(path, file, size));
+  free(file);
 }
 
 static void odd_case(void) {

@@ -115,11 +115,12 @@ static void test_cell(gconstpointer data) {
 
 static void add_cell(const struct subject *subject, const struct handler *handler) {
   if (handler->only != NULL && strcmp(handler->only, subject->name) != 0) return;
-  struct cell *own = g_malloc(sizeof *own);
+  struct cell *own = malloc(sizeof *own);
+  g_assert_nonnull(own);
   *own = (struct cell){subject, handler};
-  char *path = g_strdup_printf("/matrix/%s/%s", subject->name, handler->name);
+  char path[128];
+  snprintf(path, sizeof path, "/matrix/%s/%s", subject->name, handler->name);
   g_test_add_data_func(path, own, test_cell);
-  g_free(path);
 }
 
 int main(int argc, char **argv) {

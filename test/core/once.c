@@ -206,20 +206,26 @@ static void test_registered_in_the_new_process(void) {
   for (size_t i = 0; i < ways_count; i++) in_child(ways[i].fork, register_then_poll);
 }
 
-static int note_generation(const struct atfork_info *info, void *generations) {
-  g_array_append_val((GArray *)generations, info->generation);
+struct generations {
+  size_t count;
+  uint64_t of[2];
+};
+
+static int note_generation(const struct atfork_info *info, void *noted) {
+  struct generations *generations = noted;
+  child_check_int(generations->count, <, 2);
+  generations->of[generations->count++] = info->generation;
   return 0;
 }
 
 /* Hooks that are alike but for that. */
 static void register_in_both(void) {
-  GArray *generations = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  struct generations generations = {0};
   child_check_int(atfork_register_after_fork(count, NULL), !=, 0);
-  atfork_foreach(note_generation, generations);
-  child_check_int(generations->len, ==, 2);
-  child_check_int(g_array_index(generations, uint64_t, 0), ==, 0);
-  child_check_int(g_array_index(generations, uint64_t, 1), ==, 1);
-  g_array_free(generations, TRUE);
+  atfork_foreach(note_generation, &generations);
+  child_check_int(generations.count, ==, 2);
+  child_check_int(generations.of[0], ==, 0);
+  child_check_int(generations.of[1], ==, 1);
 }
 
 static void test_generation_of_a_hook(void) {

@@ -49,14 +49,14 @@ static void check_child(void) {
 }
 
 static void expect_order(const char *order) {
-  char *reverse = g_strreverse(g_strdup(order));
+  char reverse[64] = "";
+  for (size_t i = 0, length = strlen(order); i < length; i++) reverse[i] = order[length - 1 - i];
   memset(&ran, 0, sizeof ran);
   wanted = order;
   in_child(fork, check_child);
   g_assert_cmpstr(ran.prepared, ==, reverse);
   g_assert_cmpstr(ran.parented, ==, order);
   g_assert_cmpstr(ran.childed, ==, "");
-  g_free(reverse);
   unregister_all();
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "draw.h"
 #include "forks.h"
 
 #ifdef ATFORK_TEST_SHORT
@@ -46,14 +47,13 @@ static void fill(int priorities) {
 
 /* Changes the order in which they are unregistered. */
 static void shuffle(void) {
-  GRand *random = g_rand_new_with_seed(5);
-  for (int i = MANY - 1; i > 0; i--) {
-    int j = g_rand_int_range(random, 0, i + 1);
+  uint64_t random = 5;
+  for (unsigned i = MANY - 1; i > 0; i--) {
+    unsigned j = draw_below(&random, i + 1);
     atfork_id id = ids[i];
     ids[i] = ids[j];
     ids[j] = id;
   }
-  g_rand_free(random);
 }
 
 static void reverse(void) {

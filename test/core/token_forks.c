@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "forks.h"
 #include "workers.h"
 
@@ -93,12 +94,12 @@ static void test_forked_is_known(void) {
 
 /* What it says of itself shows that nothing was read. */
 static void test_setuid(void) {
-  char *dir = g_dir_make_tmp("atfork-XXXXXX", NULL);
-  char *program = g_build_filename(dir, "worker", NULL);
-  char *contents;
-  gsize length;
-  g_assert_true(g_file_get_contents(STATIC_WORKER, &contents, &length, NULL));
-  g_assert_true(g_file_set_contents(program, contents, (gssize)length, NULL));
+  char dir[] = "/tmp/atfork-XXXXXX", program[sizeof dir + 16];
+  size_t size;
+  char *contents = read_file(STATIC_WORKER, &size);
+  g_assert_true(mkdtemp(dir) != NULL && contents != NULL);
+  snprintf(program, sizeof program, "%s/worker", dir);
+  g_assert_true(write_file(program, contents, size));
   if (is_emulated) {
     g_test_skip("an emulator has its own rights, not its program's");
   } else if (geteuid() != 0 || chown(program, NOBODY, NOBODY) != 0 || chmod(program, 06755) != 0) {
@@ -111,9 +112,7 @@ static void test_setuid(void) {
   }
   g_assert_cmpint(unlink(program), ==, 0);
   g_assert_cmpint(rmdir(dir), ==, 0);
-  g_free(contents);
-  g_free(program);
-  g_free(dir);
+  free(contents);
 }
 
 int main(int argc, char **argv) {

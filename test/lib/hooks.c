@@ -4,14 +4,11 @@
 #include <atfork.h>
 #include <glib.h>
 
-static int collect(const struct atfork_info *info, void *arg) {
-  g_array_append_val((GArray *)arg, info->id);
-  return 0;
+static int stop_at_first(const struct atfork_info *info, void *id) {
+  *(atfork_id *)id = info->id;
+  return 1;
 }
 
 void unregister_all(void) {
-  GArray *ids = g_array_new(FALSE, FALSE, sizeof(atfork_id));
-  atfork_foreach(collect, ids);
-  for (guint i = 0; i < ids->len; i++) atfork_unregister(g_array_index(ids, atfork_id, i));
-  g_array_free(ids, TRUE);
+  for (atfork_id id; atfork_foreach(stop_at_first, &id) != 0;) g_assert_cmpint(atfork_unregister(id), ==, 0);
 }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files that a test reads, changes and writes anew.
+ */
+#ifndef ATFORK_TEST_FILES_H
+#define ATFORK_TEST_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* All of a file, which free() frees; NULL when it cannot be had. */
+char *read_file(const char *path, size_t *size);
+bool write_file(const char *path, const char *contents, size_t size);
+
+#endif
