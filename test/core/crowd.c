@@ -78,6 +78,12 @@ static void test_come_and_go(void) {
   g_assert_cmpint(destroyed, ==, THREADS * OF_A_THREAD);
 }
 
+/* Lets those that wait come to the end of a sleep of theirs, of 50 ms, look, and go on waiting.  Nothing depends on it:
+ * had they not begun to wait, they would see less, and be right. */
+static void outlast_a_sleep(void) {
+  g_usleep(120000);
+}
+
 /* ---- Unregister waits for a walk ---- */
 
 static bool walking, go_on, walked, finished;
@@ -117,12 +123,10 @@ static void test_unregister_waits(void) {
   GThread *walker = g_thread_new("walker", walk, NULL);
   while (!is_set(&walking)) g_thread_yield();
   GThread *unregisterer = g_thread_new("unregisterer", unregister_it, NULL);
-  /* It is no more shown, but waits; longer than one sleep is. */
+  /* It is no more shown, but waits. */
   while (hooks() != 0) g_thread_yield();
-  for (int i = 0; i < 20; i++) {
-    g_usleep(10000);
-    g_assert_false(is_set(&finished));
-  }
+  outlast_a_sleep();
+  g_assert_false(is_set(&finished));
   set(&go_on);
   g_thread_join(walker);
   g_thread_join(unregisterer);
@@ -138,7 +142,7 @@ static bool initialised;
 static void init_slowly(void *unused) {
   (void)unused;
   inits++;
-  g_usleep(120000); /* longer than one sleep of those that wait */
+  outlast_a_sleep();
   initialised = true;
 }
 
