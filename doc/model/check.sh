@@ -76,6 +76,13 @@ holds sleep
 holds look
 holds not_now
 holds not_now -DITSELF
+holds publish
+holds bury
+holds begin
+holds begin -DOTHERS
+holds reuse
+holds wake
+holds last
 
 breaks final final -DBUG_READS_FIRST
 breaks final final -DBUG_SCANS_FIRST
@@ -109,5 +116,27 @@ breaks deadlock not_now -DBUG_NEEDS_ALL
 breaks deadlock not_now -DITSELF -DBUG_NEVER_GIVES_UP
 breaks final not_now -DBUG_READS_FIRST
 breaks final not_now -DITSELF -DBUG_BEGINS_FIRST
+breaks whole publish -DBUG_STORES_RELAXED
+breaks whole publish -DBUG_LOADS_RELAXED
+breaks whole publish -DBUG_COMMITS_RELAXED
+breaks final bury -DBUG_STORES_RELAXED
+breaks final bury -DBUG_LOADS_RELAXED
+breaks final bury -DBUG_COUNTS_LATE
+breaks final begin -DBUG_COUNTS_RELAXED
+breaks final begin -DBUG_COUNTS_ACQUIRE_RELEASE
+breaks final begin -DBUG_READS_ACQUIRE
+breaks final begin -DBUG_COMMITS_RELEASE
+breaks final begin -DBUG_LOOKS_RELAXED
+breaks final begin -DOTHERS -DBUG_COUNTS_RELAXED
+breaks final begin -DOTHERS -DBUG_LOOKS_RELAXED
+breaks final reuse -DBUG_FREES_RELAXED
+breaks final reuse -DBUG_FREES_FIRST
+breaks final reuse -DBUG_CLAIMS_RELAXED
+breaks deadlock wake -DBUG_SAYS_ACQUIRE_RELEASE
+breaks deadlock wake -DBUG_STORES_RELEASE
+breaks deadlock wake -DBUG_LOOKS_ACQUIRE
+breaks whole last -DBUG_SAYS_RELEASE
+breaks whole last -DBUG_READS_ACQUIRE
+breaks whole last -DBUG_COMMITS_RELEASE
 echo "1..$number"
 exit "$failed"
