@@ -21,6 +21,10 @@ RELOAD_AGAIN = 15  # s: a server that is still starting may miss the signal
 WORKERS = 2  # of each server
 
 
+class Stuck(Exception):
+    """A server does not do what it was told to."""
+
+
 class Events:
     """Of one server, at a pace of so many seconds from one to the next."""
 
@@ -67,12 +71,16 @@ class Events:
         self.happened["by itself"] += 1
 
     async def run(self, until: float) -> None:
-        """Each kind happens, even if that takes longer."""
+        """Each kind happens, even if that takes longer.  With a server that is stuck nothing more does."""
         deck = self.deck()
         kinds = set(deck)
         while time.monotonic() < until or kinds - set(self.happened):
             await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.pace)
-            await self.happen(deck.pop())
+            try:
+                await self.happen(deck.pop())
+            except Stuck as error:
+                self.failed.append(f"{error}:\n{self.server.log()[-4000:]}")
+                return
             deck = deck or self.deck()
 
     def deck(self) -> List[str]:
@@ -103,8 +111,9 @@ class Events:
             living = self.living()
             if len(living) >= WORKERS:
                 return living
+            await self.client.burst()
             await asyncio.sleep(0.2)
-        raise RuntimeError(f"{self.server.name}: not all workers have answered:\n{self.server.log()[-4000:]}")
+        raise Stuck("not all workers have answered")
 
     async def reload(self, reload: Reload) -> None:
         old, master = set(await self.wait_for_workers()), self.server.master
@@ -121,8 +130,8 @@ class Events:
         end = time.monotonic() + 2 * PATIENCE
         while self.server.master == old or not set(processes.children(self.server.master)) & set(self.workers):
             if time.monotonic() > end:
-                self.failed.append("no new master")
-                break
+                raise Stuck("no new master")
+            await self.client.burst()
             await asyncio.sleep(0.1)
             self.server.follow()
         processes.send(old, signal.SIGQUIT)
@@ -135,8 +144,7 @@ class Events:
         while any(began is not None and processes.birth(pid) == began for pid, began in births.items()):
             now = time.monotonic()
             if now - begin > 2 * PATIENCE:
-                self.failed.append(f"{what}: {sorted(old)} are still there")
-                break
+                raise Stuck(f"{sorted(old)} are still there, after {what}")
             if again is not None and now - last > RELOAD_AGAIN and self.server.mode != "unicorn":
                 processes.send(self.server.master, again.number)
                 last = now

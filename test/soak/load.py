@@ -102,6 +102,10 @@ class Client:
                 return
         self.lost.append(Lost(begin, path, f"{TRIES} times in vain"))
 
+    async def burst(self) -> None:
+        """As many at once as no worker can answer alone: an idle server may leave all to the same one."""
+        await asyncio.gather(*(self.request("/") for _ in range(AT_ONCE)))
+
     def path(self) -> str:
         return self.random.choice(WORK) if self.random.random() < self.share_of_work else "/"
 

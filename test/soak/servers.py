@@ -20,6 +20,10 @@ class Build(NamedTuple):
     path: pathlib.Path
     hosts: pathlib.Path
 
+    def has(self, module: str) -> bool:
+        """A binding, by its module."""
+        return any(self.path.glob(f"bindings/{module}"))
+
     def environment(self) -> Dict[str, str]:
         return {
             "LD_LIBRARY_PATH": str(self.path / "lib"),
@@ -130,7 +134,7 @@ http {{
 
 def nginx(server: Server) -> Optional[List[str]]:
     root, build = server.build.hosts / "nginx", server.build.path
-    if not (root / "usr/sbin/nginx").exists() or not (build / "bindings/lua/atfork-jit.so").exists():
+    if not (root / "usr/sbin/nginx").exists() or not server.build.has("lua/atfork-jit.so"):
         return None
     link = server.directory / "atfork.so"
     if not link.is_symlink():
@@ -152,13 +156,15 @@ def nginx(server: Server) -> Optional[List[str]]:
 
 
 def puma(server: Server) -> Optional[List[str]]:
-    return ["puma", "-C", str(HERE / "puma.rb")] if shutil.which("puma") else None
+    if not shutil.which("puma") or not server.build.has("ruby/atfork/native.so"):
+        return None
+    return ["puma", "-C", str(HERE / "puma.rb")]
 
 
 def unicorn(server: Server) -> Optional[List[str]]:
     root = server.build.hosts / "unicorn"
     program = shutil.which("unicorn", path=f"{root}/usr/bin:{os.environ['PATH']}")
-    if program is None:
+    if program is None or not server.build.has("ruby/atfork/native.so"):
         return None
     libraries = [root / "usr/lib/ruby/vendor_ruby", *root.glob("usr/lib/*/ruby/vendor_ruby/*")]
     gems = [*root.glob("usr/lib/*/rubygems-integration/*"), root / "usr/share/rubygems-integration/all"]
@@ -168,14 +174,14 @@ def unicorn(server: Server) -> Optional[List[str]]:
 
 
 def gunicorn(server: Server) -> Optional[List[str]]:
-    if not shutil.which("gunicorn"):
+    if not shutil.which("gunicorn") or not server.build.has("python/atfork/_native*.so"):
         return None
     options = ["-c", str(HERE / "gunicorn_conf.py"), "-b", f"127.0.0.1:{server.port}"]
     return ["/usr/bin/python3", "-m", "gunicorn.app.wsgiapp", *options, "workload:application"]
 
 
 def uwsgi(server: Server) -> Optional[List[str]]:
-    if not shutil.which("uwsgi"):
+    if not shutil.which("uwsgi") or not server.build.has("python/atfork/_native*.so"):
         return None
     command = ["uwsgi", "--plugin", "python3", "--http-socket", f"127.0.0.1:{server.port}", "--master", "--need-app"]
     return [*command, "--processes", "2", "--disable-logging", "--wsgi-file", str(HERE / "workload.py")]

@@ -26,7 +26,7 @@ import page
 import picture
 import processes
 import report
-from events import WORKERS, Events
+from events import AFTER, WORKERS, Events
 from memory import Record
 from processes import PATIENCE
 from servers import KINDS, Build, Server
@@ -61,18 +61,21 @@ class Run:
                 self.said.append(f"{fault}; process {answer['pid']}, {answer['lineage']}")
 
     async def ready(self) -> None:
-        """When all workers have answered."""
+        """When all workers have answered; Puma with fork_worker starts its first one anew meanwhile."""
+        window = self.client.window("start")
         end = time.monotonic() + PATIENCE
-        while True:
+        why = ""
+        while len(self.events.workers) < WORKERS:
             try:
                 self.take(await load.ask(self.server.port, "/"))
-                if len(self.events.workers) >= WORKERS:
-                    return
-            except (OSError, ValueError):
-                pass  # it has not begun to listen
+                await self.client.burst()
+            except (OSError, ValueError) as error:  # it has not begun to listen
+                why = repr(error)
             if time.monotonic() > end or processes.birth(self.server.master) is None:
-                raise RuntimeError(f"{self.server.name} does not serve:\n{self.server.log()}")
+                raise RuntimeError(f"{self.server.name} does not serve: {why}\n{self.server.log()}")
             await asyncio.sleep(0.05)
+        await asyncio.sleep(AFTER)
+        window.close()
 
     async def run(self, until: float) -> None:
         await asyncio.gather(self.client.run(), self.events.watch(), self.change(until))
