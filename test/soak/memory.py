@@ -2,6 +2,7 @@
 """The memory of masters and workers over time, and whether it grows."""
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any, Dict, List, NamedTuple, Tuple
 
@@ -9,8 +10,9 @@ import processes
 
 RATE = 4.0  # KiB a minute: a page, which in a day would be 6 MiB
 SLACK = 256.0  # KiB over the time that is looked at: what an allocator takes at once, and an interpreter's heap
-SLACK_OF_SHORT = 24576.0  # where that time is less than LONG: all samples may fall into a request that takes memory
+SLACK_OF_SHORT = 4096.0  # where that time is less than LONG: interpreters have not settled
 LONG = 600.0  # s
+SURE = 2.576  # standard deviations: 99 of 100
 
 
 class Sample(NamedTuple):
@@ -28,12 +30,15 @@ class Growth(NamedTuple):
     pid: int
     size: float  # KiB, as the second half begins
     rate: float  # KiB a minute, fitted
+    least: float  # between which and the next the rate lies, 99 times of 100
+    most: float
     minutes: float
 
     @property
     def flat(self) -> bool:
+        """If it does not grow by more than is allowed, for sure."""
         slack = SLACK if self.minutes * 60 >= LONG else SLACK_OF_SHORT
-        return self.rate * self.minutes <= max(RATE * self.minutes, slack)
+        return self.least * self.minutes <= max(RATE * self.minutes, slack)
 
 
 class Record:
@@ -64,14 +69,13 @@ class Record:
             late = [sample for sample in samples if sample.when >= seconds / 2]
             points = least(late)
             if samples[0].when <= seconds / 5 and len(points) >= 2 and late[-1].when >= seconds * 0.8:
-                start, rate = fit(points)
-                found.append(Growth(server, role, pid, start, rate, (late[-1].when - late[0].when) / 60))
+                found.append(Growth(server, role, pid, *fit(points), (late[-1].when - late[0].when) / 60))
         return found
 
 
 def least(samples: List[Sample]) -> List[Tuple[float, float]]:
-    """The least of each minute, or of a tenth of the time: garbage comes and goes, and what has leaked stays."""
-    span = min(60.0, max(3.0, (samples[-1].when - samples[0].when) / 10)) if samples else 0.0  # s
+    """The least of each minute, or of a twelfth of the time: garbage comes and goes, and what has leaked stays."""
+    span = min(60.0, (samples[-1].when - samples[0].when) / 12 + 0.1) if samples else 0.0  # s
     found: Dict[int, Sample] = {}
     for sample in samples:
         place = int(sample.when / span)
@@ -79,8 +83,16 @@ def least(samples: List[Sample]) -> List[Tuple[float, float]]:
     return [(sample.when / 60, float(sample.anonymous)) for sample in found.values()]
 
 
-def fit(points: List[Tuple[float, float]]) -> Tuple[float, float]:
-    """Where a line through them begins, and its slope: medians, which a few points do not move (Theil and Sen's)."""
+def fit(points: List[Tuple[float, float]]) -> Tuple[float, float, float, float]:
+    """Where a line through them begins, and its slope: medians, which a few points do not move (Theil and Sen's).  And
+    what the slope lies between, by Kendall's test."""
     pairs = [(b[1] - a[1]) / (b[0] - a[0]) for number, a in enumerate(points) for b in points[number + 1 :]]
     slope = statistics.median(pairs)
-    return statistics.median(size - slope * (when - points[0][0]) for when, size in points), slope
+    start = statistics.median(size - slope * (when - points[0][0]) for when, size in points)
+    count = len(points)
+    apart = SURE * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    ranks = sorted(pairs)
+    low = math.floor((len(ranks) - apart) / 2)
+    if low < 0:  # so few points say nothing
+        return start, slope, -math.inf, math.inf
+    return start, slope, ranks[low], ranks[-1 - low]

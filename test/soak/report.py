@@ -52,7 +52,7 @@ def drops(servers: List[Dict[str, Any]]) -> Tuple[int, int, bool]:
 def describe(growth: Growth) -> str:
     return (
         f"{growth.server:22} {growth.role:6} {growth.size / 1024:8.1f} MiB {growth.rate:+8.2f} KiB/min"
-        f"{'' if growth.flat else '   grows'}"
+        f" ({growth.least:+.2f} … {growth.most:+.2f}){'' if growth.flat else '   grows'}"
     )
 
 
