@@ -8,6 +8,7 @@
 
 #include "callbacks.h"
 #include "forks.h"
+#include "patience.h"
 
 /* ---- Hooks, and what a child sees of them ---- */
 
@@ -68,7 +69,7 @@ static void grandchild(void) {
 void use_everything(bool bypassed) {
   char text[1024];
   static struct atfork_once once;
-  alarm(60);
+  alarm(patience());
   child_check_int(atfork_generation(), ==, 1);
   hooks_ran(bypassed ? 0 : 1);
   struct view view = look();

@@ -20,6 +20,7 @@
 #include "callbacks.h"
 #include "calls.h"
 #include "forks.h"
+#include "patience.h"
 #include "steps.h"
 
 /* ---- Stepping ---- */
@@ -130,7 +131,7 @@ static void handler_forks(ucontext_t *context) {
 static void handler_forks_and_returns(ucontext_t *context) {
   pid_t pid = way->fork();
   if (pid == 0) {
-    alarm(60);
+    alarm(patience());
     continuing = true;
     step_no_more(context);
     return;

@@ -142,8 +142,6 @@ extern struct entries {
 } * entries; /* shared */
 extern bool entries_are_noted;
 
-enum { PATIENCE = 30 /* s */ };
-
 /* ---- A family: all processes of a run ---- */
 
 struct record {

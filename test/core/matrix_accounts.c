@@ -8,6 +8,7 @@
 
 #include "callbacks.h"
 #include "forks.h"
+#include "patience.h"
 #include "steps.h"
 
 const struct hook_kind kinds[HOOKS] = {
@@ -50,7 +51,7 @@ static void inherit(struct account *account, enum known due) {
 /* The first that a new process does, in a callback or after the fork. */
 void be_born(void) {
   if (getpid() == me.pid) return;
-  alarm(PATIENCE);
+  alarm(patience());
   me.parent = me.pid;
   me.pid = getpid();
   me.bypassed = me.context->bypasses;

@@ -21,6 +21,7 @@
 
 #include "callbacks.h"
 #include "forks.h"
+#include "patience.h"
 #include "real_mmap.h"
 
 /* ---- What stands between the library and the system ---- */
@@ -327,7 +328,7 @@ static struct started start(const char *name, const char *debug) {
   fflush(stdout);
   pid_t pid = fork();
   if (pid == 0) {
-    alarm(100);
+    alarm(patience());
     dup2(ends[1], STDERR_FILENO);
     close(ends[0]);
     close(ends[1]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "watch.h"
+#include "patience.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -25,7 +26,7 @@ static bool ends_in_time(pid_t pid) {
     exit(2);
   }
   int ready;
-  do ready = poll(&(struct pollfd){.fd = file, .events = POLLIN}, 1, watch_patience * 1000);
+  do ready = poll(&(struct pollfd){.fd = file, .events = POLLIN}, 1, watch_patience * slowness() * 1000);
   while (ready < 0 && errno == EINTR);
   close(file);
   return ready > 0;

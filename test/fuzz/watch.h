@@ -10,6 +10,6 @@
 const char *watch(pid_t pid);
 
 /* How long that is. */
-extern int watch_patience; /* s */
+extern int watch_patience; /* s, on an idle machine */
 
 #endif

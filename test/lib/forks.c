@@ -13,9 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "raw_fork.h"
-
-enum { PATIENCE = 60 /* s */ };
 
 bool is_emulated, pages_are_wiped;
 
@@ -75,7 +74,7 @@ void in_child(pid_t (*make)(void), void (*body)(void)) {
   pid_t pid = make();
   g_assert_cmpint(pid, >=, 0);
   if (pid == 0) {
-    alarm(PATIENCE);
+    alarm(patience());
     body();
     child_passes();
   }
@@ -146,7 +145,7 @@ void gate_wait(struct gate *gate) {
   char byte;
   struct pollfd readable = {.fd = gate->ends[0], .events = POLLIN};
   int ready;
-  do ready = poll(&readable, 1, PATIENCE * 1000);
+  do ready = poll(&readable, 1, (int)patience() * 1000);
   while (ready < 0 && errno == EINTR);
   if (ready != 1 || read(gate->ends[0], &byte, 1) != 1) {
     dprintf(STDERR_FILENO, "process %d waited in vain\n", (int)getpid());

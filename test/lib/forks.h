@@ -56,7 +56,7 @@ void child_check_numbers(long long a, long long b, bool holds, const char *what,
 _Noreturn void child_fails(const char *file, int line, const char *what);
 
 /* Runs body() in a child made by `fork`, which must call child_passes() or return; the test fails otherwise, or
- * when the child takes longer than a minute. */
+ * when the child takes longer than patience() allows. */
 void in_child(pid_t (*fork)(void), void (*body)(void));
 
 /* Waits for a child, and expects it to have passed. */

@@ -18,9 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "raw_fork.h"
-
-enum { PATIENCE = 60 /* s */ };
 
 static int count;
 int scenario_data = 42;
@@ -39,7 +38,7 @@ int scenario_fork(const char *way) {
     pid = -2;
   if (pid == 0) {
     signal(SIGALRM, SIG_DFL); /* Ruby's handler needs a thread that may never run */
-    alarm(PATIENCE);
+    alarm(patience());
   }
   return pid;
 }

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "patience.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t table = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
@@ -52,7 +54,7 @@ static int in_child(void (*hold)(void), void (*act)(void)) {
   with_thread(hold);
   pid_t pid = fork();
   if (pid == 0) {
-    alarm(20);
+    alarm(patience() / 3);
     act();
     _exit(0);
   }
@@ -140,7 +142,7 @@ static int own_recursive(void) {
   pthread_mutex_lock(&lock);
   pid_t pid = fork();
   if (pid == 0) {
-    alarm(20);
+    alarm(patience() / 3);
     pthread_mutex_lock(&lock);
     _exit(0);
   }
@@ -168,7 +170,7 @@ static int signal_twice(void) {
   }
   pid_t pid = fork();
   if (pid == 0) {
-    alarm(20);
+    alarm(patience() / 3);
     for (int i = 0; i < 3; i++) pthread_cond_signal(&condition);
     pthread_cond_destroy(&condition);
     _exit(0);
@@ -191,7 +193,7 @@ static int hang_in_library(void) {
   with_thread(take_stream);
   pid_t pid = _Fork();
   if (pid == 0) {
-    alarm(30);
+    alarm(patience() / 3);
     fgetc(stream);
     _exit(0);
   }

@@ -14,6 +14,7 @@
 
 #include "fault.h"
 #include "forks.h"
+#include "patience.h"
 
 /* ---- In the program that is loaded ---- */
 
@@ -124,7 +125,7 @@ static int load(const struct beginning *beginning) {
   pid_t pid = fork();
   g_assert_cmpint(pid, >=, 0);
   if (pid == 0) {
-    alarm(60);
+    alarm(patience());
     setenv(faults, which, 1);
     if (beginning->variable != NULL) setenv(beginning->variable, beginning->value, 1);
     run_again(index, beginning->body == be_adopted ? "3" : token);

@@ -10,6 +10,7 @@
 
 #include "fault.h"
 #include "forks.h"
+#include "patience.h"
 
 /* ---- Hooks that are always there ---- */
 
@@ -182,7 +183,7 @@ static void take_turn(void) {
 
 void torture_child_ends(int ran) {
   end_faults();
-  alarm(60);
+  alarm(patience());
   for (int i = 0; torture_hooks >= BASE && i < BASE; i++) child_check_int(base[i].childed, ==, ran);
   torture_expect_unharmed();
   child_passes();
