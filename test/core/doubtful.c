@@ -8,34 +8,20 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "counts.h"
 #include "forks.h"
 #include "transient.h" /* the library's own */
 
-int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-
-static int prepared, parented, childed;
-
-static void prepare(void *unused) {
-  (void)unused;
-  prepared++;
-}
-static void parent(void *unused) {
-  (void)unused;
-  parented++;
-}
-static void child(void *unused) {
-  (void)unused;
-  childed++;
-}
+int __real_pthread_atfork(void (*on_prepare)(void), void (*on_parent)(void), void (*on_child)(void));
 
 static void grandchild(void) {
-  child_check_int(prepared, ==, 1);
-  child_check_int(childed, ==, 1);
+  child_check_int(one.prepared, ==, 1);
+  child_check_int(one.childed, ==, 1);
 }
 
 static void grandchild_again(void) {
-  child_check_int(prepared, ==, 2);
-  child_check_int(childed, ==, 1);
+  child_check_int(one.prepared, ==, 2);
+  child_check_int(one.childed, ==, 1);
 }
 
 /* The walk of this thread is not a fork that is prepared. */
@@ -47,14 +33,14 @@ static int fork_in_visit(const struct atfork_info *info, void *unused) {
 }
 
 static void use_hooks(void) {
-  child_check_int(atfork_register(&(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child}), !=, 0);
+  add(&one);
   in_child(fork, grandchild);
-  child_check_int(prepared, ==, 1);
-  child_check_int(parented, ==, 1);
-  child_check_int(childed, ==, 0);
+  child_check_int(one.prepared, ==, 1);
+  child_check_int(one.parented, ==, 1);
+  child_check_int(one.childed, ==, 0);
   child_check_int(atfork_foreach(fork_in_visit, NULL), ==, 1);
-  child_check_int(prepared, ==, 2);
-  child_check_int(parented, ==, 2);
+  child_check_int(one.prepared, ==, 2);
+  child_check_int(one.parented, ==, 2);
 }
 
 /* ---- A fork inside another library's handler, between the phases of one ---- */
@@ -62,9 +48,9 @@ static void use_hooks(void) {
 static int inner_forks; /* to come */
 
 static void inner(void) {
-  child_check_int(prepared, ==, 2);
-  child_check_int(parented, ==, 0);
-  child_check_int(childed, ==, 1);
+  child_check_int(one.prepared, ==, 2);
+  child_check_int(one.parented, ==, 0);
+  child_check_int(one.childed, ==, 1);
 }
 
 static void fork_inside(void) {
@@ -72,18 +58,18 @@ static void fork_inside(void) {
 }
 
 static void outer(void) {
-  child_check_int(prepared, ==, 2);
-  child_check_int(parented, ==, 1);
-  child_check_int(childed, ==, 1);
+  child_check_int(one.prepared, ==, 2);
+  child_check_int(one.parented, ==, 1);
+  child_check_int(one.childed, ==, 1);
 }
 
 static void use_hooks_inside(void) {
-  child_check_int(atfork_register(&(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child}), !=, 0);
+  add(&one);
   inner_forks = 1;
   in_child(fork, outer);
-  child_check_int(prepared, ==, 2);
-  child_check_int(parented, ==, 2);
-  child_check_int(childed, ==, 0);
+  child_check_int(one.prepared, ==, 2);
+  child_check_int(one.parented, ==, 2);
+  child_check_int(one.childed, ==, 0);
 }
 
 /* ---- Another thread ---- */
@@ -115,8 +101,8 @@ static void do_once(void (**what)(void)) {
   if (once != NULL) once();
 }
 
-int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __real_pthread_atfork(void (*on_prepare)(void), void (*on_parent)(void), void (*on_child)(void));
+int __wrap_pthread_atfork(void (*on_prepare)(void), void (*on_parent)(void), void (*on_child)(void));
 int __wrap_pthread_atfork(void (*on_prepare)(void), void (*on_parent)(void), void (*on_child)(void)) {
   calls++;
   do_once(&during);

@@ -6,23 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "counts.h"
 #include "forks.h"
 #include "scenario.h"
-
-static int prepared, parented, childed;
-
-static void prepare(void *unused) {
-  (void)unused;
-  prepared++;
-}
-static void parent(void *unused) {
-  (void)unused;
-  parented++;
-}
-static void child(void *unused) {
-  (void)unused;
-  childed++;
-}
 
 static void forbid_forks(void) {
   child_check_int(scenario_forbid_forks(EAGAIN), ==, 0);
@@ -35,15 +21,15 @@ static bool skips(void) {
 
 static void fork_fails(void) {
   char lineage[16];
-  prepared = parented = childed = 0;
+  start();
   forbid_forks();
   for (int i = 1; i <= 3; i++) {
     child_check_int(fork(), ==, -1);
     child_check_int(errno, ==, EAGAIN);
-    child_check_int(prepared, ==, i);
-    child_check_int(parented, ==, i);
+    child_check_int(one.prepared, ==, i);
+    child_check_int(one.parented, ==, i);
   }
-  child_check_int(childed, ==, 0);
+  child_check_int(one.childed, ==, 0);
   child_check_int(atfork_generation(), ==, 1);
   child_check_int(atfork_poll(), ==, 0);
   atfork_lineage(lineage, sizeof lineage);
@@ -52,33 +38,29 @@ static void fork_fails(void) {
 
 static void test_parent_runs(void) {
   if (skips()) return;
-  atfork_register(&(struct atfork_hook){.prepare = prepare, .parent = parent, .child = child});
+  add(&one);
   in_child(fork, fork_fails);
   unregister_all();
 }
 
 static atfork_id own;
-static int destroyed;
 
 static void unregister_own(void *unused) {
   (void)unused;
   child_check_int(atfork_unregister(own), ==, 0);
 }
-static void destroy(void *unused) {
-  (void)unused;
-  destroyed++;
-}
 
 static void unregisters_in_failing_fork(void) {
   forbid_forks();
-  own = atfork_register(&(struct atfork_hook){.prepare = unregister_own, .parent = parent, .destroy = destroy});
-  parented = 0;
+  own = atfork_register(
+      &(struct atfork_hook){.prepare = unregister_own, .parent = parent, .data = &one, .destroy = destroy});
+  start();
   child_check_int(fork(), ==, -1);
-  child_check_int(parented, ==, 1);
-  child_check_int(destroyed, ==, 1);
+  child_check_int(one.parented, ==, 1);
+  child_check_int(one.destroyed, ==, 1);
   child_check_int(atfork_unregister(own), ==, -1);
   child_check_int(fork(), ==, -1);
-  child_check_int(parented, ==, 1);
+  child_check_int(one.parented, ==, 1);
 }
 
 static void test_hook_ends_with_it(void) {
