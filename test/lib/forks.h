@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <unistd.h> /* fork(), which most tests hand on */
 
 #include "hooks.h"
 
