@@ -21,6 +21,9 @@ static int error; /* what a futex call gets */
 /* For this thread alone: glibc ends a program in which it finds futexes forbidden. */
 static void forbid_futexes(void) {
   child_check_int(filter_call(SYS_futex, SECCOMP_RET_ERRNO | (unsigned)error), ==, 0);
+#ifdef SYS_futex_time64
+  child_check_int(filter_call(SYS_futex_time64, SECCOMP_RET_ERRNO | (unsigned)error), ==, 0);
+#endif
 }
 
 static void wait_until_waited_for(struct event *event) {
@@ -96,11 +99,22 @@ static const int of_the_program[] = {
 #ifdef SYS_alarm
     SYS_alarm,
 #endif
+#ifdef SYS_sigreturn /* i386's */
+    SYS_sigreturn,
+#endif
     SYS_setitimer,    SYS_set_tid_address,
 };
 
 /* And the library's. */
-static const int of_the_library[] = {SYS_mmap, SYS_munmap, SYS_futex, SYS_getpid};
+static const int of_the_library[] = {
+    SYS_mmap,         SYS_munmap, SYS_futex, SYS_getpid,
+#ifdef SYS_mmap2
+    SYS_mmap2,
+#endif
+#ifdef SYS_futex_time64
+    SYS_futex_time64,
+#endif
+};
 
 enum {
   OF_THE_PROGRAM = sizeof of_the_program / sizeof *of_the_program,
