@@ -21,6 +21,17 @@ SWIGEXPORT int luaopen_atfork_random(lua_State *L) {
   return random_open(L, random_source, sizeof random_source - 1);
 }
 
+/* require "atfork".  SWIG says that it has noted its types before it asks Lua for memory, and then notes them: where
+ * there was no memory it is to begin anew. */
+#undef SWIG_init
+#define SWIG_init atfork_lua_open
+SWIGEXPORT int SWIG_init(lua_State *L);
+
+SWIGEXPORT int luaopen_atfork(lua_State *L) {
+  if (swig_module.types[0] == NULL) swig_module.next = NULL;
+  return SWIG_init(L);
+}
+
 /* Ours name the argument that is missing, and surplus ones are ignored, as Lua does; SWIG's names a function of C. */
 #undef SWIG_check_num_args
 #define SWIG_check_num_args(name, least, most)
