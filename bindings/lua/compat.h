@@ -35,6 +35,17 @@ static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int up
 #endif
 #endif
 
+/* Without arguments; an error, which is one of memory, ends the call alone. */
+static inline void call_protected(lua_State *L, lua_CFunction function) {
+#if LUA_VERSION_NUM < 502 /* needs memory to push it */
+  int failed = lua_cpcall(L, function, NULL);
+#else
+  lua_pushcfunction(L, function);
+  int failed = lua_pcall(L, 0, 0, 0);
+#endif
+  if (failed) lua_pop(L, 1);
+}
+
 #if LUA_VERSION_NUM < 504 /* has one always */
 #define lua_newuserdatauv(L, size, user_values) lua_newuserdata(L, size)
 #endif

@@ -62,17 +62,22 @@ struct state *state_enter_quickly(lua_State *L) {
   return come_in(L, *place);
 }
 
-/*
- * As a call of the module, from whichever coroutine is running.  A host that sets a debug hook of its own in each
- * coroutine leaves no other way to run what waits.  But not where the stack has overflown, for which there is room for
- * an error's handler alone.
- */
-static int on_pulse(lua_State *L) {
+static int enter_from_collector(lua_State *L) {
   enum { MORE_THAN_FOR_ERRORS = 250 };
   struct state *state = state_of(L);
   if (state == NULL) return 0;
   state->has_pulse = false;
   if (lua_checkstack(L, MORE_THAN_FOR_ERRORS)) state_enter(L);
+  return 0;
+}
+
+/*
+ * As a call of the module, from whichever coroutine is running.  A host that sets a debug hook of its own in each
+ * coroutine leaves no other way to run what waits.  But not where the stack has overflown, for which there is room for
+ * an error's handler alone; and without an error where there is no memory, as it would be one of whatever is running.
+ */
+static int on_pulse(lua_State *L) {
+  call_protected(L, enter_from_collector);
   return 0;
 }
 
