@@ -18,10 +18,20 @@ static void lay_out(struct state *state) {
     lua_rawgeti(runner, LUA_REGISTRYINDEX, state->run.functions[phase]);
 }
 
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* The first call has Lua make what it notes a call in, which it keeps for the next: a fork may come when there is no
+ * memory.  No error may leave the runner, which is in nobody's protected call. */
 void run_open(lua_State *L, struct state *state) {
   state->runner = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
   lay_out(state);
+  lua_pushcfunction(L, nothing);
+  lua_xmove(L, state->runner, 1);
+  if (lua_pcall(state->runner, 0, 0, 0) != 0) luaL_error(L, "not enough memory");
 }
 
 /* ---- Errors ---- */
