@@ -56,6 +56,7 @@ struct hooks {
   struct block *blocks;       /* the latest first */
   struct hook *free;          /* to be used again */
   struct hook *_Atomic ended; /* the core has let go of them, Lua has not */
+  struct hook *unfinished;    /* it is being made: neither the core nor a script has it */
   struct pending *pending;    /* room for one of each slot, so that running them needs no memory */
   int room;                   /* for how many */
   int slots;                  /* in all blocks */

@@ -215,11 +215,7 @@ function atfork.register(definition)
   if fault then bad(1, "register", fault) end
   local name, key = definition.name, definition.key
   local kept = (name ~= nil or key ~= nil) and { name = name, key = key } or nil
-  local before = hooks_of_keys[key]
-  if before then unregister(before) end
-  local hook = native.add(callbacks[3], callbacks[2], callbacks[1], name, definition.priority, kept)
-  if key ~= nil then hooks_of_keys[key] = hook end
-  return hook
+  return (native.add(callbacks[3], callbacks[2], callbacks[1], name, definition.priority, kept, hooks_of_keys, key))
 end
 local register = atfork.register
 

@@ -75,16 +75,28 @@ int register_definition(lua_State *L) {
 /* ---- Letting go of hooks ---- */
 
 /* Tables that have nothing for it are left alone: they would have to make room for that nothing. */
-static void clear(lua_State *L, struct state *state, struct hook *hook) {
-  int slot = hook_slot(hook);
+static void clear_functions(lua_State *L, const struct hook *hook) {
   for (int phase = PREPARE; phase < PHASES; phase++) {
     if (!hook->is_in[phase]) continue;
     lua_pushnil(L);
-    lua_rawseti(L, lua_upvalueindex(FUNCTIONS + phase), slot);
+    lua_rawseti(L, lua_upvalueindex(FUNCTIONS + phase), hook_slot(hook));
   }
+}
+
+static void clear(lua_State *L, struct state *state, struct hook *hook) {
+  clear_functions(L, hook);
   lua_pushnil(L);
-  lua_rawseti(L, lua_upvalueindex(HOOKS), slot);
+  lua_rawseti(L, lua_upvalueindex(HOOKS), hook_slot(hook));
   hook_free(&state->hooks, hook);
+}
+
+/* One that was being made when Lua had no memory for it: that error does not come back to us. */
+static void clear_unfinished(lua_State *L, struct state *state) {
+  struct hook *hook = state->hooks.unfinished;
+  if (hook == NULL) return;
+  clear_functions(L, hook);
+  hook_free(&state->hooks, hook);
+  state->hooks.unfinished = NULL;
 }
 
 /* But for those that are among what is due now. */
@@ -103,6 +115,16 @@ static void end_if_direct(struct state *state, struct hook *hook) {
   if (hook->is_direct) hook_ended(&state->hooks, hook);
 }
 
+/* Asks Lua for nothing. */
+static bool take_back(lua_State *L, struct state *state, const struct handle *handle) {
+  if (atfork_unregister(handle->id) != 0) return false;
+  if (state == NULL) return true;
+  waiting_forget(state, handle->id);
+  if (handle->hook->id == handle->id) end_if_direct(state, handle->hook);
+  clear_ended(L, state);
+  return true;
+}
+
 int register_unregister(lua_State *L) {
   const struct handle *handle = handle_of(L);
   if (handle == NULL) {
@@ -112,21 +134,27 @@ int register_unregister(lua_State *L) {
     return 2;
   }
   struct state *state = state_enter_quickly(L);
-  int result = atfork_unregister(handle->id);
-  if (result == 0 && state != NULL) {
-    waiting_forget(state, handle->id);
-    if (handle->hook->id == handle->id) end_if_direct(state, handle->hook);
-    clear_ended(L, state);
-  }
-  lua_pushboolean(L, result == 0);
+  lua_pushboolean(L, take_back(L, state, handle));
   return 1;
 }
 
 /* ---- Making them ---- */
 
 /* Their places among the arguments, of which the last ones may be left out. */
-enum { CHILD_AT = 1, PARENT_AT, PREPARE_AT, NAME_AT, PRIORITY_AT, DEFINITION_AT, HANDLE_AT };
+enum {
+  CHILD_AT = 1,
+  PARENT_AT,
+  PREPARE_AT,
+  NAME_AT,
+  PRIORITY_AT,
+  DEFINITION_AT,
+  KEYS_AT,
+  KEY_AT,
+  HANDLE_AT,
+  BEFORE_AT
+};
 
+/* Where there is no memory for a C function, false; where Lua has none, its error. */
 static bool fill(lua_State *L, struct hook *hook, int given) {
   int slot = hook_slot(hook);
   for (int at = CHILD_AT; at <= PREPARE_AT && at <= given; at++) {
@@ -141,6 +169,21 @@ static bool fill(lua_State *L, struct hook *hook, int given) {
   lua_pushvalue(L, HANDLE_AT);
   lua_rawseti(L, lua_upvalueindex(HOOKS), slot);
   return true;
+}
+
+/* Under its key lies what is at this index. */
+static void set_keyed(lua_State *L, int index) {
+  lua_pushvalue(L, KEY_AT);
+  lua_pushvalue(L, index);
+  lua_rawset(L, KEYS_AT);
+}
+
+/* Puts the hook under its key, and what lay there before on top; nil: nothing, or there is no key. */
+static void set_key(lua_State *L) {
+  lua_pushvalue(L, KEY_AT);
+  if (lua_isnil(L, KEY_AT)) return;
+  lua_rawget(L, KEYS_AT);
+  set_keyed(L, HANDLE_AT);
 }
 
 /* Its id, or 0 and errno. */
@@ -161,23 +204,34 @@ static atfork_id enrol(lua_State *L, struct state *state, struct hook *hook, int
   return hook->id;
 }
 
+/* All that Lua has to give is asked for before the core is: an error then leaves no hook that nobody can take back.  So
+ * is the hook of the same key taken back last: it stays where there is no memory for this one. */
 int register_add(lua_State *L) {
   struct state *state = state_enter_quickly(L);
   if (state == NULL) return luaL_error(L, "this Lua state is being closed");
   clear_ended(L, state);
+  clear_unfinished(L, state);
   int given = lua_gettop(L);
-  lua_settop(L, DEFINITION_AT);
+  lua_settop(L, KEY_AT);
   struct handle *handle = push_handle(L, DEFINITION_AT, given >= DEFINITION_AT && !lua_isnil(L, DEFINITION_AT));
   struct hook *hook = hook_new(&state->hooks, state);
   if (hook == NULL) return luaL_error(L, "not enough memory");
+  state->hooks.unfinished = hook;
+  bool is_filled = fill(L, hook, given);
+  if (is_filled) set_key(L);
+  state->hooks.unfinished = NULL;
   errno = ENOMEM;
-  if (!fill(L, hook, given) || enrol(L, state, hook, given) == 0) {
+  if (!is_filled || enrol(L, state, hook, given) == 0) {
     int error = errno;
     if (hook->id == 0) clear(L, state, hook);
+    if (is_filled && !lua_isnil(L, KEY_AT)) set_keyed(L, BEFORE_AT);
     return luaL_error(L, "cannot register: %s", strerror(error));
   }
   handle->hook = hook;
   handle->id = hook->id;
+  const struct handle *before = lua_touserdata(L, BEFORE_AT);
+  if (before != NULL && !lua_isnil(L, KEY_AT)) take_back(L, state, before);
+  lua_settop(L, HANDLE_AT);
   return 1;
 }
 

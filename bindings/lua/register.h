@@ -15,7 +15,8 @@
  * slot; the metatables of hooks, and of C functions; a function that is called with what is no Lua function. */
 enum { PLACE = 1, FUNCTIONS, HOOKS = FUNCTIONS + PHASES, HOOK_TYPE, SYMBOL_TYPE, UPVALUES = SYMBOL_TYPE, OTHERWISE };
 
-/* add(child, parent, prepare, name, priority, definition): registers a hook, of arguments that have been checked. */
+/* add(child, parent, prepare, name, priority, definition, hooks_of_keys, key): registers a hook, of arguments that have
+ * been checked, in the place of the one that has its key. */
 int register_add(lua_State *L);
 
 /* register_after_fork(function) */
