@@ -46,8 +46,7 @@ bool fault_has_refused(const char *function) {
   return false;
 }
 
-/* Whether this request is refused, with errno `error`. */
-static bool is_refused(const char *function, int error) {
+bool fault_is_refused(const char *function, int error) {
   if (!armed) return false;
   int number = atomic_fetch_add(&requests, 1) + 1;
   if (number < first_refused || number > last_refused) return false;
@@ -72,7 +71,33 @@ static void *count_block(void *block) {
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_malloc(size_t size) {
-  return is_refused("malloc", ENOMEM) ? NULL : count_block(__real_malloc(size));
+  return fault_is_refused("malloc", ENOMEM) ? NULL : count_block(__real_malloc(size));
+}
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size) {
+  return fault_is_refused("calloc", ENOMEM) ? NULL : count_block(__real_calloc(count, size));
+}
+
+void *__real_realloc(void *block, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+void *__wrap_realloc(void *block, size_t size) {
+  if (fault_is_refused("realloc", ENOMEM)) return NULL;
+  void *moved = __real_realloc(block, size);
+  return block == NULL ? count_block(moved) : moved;
+}
+
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+  return fault_is_refused("aligned_alloc", ENOMEM) ? NULL : count_block(__real_aligned_alloc(alignment, size));
+}
+
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+char *__wrap_strdup(const char *text) {
+  return fault_is_refused("strdup", ENOMEM) ? NULL : count_block(__real_strdup(text));
 }
 
 void __real_free(void *block);
@@ -107,7 +132,7 @@ static void *align(void *memory, size_t size) {
 #define WRAP_MMAP(name)                                                                                                \
   void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);                       \
   void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) {                      \
-    if (is_refused("mmap", ENOMEM)) return MAP_FAILED;                                                                 \
+    if (fault_is_refused("mmap", ENOMEM)) return MAP_FAILED;                                                           \
     void *memory = size <= HUGE_PAGE                                                                                   \
                        ? __real_mmap(at, size, protection, flags, file, (real_offset)offset)                           \
                        : align(__real_mmap(at, size + HUGE_PAGE, protection, flags, file, (real_offset)offset), size); \
@@ -131,7 +156,8 @@ int __real_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice);
 int __wrap_madvise(void *pages, size_t size, int advice) {
   if (UNHEEDED) return 0;
-  if (advice != -1 && is_refused("madvise", EINVAL)) return -1; /* who takes that one is an emulator, and stays one */
+  if (advice != -1 && fault_is_refused("madvise", EINVAL))
+    return -1; /* who takes that one is an emulator, and stays one */
   return __real_madvise(pages, size, UNWIPED && advice == MADV_WIPEONFORK ? -1 : advice);
 }
 
@@ -140,7 +166,7 @@ int __wrap_madvise(void *pages, size_t size, int advice) {
 int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
-  if (is_refused("pthread_atfork", ENOMEM)) return ENOMEM;
+  if (fault_is_refused("pthread_atfork", ENOMEM)) return ENOMEM;
   handlers++;
   return __real_pthread_atfork(prepare, parent, child);
 }
@@ -148,7 +174,7 @@ int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*ch
 int __real___cxa_atexit(void (*function)(void *), void *argument, void *dso);
 int __wrap___cxa_atexit(void (*function)(void *), void *argument, void *dso);
 int __wrap___cxa_atexit(void (*function)(void *), void *argument, void *dso) {
-  if (is_refused("__cxa_atexit", ENOMEM)) return -1;
+  if (fault_is_refused("__cxa_atexit", ENOMEM)) return -1;
   handlers++;
   return __real___cxa_atexit(function, argument, dso);
 }
@@ -165,7 +191,7 @@ static void about_to_sleep(void) {
 int __real_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex) {
-  return is_refused("pthread_mutex_trylock", EBUSY) ? EBUSY : __real_pthread_mutex_trylock(mutex);
+  return fault_is_refused("pthread_mutex_trylock", EBUSY) ? EBUSY : __real_pthread_mutex_trylock(mutex);
 }
 
 /* In the end a wait is granted: a fork that cannot have its mutex waits until it can. */
@@ -173,7 +199,7 @@ int __real_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec
 int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
 int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until) {
   about_to_sleep();
-  bool refused_now = is_refused("pthread_mutex_timedlock", ETIMEDOUT);
+  bool refused_now = fault_is_refused("pthread_mutex_timedlock", ETIMEDOUT);
   if (refused_now) last_refused = 0;
   return refused_now ? ETIMEDOUT : __real_pthread_mutex_timedlock(mutex, until);
 }
@@ -185,7 +211,7 @@ _Atomic int fault_pauses;
 int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
-  if (is_refused("nanosleep", EPERM)) return -1;
+  if (fault_is_refused("nanosleep", EPERM)) return -1;
   fault_pauses++;
   return __real_nanosleep(time, left);
 }
@@ -219,7 +245,7 @@ static const struct {
 
 static bool is_call_refused(long number) {
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-    if (calls[i].number == number) return is_refused(calls[i].name, calls[i].error);
+    if (calls[i].number == number) return fault_is_refused(calls[i].name, calls[i].error);
   return false;
 }
 
@@ -241,17 +267,17 @@ long __wrap_syscall(long number, ...) {
   va_end(list);
   bool sleeps = is_futex(number) && (int)arguments[1] == FUTEX_WAIT_PRIVATE;
   if (sleeps) about_to_sleep();
-  if (sleeps ? is_refused("sleep", EPERM) : is_call_refused(number)) return -1;
+  if (sleeps ? fault_is_refused("sleep", EPERM) : is_call_refused(number)) return -1;
   return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
 
 /* ---- Files ---- */
 
 int __real_open(const char *path, int flags, ...);
-#define WRAP_OPEN(name)                                                           \
-  int __wrap_##name(const char *path, int flags, ...);                            \
-  int __wrap_##name(const char *path, int flags, ...) {                           \
-    return is_refused("open", EMFILE) ? -1 : __real_open(path, flags, (mode_t)0); \
+#define WRAP_OPEN(name)                                                                 \
+  int __wrap_##name(const char *path, int flags, ...);                                  \
+  int __wrap_##name(const char *path, int flags, ...) {                                 \
+    return fault_is_refused("open", EMFILE) ? -1 : __real_open(path, flags, (mode_t)0); \
   }
 #undef open64
 WRAP_OPEN(open)
@@ -261,20 +287,20 @@ WRAP_OPEN(open64)
 ssize_t __real_read(int file, void *buf, size_t size);
 ssize_t __wrap_read(int file, void *buf, size_t size);
 ssize_t __wrap_read(int file, void *buf, size_t size) {
-  return size > 1 && is_refused("read", EIO) ? -1 : __real_read(file, buf, size);
+  return size > 1 && fault_is_refused("read", EIO) ? -1 : __real_read(file, buf, size);
 }
 
 int __real_poll(struct pollfd *files, nfds_t count, int ms);
 int __wrap_poll(struct pollfd *files, nfds_t count, int ms);
 int __wrap_poll(struct pollfd *files, nfds_t count, int ms) {
-  return ms == 0 && is_refused("poll", ENOMEM) ? -1 : __real_poll(files, count, ms);
+  return ms == 0 && fault_is_refused("poll", ENOMEM) ? -1 : __real_poll(files, count, ms);
 }
 
-#define WRAP_STAT(name)                                                   \
-  int __real_##name(const char *path, struct stat *status);               \
-  int __wrap_##name(const char *path, struct stat *status);               \
-  int __wrap_##name(const char *path, struct stat *status) {              \
-    return is_refused("stat", EACCES) ? -1 : __real_##name(path, status); \
+#define WRAP_STAT(name)                                                         \
+  int __real_##name(const char *path, struct stat *status);                     \
+  int __wrap_##name(const char *path, struct stat *status);                     \
+  int __wrap_##name(const char *path, struct stat *status) {                    \
+    return fault_is_refused("stat", EACCES) ? -1 : __real_##name(path, status); \
   }
 #undef stat64
 WRAP_STAT(stat)
@@ -286,5 +312,5 @@ WRAP_STAT(stat64)
 ssize_t __real_write(int file, const void *buf, size_t size);
 ssize_t __wrap_write(int file, const void *buf, size_t size);
 ssize_t __wrap_write(int file, const void *buf, size_t size) {
-  return file == STDERR_FILENO && is_refused("write", EPIPE) ? -1 : __real_write(file, buf, size);
+  return file == STDERR_FILENO && fault_is_refused("write", EPIPE) ? -1 : __real_write(file, buf, size);
 }

@@ -16,6 +16,9 @@ void fault_arm(int first, int many);
 /* No more; how many requests there were since fault_arm(). */
 int fault_disarm(void);
 
+/* For what else is to be counted, an interpreter's own allocations say: whether this request is refused, with errno. */
+bool fault_is_refused(const char *function, int error);
+
 /* Whether this function was refused since then; "sleep" is futex() for a thread that would sleep. */
 bool fault_has_refused(const char *function);
 
