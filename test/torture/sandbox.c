@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sandbox [proc] [CALL=ERRNO]... PROGRAM [ARGUMENT]...
+ * Runs a program where system calls fail, by filters of seccomp, which anybody may set; or where there is no /proc,
+ * which takes namespaces.  Where a sandbox cannot be had it says so, as a test that is skipped.
  *
- * Runs a program where these system calls fail: by a filter of seccomp, that anybody may set, and with no /proc, which
- * takes namespaces.  Where a sandbox cannot be had it says so, as a test that is skipped.
+ * sandbox [proc] [CALL=ERRNO]... PROGRAM [ARGUMENT]...
  */
 #include <errno.h>
 #include <sched.h>
