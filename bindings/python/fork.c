@@ -16,24 +16,39 @@ static bool is_new(struct registry *registry, uint64_t mark) {
   return true;
 }
 
-/* A parent is due only where fork(2) told the core. */
+/* How many ran; -1: there was no memory to run any.  A parent is due only where fork(2) told the core. */
 static int run_missed(struct registry *registry, const struct filter *filter, enum phase phase) {
   struct frame *frame = frame_begin(registry, plan_new(registry, filter));
-  if (frame == NULL) return 0;
+  if (frame == NULL) return -1;
   frame->prepared_in_c = phase == PARENT || watch_saw_prepare(due_mark());
   int count = run_after(registry, frame, phase);
   frame_end(registry, frame);
   return count;
 }
 
+/* In a new process; how many ran.  Without memory they are left to the next call. */
+static int run_missed_children(struct registry *registry, uint64_t mark, uint64_t done_before) {
+  int count = run_missed(registry, &(struct filter){.generation = mark - 1, .serial = UINT64_MAX}, CHILD);
+  if (count >= 0) return count;
+  registry->done = done_before;
+  return 0;
+}
+
+static void run_missed_parents(struct registry *registry) {
+  uint64_t serial;
+  for (int due = watch_take_parents(&serial); due > 0; due--) {
+    struct filter filter = {.generation = UINT64_MAX, .serial = serial, .unprepared = true};
+    if (run_missed(registry, &filter, PARENT) >= 0) continue;
+    watch_give_parents_back(due);
+    return;
+  }
+}
+
 /* Runs what a fork that Python was not told of has left undone. */
 static int catch_up(struct registry *registry) {
-  uint64_t mark = due_mark(), serial;
-  if (is_new(registry, mark))
-    return run_missed(registry, &(struct filter){.generation = mark - 1, .serial = UINT64_MAX}, CHILD);
-  if (!registry->is_main) return 0;
-  for (int due = watch_take_parents(&serial); due > 0; due--)
-    run_missed(registry, &(struct filter){.generation = UINT64_MAX, .serial = serial, .unprepared = true}, PARENT);
+  uint64_t mark = due_mark(), done_before = registry->done;
+  if (is_new(registry, mark)) return run_missed_children(registry, mark, done_before);
+  if (registry->is_main) run_missed_parents(registry);
   return 0;
 }
 
@@ -123,7 +138,8 @@ PyObject *native_start(void) {
   struct filter filter = {.generation = UINT64_MAX, .since = atfork_generation(), .serial = UINT64_MAX};
   if (registry == NULL) return PyLong_FromLong(0);
   catch_up(registry);
-  return PyLong_FromLong(run_missed(registry, &filter, CHILD));
+  int count = run_missed(registry, &filter, CHILD);
+  return count < 0 ? PyErr_NoMemory() : PyLong_FromLong(count);
 }
 
 PyObject *native_arrived(void) {

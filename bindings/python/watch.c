@@ -69,6 +69,10 @@ int watch_take_parents(uint64_t *serial) {
   return atomic_exchange(&parents_due, 0);
 }
 
+void watch_give_parents_back(int count) {
+  atomic_fetch_add(&parents_due, count);
+}
+
 bool watch_is_own(const struct atfork_hook *hook) {
   return hook->child == on_child;
 }

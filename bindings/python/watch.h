@@ -25,4 +25,7 @@ bool watch_saw_prepare(uint64_t mark);
  * them.  From then on none. */
 int watch_take_parents(uint64_t *serial);
 
+/* So many of them were not run. */
+void watch_give_parents_back(int count);
+
 #endif
