@@ -56,6 +56,16 @@ static PyMethodDef register_method[] = {
   PyModule_AddFunctions(m, register_method);
 %}
 
+/* A text that is given: SWIG's own copies it, and does not ask whether there was memory for that. */
+%{
+static const char *text_of(PyObject *object) {
+  if (object == Py_None) return NULL;
+  return PyBytes_Check(object) ? PyBytes_AsString(object) : PyUnicode_AsUTF8(object);
+}
+%}
+%typemap(in) const char * "$1 = (char *)text_of($input); if (PyErr_Occurred()) SWIG_fail;"
+%typemap(freearg) const char * ""
+
 /* A text: lineages, tokens and what a launcher says are shorter than that. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
 %typemap(argout) (char *buf, size_t size) %{
