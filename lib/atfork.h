@@ -201,9 +201,10 @@ ATFORK_API uint64_t atfork_generation(void);
 /*
  * Writes this process's lineage: "0", "0.1" for its first child, "0.2", "0.2.1".  Unique in the tree of
  * processes, and the same from run to run if the forks are.  A fork that fails uses up a number.
- * The child of a bypassing fork is named by its pid: "0.p4711"; unless it was made between the phases of an ordinary
- * fork, in another library's fork handler: it is taken for that fork's child, and both have the same lineage.  When a
- * lineage grows past some 900 bytes, what stands to the left becomes a digest of it: "~89abcdef01234567.1".
+ * The child of a bypassing fork is named by its pid: "0.p4711", or "0.p10004711", "0.p20004711", … where others of the
+ * tree may have had that pid; unless it was made between the phases of an ordinary fork, in another library's fork
+ * handler: it is taken for that fork's child, and both have the same lineage.  When a lineage grows past some 900
+ * bytes, what stands to the left becomes a digest of it: "~89abcdef01234567.1".
  *
  * buf      where to; always terminated when size > 0; may be NULL when size is 0
  * size     of buf, in bytes; a lineage that does not fit is cut off

@@ -14,6 +14,8 @@
  * malloc() may not use it, and a signal handler may not either. */
 void *atfork_os_map(size_t size);
 void atfork_os_unmap(void *memory, size_t size);
+/* The same, but a fork does not copy it: all that descend from this process have the same memory. */
+void *atfork_os_map_shared(size_t size);
 size_t atfork_os_page_size(void);
 
 /* The size, at least `size`, that atfork_os_map() makes the best of. */

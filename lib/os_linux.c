@@ -28,9 +28,13 @@ enum { NO_ADVICE = -1 };
 
 enum { HUGE_PAGE = 2 << 20, PLAIN_YIELDS = 16, LONGEST_NAP = 1000000 /* ns */, LONGEST_SLEEP = 50000000 /* ns */ };
 
-static void *map(size_t size) {
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static void *map_as(int flags, size_t size) {
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void *map(size_t size) {
+  return map_as(MAP_PRIVATE, size);
 }
 
 /*
@@ -49,6 +53,10 @@ static void *map_huge(size_t size) {
 
 void *atfork_os_map(size_t size) {
   return size < HUGE_PAGE ? map(size) : map_huge(size);
+}
+
+void *atfork_os_map_shared(size_t size) {
+  return map_as(MAP_SHARED, size);
 }
 
 void atfork_os_unmap(void *memory, size_t size) {

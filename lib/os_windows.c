@@ -22,6 +22,11 @@ void *atfork_os_map(size_t size) {
   return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }
 
+/* No process descends from this one. */
+void *atfork_os_map_shared(size_t size) {
+  return atfork_os_map(size);
+}
+
 void atfork_os_unmap(void *memory, size_t size) {
   (void)size; /* as it was mapped; here it has to be 0 */
   VirtualFree(memory, 0, MEM_RELEASE);

@@ -14,6 +14,7 @@
 #include "state.h"
 #include "thread.h"
 #include "token.h"
+#include "tree.h"
 
 _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "callers read the mark as a uint64_t");
 
@@ -170,20 +171,32 @@ static uint64_t numbers_taken(const struct frame *frame) {
   return highest;
 }
 
+static void write_lineage(struct identity *to, const struct identity *from, bool by_pid, uint64_t number) {
+  to->length = (uint32_t)atfork_lineage_of_child(to->lineage, from->lineage, from->length, by_pid, number);
+}
+
+/* Names the child of `from` by the number of its fork under way, or by the one that is noted; false where there is
+ * none. What the child makes by a bypassing fork, before it has looked, finds its note, too: only one of them has the
+ * name. */
+static bool name_by_number(struct identity *to, const struct identity *from) {
+  bool is_prepared = fork_is_prepared();
+  uint64_t number = is_prepared ? atfork_frame_innermost()->number : number_noted(from);
+  if (number == 0) return false;
+  write_lineage(to, from, false, number);
+  return is_prepared || atfork_tree_take(atfork_lineage_hash(0, to->lineage, to->length));
+}
+
 /* The child of `from`: of its fork under way, unless it `bypassed`. */
 static void write_child(struct identity *to, const struct identity *from, bool bypassed) {
   const struct frame *frame = atfork_frame_innermost();
-  // cppcheck-suppress nullPointerRedundantCheck ; a prepared fork has a frame
-  uint64_t number = fork_is_prepared() ? frame->number : number_noted(from);
-  bypassed |= number == 0;
+  bypassed = bypassed || !name_by_number(to, from);
   uint64_t here = bypassed || !is_wiped() ? atfork_os_process() : 0;
   to->generation = from->generation + 1;
   to->run = from->run;
   to->place = from->place == ATFORK_UNKNOWN ? ATFORK_UNKNOWN : ATFORK_FORKED;
   atomic_store_explicit(&to->process, here, memory_order_relaxed);
   atomic_store_explicit(&to->children, frame == NULL ? 0 : numbers_taken(frame->outer), memory_order_relaxed);
-  to->length =
-      (uint32_t)atfork_lineage_of_child(to->lineage, from->lineage, from->length, bypassed, bypassed ? here : number);
+  if (bypassed) write_lineage(to, from, true, atfork_tree_number(here));
   forget_notes();
 }
 
@@ -280,6 +293,7 @@ static void map_transient(void) {
 /* Without memory the page is not wiped, and pids are compared. */
 void atfork_process_loaded(void) {
   map_transient();
+  atfork_tree_loaded();
   latest()->run = atfork_run_first();
   latest()->place = atfork_os_is_forked_by_alike() ? ATFORK_UNKNOWN : ATFORK_ROOT;
   atomic_store(&latest()->process, atfork_os_process());

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether all processes of a run have places of their own, each below its parent's. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "matrix.h"
+#include "pid_name.h"
 
 struct family *family;
 
@@ -25,7 +25,7 @@ static bool is_child_of(const struct record *record, const struct record *of) {
   if (strncmp(record->lineage, of->lineage, length) != 0 || record->lineage[length] != '.') return false;
   const char *name = record->lineage + length + 1;
   if (!record->bypassed) return strspn(name, "123456789") > 0 && strspn(name, "0123456789") == strlen(name);
-  return name[0] == 'p' && atoi(name + 1) == record->pid;
+  return is_name_of_pid(name - 1, record->pid);
 }
 
 /* A process that a bypassing fork made, and that may not have looked before it forked, may be left out. */

@@ -21,7 +21,7 @@
 /* Shared: of each process that said so, one after the other. */
 static struct {
   int count;
-  char lineage[16][64];
+  char lineage[16][128];
 } * born;
 
 static void is_born(void) {
@@ -349,7 +349,7 @@ static void test_by_a_child_of_an_ordinary_one(void) {
 
 /* ---- In a signal handler, before a call asks which identity is this process's ---- */
 
-static char text[64];
+static char text[128];
 
 static void call_lineage(void) {
   atfork_lineage(text, sizeof text);
@@ -361,7 +361,7 @@ static bool is_to_ask(const ucontext_t *context) {
 
 /* The child that comes back has not looked before. */
 static void ask_and_return(void) {
-  char lineage[64];
+  char lineage[128];
   pid_t here = getpid();
   atfork_generation();
   child_check(interrupt(call_lineage, is_to_ask, bypass_and_return));

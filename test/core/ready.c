@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "forks.h"
+#include "pid_name.h"
 #include "scenario.h"
 
 static void expect_lineage(const char *wanted) {
@@ -22,9 +23,9 @@ static void expect_lineage(const char *wanted) {
 }
 
 static void expect_pid_after(const char *parent) {
-  char wanted[64];
-  snprintf(wanted, sizeof wanted, "%s.p%d", parent, (int)getpid());
-  expect_lineage(wanted);
+  char lineage[64];
+  atfork_lineage(lineage, sizeof lineage);
+  if (!is_pid_after(parent, lineage)) child_fails(__FILE__, __LINE__, lineage);
 }
 
 static const char *wanted;
@@ -259,13 +260,18 @@ static struct gate looked;
 /* Its child looks when the gate is open. */
 static struct gate open_for_orphan;
 
+static void is_known(void) {
+  expect_lineage("0.1.1");
+}
+static void (*be_orphan)(void) = is_known;
+
 static void leave_an_orphan(void) {
   pid_t parent = getpid();
   pid_t pid = fork();
   if (pid > 0) return;
   gate_wait(&open_for_orphan);
   while (getppid() == parent) g_thread_yield();
-  expect_lineage("0.1.1");
+  be_orphan();
   gate_open(&looked);
   child_passes();
 }
@@ -290,6 +296,30 @@ static void of_a_parent_that_is_gone(void) {
   in_child(fork, leave_an_orphan);
   gate_open(&open_for_orphan);
   gate_wait(&looked);
+}
+
+/* Nothing tells it from what it makes itself, past all handlers, before it has looked: the first of them takes the name
+ * that its parent has noted, and the others have names of their own. */
+enum { ALIKE = 4 };
+
+static void note_own(void) {
+  atfork_lineage(found[number], sizeof found[number]);
+}
+
+static void make_others_alike(void) {
+  for (number = 1; number < ALIKE; number++) in_child(ways[number].fork, note_own);
+  number = 0;
+  note_own();
+}
+
+static void bypassed_by_an_orphan(void) {
+  found = share(sizeof *found * ALIKE);
+  be_orphan = make_others_alike;
+  of_a_parent_that_is_gone();
+  g_assert_cmpstr(found[1], ==, "0.1.1");
+  for (int i = 0; i < ALIKE; i++) {
+    for (int j = 0; j < i; j++) g_assert_cmpstr(found[i], !=, found[j]);
+  }
 }
 
 /* ---- A child that is none ---- */
@@ -432,6 +462,7 @@ static const struct test_case {
     {"/ready/by-bypassing-forks", by_bypassing_forks, true},
     {"/ready/of-a-parent-that-has-ended", of_a_parent_that_has_ended, false},
     {"/ready/of-a-parent-that-is-gone", of_a_parent_that_is_gone, false},
+    {"/ready/bypassed-by-an-orphan", bypassed_by_an_orphan, true},
     {"/ready/by-vfork", by_vfork, false},
     {"/ready/in-a-later-prepare", in_a_later_prepare, true},
     {"/ready/in-a-later-child", in_a_later_child, true},

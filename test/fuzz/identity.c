@@ -6,13 +6,14 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "pid_name.h"
 #include "runner.h"
 #include "streams.h"
 
 /* Whether the last name is a pid that is not this process's. */
 static bool is_anothers(const char *lineage) {
   const char *last = strrchr(lineage, '.');
-  return last != NULL && last[1] == 'p' && atoi(last + 2) != (int)getpid();
+  return last != NULL && last[1] == 'p' && !is_name_of_pid(last, getpid());
 }
 
 /* Below the first process, and without pids. */

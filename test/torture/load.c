@@ -15,6 +15,7 @@
 #include "fault.h"
 #include "forks.h"
 #include "patience.h"
+#include "pid_name.h"
 
 /* ---- In the program that is loaded ---- */
 
@@ -39,6 +40,12 @@ static void expect_lineage(const char *wanted) {
   char lineage[64];
   child_check_int(atfork_lineage(lineage, sizeof lineage), ==, strlen(lineage));
   if (strcmp(lineage, wanted) != 0) child_fails(__FILE__, __LINE__, lineage);
+}
+
+static void is_named_by_its_pid(void) {
+  char lineage[64];
+  atfork_lineage(lineage, sizeof lineage);
+  child_check(is_pid_after("0", lineage));
 }
 
 static void knows_its_place(void) {
@@ -68,6 +75,7 @@ static void be_root(const char *unused) {
     child_check_int(atfork_register_after_fork(run, NULL), !=, 0);
   }
   in_child(fork, has_run_the_hook);
+  in_child(fork_by_syscall, is_named_by_its_pid);
   child_check_int(ran, ==, 0);
 }
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Promise 8: lineages are unique.  What a tree of processes shares keeps their names apart. */
+#include <atfork.h>
+#include <glib.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "forks.h"
+#include "tree.h" /* the library's own */
+
+/* ---- Numbers for pids ---- */
+
+static void test_pids_come_again(void) {
+  g_assert_cmpuint(atfork_tree_number(4711), ==, 4711);
+  g_assert_cmpuint(atfork_tree_number(4710), ==, 4710);
+  g_assert_cmpuint(atfork_tree_number(4711), ==, 10004711);
+  g_assert_cmpuint(atfork_tree_number(4711), ==, 20004711);
+  g_assert_cmpuint(atfork_tree_number(4710), ==, 10004710);
+  g_assert_cmpuint(atfork_tree_number(4194304), ==, 4194304);
+}
+
+static uint64_t *number;
+
+static void take_number(void) {
+  *number = atfork_tree_number(4711);
+}
+
+static void test_pids_in_children(void) {
+  number = share(sizeof *number);
+  uint64_t before = atfork_tree_number(4711);
+  for (size_t i = 0; i < ways_count; i++) {
+    in_child(ways[i].fork, take_number);
+    g_assert_cmpuint(*number, >, before);
+    before = *number;
+  }
+  g_assert_cmpuint(atfork_tree_number(4711), >, before);
+}
+
+enum { TAKERS = 4, TAKEN = 20000 };
+static uint64_t (*taken)[TAKEN];
+
+static void *take_numbers(void *of_thread) {
+  for (int i = 0; i < TAKEN; i++) ((uint64_t *)of_thread)[i] = atfork_tree_number((uint64_t)i % 7 + 1);
+  return NULL;
+}
+
+static void test_pids_at_once(void) {
+  pthread_t threads[TAKERS];
+  taken = calloc(TAKERS, sizeof *taken);
+  for (int i = 0; i < TAKERS; i++) pthread_create(&threads[i], NULL, take_numbers, taken[i]);
+  for (int i = 0; i < TAKERS; i++) pthread_join(threads[i], NULL);
+  GHashTable *seen = g_hash_table_new(g_int64_hash, g_int64_equal);
+  for (int i = 0; i < TAKERS; i++) {
+    for (int j = 0; j < TAKEN; j++) g_assert_true(g_hash_table_add(seen, &taken[i][j]));
+  }
+  g_hash_table_destroy(seen);
+  free(taken);
+}
+
+/* ---- Names that are taken ---- */
+
+static void is_taken(void) {
+  child_check(!atfork_tree_take(UINT64_C(0x123456789abcdef0)));
+  child_check(atfork_tree_take(UINT64_C(0x123456789abcdef1)));
+}
+
+static void test_taken_once(void) {
+  g_assert_true(atfork_tree_take(UINT64_C(0x123456789abcdef0)));
+  in_child(fork_by_syscall, is_taken);
+  g_assert_false(atfork_tree_take(UINT64_C(0x123456789abcdef1)));
+  g_assert_true(atfork_tree_take(0));
+  g_assert_false(atfork_tree_take(0));
+}
+
+/* More than there is room for: none is refused that is new, and the last one is known. */
+static void test_many_taken(void) {
+  for (uint64_t i = 1; i <= 10000; i++) {
+    g_assert_true(atfork_tree_take(i * UINT64_C(0x9e3779b97f4a7c15)));
+    g_assert_false(atfork_tree_take(i * UINT64_C(0x9e3779b97f4a7c15)));
+  }
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  atfork_generation();
+  g_test_add_func("/names/pids-come-again", test_pids_come_again);
+  g_test_add_func("/names/pids-in-children", test_pids_in_children);
+  g_test_add_func("/names/pids-at-once", test_pids_at_once);
+  g_test_add_func("/names/taken-once", test_taken_once);
+  g_test_add_func("/names/many-taken", test_many_taken);
+  return g_test_run();
+}
