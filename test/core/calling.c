@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* A shared object that calls the program that loads it, as it comes and as it goes. */
+#include "calling.h"
+
+#include <stddef.h>
+
+__attribute__((constructor)) static void come(void) {
+  if (at_load != NULL) at_load();
+}
+
+__attribute__((destructor)) static void go(void) {
+  if (at_unload != NULL) at_unload();
+}
