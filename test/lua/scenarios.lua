@@ -70,6 +70,24 @@ case("once/three deep, in all ways", function()
   end)
 end)
 
+scenario "exit-status"
+case("once/a child ends with the status that its program gives", function()
+  local trace = {}
+  local function note(phase)
+    return function() trace[#trace + 1] = phase end
+  end
+  with(atfork.register { prepare = note "prepare", parent = note "parent", child = note "child" }, function()
+    for status = 0, 7, 7 do
+      for _, way in ipairs(WAYS) do
+        local pid = forktest.fork(way)
+        if pid == 0 then os.exit(status, true) end
+        equal(forktest.wait(pid), status, "exit status by " .. way)
+      end
+    end
+    equal(table.concat(trace, " "), "prepare parent prepare parent", "what ran in the parent")
+  end)
+end)
+
 scenario "own-hook-not-for-own-fork"
 case("once/a new process's own hook does not run for its fork", function()
   for _, way in ipairs(WAYS) do
@@ -235,6 +253,26 @@ case("unregister/lets go of the function", function()
     collectgarbage()
     collectgarbage()
     assert(next(kept), "collected while registered")
+    hook:unregister()
+  end
+  collectgarbage()
+  collectgarbage()
+  assert(not next(kept), "kept after unregister")
+end)
+
+scenario "cycle-let-go"
+case("unregister/lets go of a function that refers to its hook", function()
+  local kept = setmetatable({}, { __mode = "k" })
+  do
+    local hook
+    local callback = function() return hook end
+    kept[callback] = true
+    hook = atfork.register_after_fork(callback)
+    callback = nil
+    collectgarbage()
+    collectgarbage()
+    assert(next(kept), "collected while registered")
+    in_child("fork", function() hook:unregister() end)
     hook:unregister()
   end
   collectgarbage()

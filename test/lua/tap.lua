@@ -74,16 +74,17 @@ function tap.stderr_of(body)
   return text
 end
 
--- The ids of all that would run, for test/parity.
-local function list()
+-- Of all that would run: the names for test/peers, or the scenarios' ids for test/parity.
+local function list(names)
   assert(#shown == 0, "a scenario without a case")
   for _, case in ipairs(tap.cases) do
-    for _, id in ipairs(case.shows) do print(id) end
+    for _, line in ipairs(names and { case.name } or case.shows) do print(line) end
   end
 end
 
 function tap.run()
-  if os.getenv "ATFORK_TEST_LIST" then return list() end
+  local listed = os.getenv "ATFORK_TEST_LIST"
+  if listed then return list(listed == "names") end
   print("1.." .. #tap.cases)
   local failures = 0
   for number, case in ipairs(tap.cases) do

@@ -63,8 +63,7 @@ class TapResult(unittest.TestResult):
         self.well = True
 
     def say(self, verdict: str, test: unittest.TestCase, more: str = "") -> None:
-        name = test.id().replace("__main__.", "", 1)
-        print(f"{verdict} {self.testsRun} - {name}{more}", flush=True)
+        print(f"{verdict} {self.testsRun} - {name_of(test)}{more}", flush=True)
 
     def addSuccess(self, test: unittest.TestCase) -> None:
         self.say("ok", test)
@@ -95,11 +94,17 @@ def scenario(*ids: str) -> Callable[[Case], Case]:
     return mark
 
 
-def list_scenarios(suite: unittest.TestSuite) -> None:
-    """The ids of all that would run, for test/parity."""
+def name_of(test: unittest.TestCase) -> str:
+    return test.id().replace("__main__.", "", 1)
+
+
+def list_cases(suite: unittest.TestSuite, names: bool) -> None:
+    """Of all that would run: the names for test/peers, or the scenarios' ids for test/parity."""
     for each in suite:
         if isinstance(each, unittest.TestSuite):
-            list_scenarios(each)
+            list_cases(each, names)
+        elif names:
+            print(name_of(each))
         else:
             print(*getattr(getattr(each, each._testMethodName), "shows", ()), sep="\n")
 
@@ -108,7 +113,7 @@ def run_tests(clean_up: Callable[[], object] = lambda: None) -> None:
     """Ends the process: what unittest.main() does at the end would happen in each child too."""
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
     if "ATFORK_TEST_LIST" in os.environ:
-        list_scenarios(suite)
+        list_cases(suite, names=os.environ["ATFORK_TEST_LIST"] == "names")
         sys.stdout.flush()
         clean_up()
         os._exit(0)

@@ -5,6 +5,7 @@
 require "atfork"
 require_relative "tap"
 require_relative "callbacks"
+require_relative "children"
 require_relative "fibers"
 require_relative "inherited"
 require_relative "keys"

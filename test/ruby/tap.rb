@@ -93,9 +93,10 @@ module Shows
     Shows.next = nil
   end
 
-  # Of all that would run, for test/parity.
-  def self.list(suites)
+  # Of all that would run: the names for test/peers, or the scenarios' ids for test/parity.
+  def self.list(suites, names:)
     raise "a scenario without a case: #{Shows.next}" if Shows.next
+    return puts(suites.flat_map { |suite| suite.runnable_methods.map { |name| "#{suite}.#{name}" } }) if names
 
     cases = suites.flat_map { |suite| suite.runnable_methods.map { |name| suite.instance_method(name) } }
     puts(cases.flat_map { |method| CASES[[method.owner, method.name]] })
@@ -188,7 +189,7 @@ def run_tests
   run = Minitest::Runnable.respond_to?(:run_suite) ? :run_suite : :run
   Minitest.seed = 1
   suites = Minitest::Runnable.runnables.reject { |suite| suite == ForkTest }
-  return Shows.list(suites) if ENV["ATFORK_TEST_LIST"]
+  return Shows.list(suites, names: ENV["ATFORK_TEST_LIST"] == "names") if ENV["ATFORK_TEST_LIST"]
 
   reporter = TapReporter.new($stdout)
   suites.each { |suite| suite.public_send(run, reporter, options) }
