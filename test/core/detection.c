@@ -81,6 +81,45 @@ static void test_deep(void) {
   in_child(fork, look_and_fork);
 }
 
+/* ---- Many at once ---- */
+
+enum { RUNS = 10, CHILDREN = 25 };
+static uint64_t (*seeds)[CHILDREN + 1]; /* shared by all; the last one is the parent's */
+
+static void draw(int run, int process) {
+  seeds[run][process] = atfork_seed((uint64_t)run);
+}
+
+/* All of them live at the same time, and draw when all are there. */
+static void draw_at_once(int run) {
+  pid_t pids[CHILDREN];
+  struct gate draws;
+  gate_make(&draws);
+  for (int i = 0; i < CHILDREN; i++) {
+    pids[i] = ways[(size_t)i % ways_count].fork();
+    if (pids[i] == 0) {
+      gate_wait(&draws);
+      draw(run, i);
+      child_passes();
+    }
+  }
+  draw(run, CHILDREN);
+  for (int i = 0; i < CHILDREN; i++) gate_open(&draws);
+  for (int i = 0; i < CHILDREN; i++) expect_passed(pids[i]);
+  close(draws.ends[0]);
+  close(draws.ends[1]);
+}
+
+static void test_seeds_at_once(void) {
+  seeds = share(RUNS * sizeof *seeds);
+  GHashTable *seen = g_hash_table_new(g_int64_hash, g_int64_equal);
+  for (int run = 0; run < RUNS; run++) {
+    draw_at_once(run);
+    for (int i = 0; i <= CHILDREN; i++) g_assert_true(g_hash_table_add(seen, &seeds[run][i]));
+  }
+  g_hash_table_destroy(seen);
+}
+
 /* ---- While other threads look ---- */
 
 static bool stop;
@@ -116,6 +155,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/detection/by-threads", test_by_threads);
   g_test_add_func("/detection/by-grandchildren", test_by_grandchildren);
   g_test_add_func("/detection/deep", test_deep);
+  g_test_add_func("/detection/seeds-at-once", test_seeds_at_once);
   /* ThreadSanitizer lets the child of a process with threads have none. */
 #ifdef __SANITIZE_THREAD__
   (void)test_while_others_look;
