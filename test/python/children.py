@@ -97,7 +97,7 @@ class Children(ForkTest):
             run.stderr,
         )
 
-    def test_join_the_first_thread_of_their_parent(self) -> None:
+    def test_join_the_first_thread(self) -> None:
         """It is gone, and the thread that forked is the first one."""
         run = run_python(FORK_IN_A_THREAD)
         self.assertEqual(("False True ['prepare', 'child']\n", ""), (run.stdout, run.stderr))
@@ -112,7 +112,7 @@ class Children(ForkTest):
         lines = [f"{names} False ['prepare', 'child', 'wave']", f"{names} False ['prepare', 'parent']"]
         self.assertEqual((lines, ""), (run.stdout.splitlines(), run.stderr))
 
-    def test_may_import_where_another_thread_of_the_parent_did(self) -> None:
+    def test_import_beside_a_thread(self) -> None:
         """A fork waits for the import that another thread is in, when all prepare callbacks have run."""
         import _imp
 

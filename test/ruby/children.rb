@@ -80,7 +80,7 @@ class TestChildren < ForkTest
   RUBY
 
   # There is no fork, and no callback runs, whichever of the two was loaded first.
-  def test_are_none_where_a_gem_gives_no_pid
+  def test_a_gem_gives_no_pid
     [[NO_PID, 'require "atfork";'], ['require "atfork";', NO_PID]].each do |loads|
       text, status = Open3.capture2e("ruby", "-e", loads.join + FORKS)
       assert_predicate status, :success?, text
@@ -89,7 +89,7 @@ class TestChildren < ForkTest
   end
 
   # Before 3.3 Ruby's fork lost it in the parent, too.
-  def test_have_no_interrupt_that_waits_in_the_parent
+  def test_have_no_pending_interrupt
     seen = []
     AtFork.register_after_fork { seen << Thread.pending_interrupt? }
     Thread.handle_interrupt(RuntimeError => :never) do
@@ -116,7 +116,7 @@ class TestChildren < ForkTest
   end
 
   # What held up the parent's threads holds up nobody there.
-  def test_use_a_queue_that_threads_of_the_parent_wait_at
+  def test_use_a_queue
     queue = Thread::Queue.new
     seen = []
     AtFork.register_after_fork { seen << queue.num_waiting << (queue << :child).pop }
