@@ -109,6 +109,9 @@ static void in_a_thread(void) {
   run_thread(NULL, act_there, NULL);
 }
 
+/* A sanitizer needs more of it. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define HAS_SMALL_STACKS
 /* What the C library gives its own data of a thread there, and a test's calls, besides. */
 static void on_the_smallest_stack(void) {
   enum { FOR_THE_TEST = 16384 };
@@ -118,6 +121,7 @@ static void on_the_smallest_stack(void) {
   child_check_int(pthread_attr_setstacksize(&attributes, least + FOR_THE_TEST), ==, 0);
   run_thread(&attributes, act_there, NULL);
 }
+#endif
 
 static pthread_key_t key;
 
@@ -160,6 +164,8 @@ static void in_a_cancelled_thread_s_cleanup(void) {
   child_check_int(pthread_join(thread, NULL), ==, 0);
 }
 
+/* To ThreadSanitizer that one is none that can be waited for. */
+#ifndef __SANITIZE_THREAD__
 static void *act_alone(void *first) {
   child_check_int(pthread_join(*(pthread_t *)first, NULL), ==, 0);
   act();
@@ -173,6 +179,7 @@ static void after_the_first_thread(void) {
   child_check_int(pthread_create(&thread, NULL, act_alone, &first), ==, 0);
   pthread_exit(NULL);
 }
+#endif
 
 /* ---- A process's life ---- */
 
@@ -226,12 +233,14 @@ static const struct place {
     {"on-a-stack-of-its-own", on_a_stack_of_its_own},
 #endif
     {"in-a-thread", in_a_thread},
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they need more of it */
+#ifdef HAS_SMALL_STACKS
     {"on-the-smallest-stack", on_the_smallest_stack},
 #endif
     {"in-a-destructor-of-thread-data", in_a_destructor_of_thread_data},
     {"in-a-cancelled-thread-s-cleanup", in_a_cancelled_thread_s_cleanup},
+#ifndef __SANITIZE_THREAD__
     {"after-the-first-thread", after_the_first_thread},
+#endif
     {"at-exit", at_exit},
     {"in-a-constructor", in_a_constructor},
     {"in-a-destructor", in_a_destructor},

@@ -113,7 +113,13 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   null = fopen("/dev/null", "w");
   g_assert_nonnull(null);
+  /* Of AddressSanitizer's own malloc() a child has the locks that other threads of its parent had. */
+#ifdef __SANITIZE_ADDRESS__
+  (void)test_in_children;
+  (void)test_in_callbacks;
+#else
   add_race("/libc-locks/in-children", test_in_children);
   add_race("/libc-locks/in-callbacks", test_in_callbacks);
+#endif
   return g_test_run();
 }
