@@ -57,7 +57,7 @@ class Events:
             await asyncio.sleep(WATCH)
             now = time.monotonic()
             for pid, began in seen.items():
-                if processes.birth(pid) != began and self.client.why(when, now) is None:
+                if processes.birth(pid) != began and not self.client.is_told_to_end(pid, when, now):
                     await self.ended_by_itself(pid, when)
             seen, when = {pid: began for pid, began in self.workers.items() if processes.birth(pid) == began}, now
 
@@ -100,7 +100,7 @@ class Events:
     async def end_worker(self, card: str, number: int) -> None:
         choice = await self.wait_for_workers()
         pid = self.random.choice(choice if self.server.changing else choice[1:])
-        window = self.client.window(card)
+        window = self.client.window(card, pid=pid)
         processes.send(pid, number)
         await self.wait_for_end({pid}, window, card, None)
 

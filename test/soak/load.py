@@ -18,10 +18,10 @@ WORK = ["/fork"] * 6 + ["/space", "/churn", "/plugin", "/exhaust", "/scripted"]
 
 
 class Window:
-    """While this is open a server may drop connections by itself: a worker is being ended."""
+    """While this is open a server may drop connections by itself: a worker is being ended, `pid`, or any of them."""
 
-    def __init__(self, why: str, opened: float) -> None:
-        self.why, self.opened = why, opened
+    def __init__(self, why: str, opened: float, pid: Optional[int]) -> None:
+        self.why, self.opened, self.pid = why, opened, pid
         self.closed: Optional[float] = None
 
     def close(self) -> None:
@@ -67,9 +67,12 @@ class Client:
         self.dropped: "Counter[str]" = Counter()  # connections, by what was going on
         self.under_way: Set["asyncio.Task[None]"] = set()
 
-    def window(self, why: str, opened: Optional[float] = None) -> Window:
-        self.windows.append(Window(why, time.monotonic() if opened is None else opened))
+    def window(self, why: str, opened: Optional[float] = None, pid: Optional[int] = None) -> Window:
+        self.windows.append(Window(why, time.monotonic() if opened is None else opened, pid))
         return self.windows[-1]
+
+    def is_told_to_end(self, pid: int, begin: float, end: float) -> bool:
+        return any(window.pid in (None, pid) and window.overlaps(begin, end) for window in self.windows)
 
     def why(self, begin: float, end: float) -> Optional[str]:
         """What may have cost a request that was under way then."""

@@ -12,7 +12,7 @@ RATE = 4.0  # KiB a minute: a page, which in a day would be 6 MiB
 SLACK = 256.0  # KiB over the time that is looked at: what an allocator takes at once, and an interpreter's heap
 SLACK_OF_SHORT = 4096.0  # where that time is less than LONG: interpreters have not settled
 LONG = 600.0  # s
-SURE = 2.576  # standard deviations: 99 of 100
+SURE = 1.96  # standard deviations: 19 of 20
 
 
 class Sample(NamedTuple):
@@ -30,7 +30,7 @@ class Growth(NamedTuple):
     pid: int
     size: float  # KiB, as the second half begins
     rate: float  # KiB a minute, fitted
-    least: float  # between which and the next the rate lies, 99 times of 100
+    least: float  # between which and the next the rate lies, 19 times of 20
     most: float
     minutes: float
 
