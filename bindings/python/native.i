@@ -41,7 +41,7 @@ static PyObject *type_with_module(PyType_Spec *spec) {
   "register($module, /, *, name='', priority=0, prepare=None, parent=None, child=None, key=None, owner=None)\n--\n\n"   \
   "Registers up to three callbacks: before a fork, after it in the parent, and after it in the child.\n\n"               \
   "A low priority is nearer the base: prepared last, put right first.  Callables are kept until unregister(), but for\n" \
-  "a bound method: the hook goes with its object.  A hook of the same key is taken back first.  When the owner is\n"    \
+  "a bound method: the hook goes with its object.  It takes the place of a hook of the same key.  When the owner is\n"    \
   "collected, the hook goes, too; the callbacks must not keep it alive themselves."
 
 /* Called so often, and with such names, that SWIG's wrapper would cost more than all the rest. */

@@ -84,31 +84,17 @@ static void forget_key(struct registry *registry, struct hook *hook) {
   if (PyErr_Occurred()) PyErr_WriteUnraisable((PyObject *)hook);
 }
 
-static bool enter_with_key(struct registry *registry, struct hook *hook) {
+/* In the place of the one that has its key, which stays if this one cannot be registered. */
+static bool enter_with_key(struct registry *registry, struct hook *hook, PyObject *before) {
   if (hook->key != NULL && PyDict_SetItem(registry->keys, hook->key, (PyObject *)hook) != 0) return false;
   if (enter(registry, hook)) return true;
   PyObject *error = take_exception();
-  forget_key(registry, hook);
+  if (before == NULL)
+    forget_key(registry, hook);
+  else if (PyDict_SetItem(registry->keys, hook->key, before) != 0)
+    PyErr_WriteUnraisable((PyObject *)hook);
   give_exception_back(error);
   return false;
-}
-
-PyObject *native_enter(PyObject *self, PyObject *name, PyObject *priority, PyObject *key, PyObject *owners,
-                       PyObject *callbacks) {
-  struct registry *registry = registry_open();
-  struct hook *hook = (struct hook *)self;
-  if (registry == NULL) return NULL;
-  if (!PyObject_TypeCheck(self, (PyTypeObject *)registry->hook_type) || hook->name != NULL)
-    return PyErr_Format(PyExc_TypeError, "a new hook is needed");
-  PyObject *before = key == Py_None ? NULL : PyDict_GetItemWithError(registry->keys, key);
-  if (before != NULL || PyErr_Occurred()) return before == NULL ? NULL : Py_NewRef(before);
-  hook->name = Py_NewRef(name);
-  hook->priority = (int)PyLong_AsLong(priority);
-  hook->key = key == Py_None ? NULL : Py_NewRef(key);
-  hook->owners = owners == Py_None ? NULL : Py_NewRef(owners);
-  if (take_callbacks(hook, callbacks) && enter_with_key(registry, hook)) Py_RETURN_NONE;
-  hook_let_go(hook);
-  return NULL;
 }
 
 /* ---- Unregistering ---- */
@@ -129,10 +115,8 @@ static void leave_core_and_wait(const struct hook *hook) {
   Py_END_ALLOW_THREADS;
 }
 
-PyObject *native_unregister(PyObject *self) {
-  struct registry *registry = registry_of_interpreter();
-  struct hook *hook = (struct hook *)self;
-  if (!take_out(registry, hook)) Py_RETURN_FALSE;
+/* One that is out of the table. */
+static void leave(struct registry *registry, struct hook *hook) {
   bool is_inside = frame_is_here(registry);
   if (!is_inside) frame_wait(registry, hook->serial);
   if (is_inside && hook->c_calls != NULL) {
@@ -141,7 +125,13 @@ PyObject *native_unregister(PyObject *self) {
     leave_core_and_wait(hook);
     hook_let_go(hook);
   }
-  Py_DECREF(self); /* the table's */
+  Py_DECREF((PyObject *)hook); /* the table's */
+}
+
+PyObject *native_unregister(PyObject *self) {
+  struct registry *registry = registry_of_interpreter();
+  if (!take_out(registry, (struct hook *)self)) Py_RETURN_FALSE;
+  leave(registry, (struct hook *)self);
   Py_RETURN_TRUE;
 }
 
@@ -152,6 +142,37 @@ PyObject *native_forget(PyObject *self, PyObject *reference) {
   registry_retire(registry, (struct hook *)self, true);
   Py_DECREF(self); /* the table's */
   Py_RETURN_TRUE;
+}
+
+/* ---- Registering what is not plain ---- */
+
+static PyObject *enter_in_place_of(struct registry *registry, struct hook *hook, PyObject *callbacks,
+                                   PyObject *before) {
+  if (!take_callbacks(hook, callbacks) || !enter_with_key(registry, hook, before)) {
+    hook_let_go(hook);
+    return NULL;
+  }
+  if (before != NULL && take_out(registry, (struct hook *)before)) leave(registry, (struct hook *)before);
+  Py_RETURN_NONE;
+}
+
+PyObject *native_enter(PyObject *self, PyObject *name, PyObject *priority, PyObject *key, PyObject *owners,
+                       PyObject *callbacks) {
+  struct registry *registry = registry_open();
+  struct hook *hook = (struct hook *)self;
+  if (registry == NULL) return NULL;
+  if (!PyObject_TypeCheck(self, (PyTypeObject *)registry->hook_type) || hook->name != NULL)
+    return PyErr_Format(PyExc_TypeError, "a new hook is needed");
+  PyObject *before = key == Py_None ? NULL : PyDict_GetItemWithError(registry->keys, key);
+  if (before == NULL && PyErr_Occurred()) return NULL;
+  Py_XINCREF(before);
+  hook->name = Py_NewRef(name);
+  hook->priority = (int)PyLong_AsLong(priority);
+  hook->key = key == Py_None ? NULL : Py_NewRef(key);
+  hook->owners = owners == Py_None ? NULL : Py_NewRef(owners);
+  PyObject *result = enter_in_place_of(registry, hook, callbacks, before);
+  Py_XDECREF(before);
+  return result;
 }
 
 /* ---- Listing ---- */

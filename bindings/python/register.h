@@ -10,7 +10,8 @@ PyObject *native_register(PyObject *module, PyObject *const *values, Py_ssize_t 
 
 /*
  * Fills in a new hook, and registers it: all is checked, the callbacks are as hook_take() has them, None stands for
- * none. Where there is a hook of the same key nothing is changed, and it is returned; or else None.
+ * none. A hook of the same key is taken back then, as by native_unregister(); it stays where this one cannot be
+ * registered.
  */
 PyObject *native_enter(PyObject *hook, PyObject *name, PyObject *priority, PyObject *key, PyObject *owners,
                        PyObject *callbacks);

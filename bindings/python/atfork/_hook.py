@@ -154,11 +154,7 @@ def enter(
     if not any(callback is not None for callback in callbacks):
         raise TypeError("at least one of prepare, parent and child is required")
     number = integer("priority", priority, PRIORITY_MIN, PRIORITY_MAX)
-    before: Optional[Hook] = hook
-    while before is not None:  # one of the same key goes first; and those that other threads register meanwhile
-        before = _native.enter(hook, name, number, key, owners.references or None, callbacks)
-        if before is not None:
-            before.unregister()
+    _native.enter(hook, name, number, key, owners.references or None, callbacks)
     return hook
 
 
