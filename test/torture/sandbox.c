@@ -61,7 +61,7 @@ int main(int argc, char **argv) {
   int at = 1;
   for (; at < argc && strchr(argv[at], '/') == NULL; at++) {
     if (restrain(argv[at]) == 0) continue;
-    printf("1..0 # SKIP %s: %s\n", argv[at], strerror(errno));
+    printf("1..0 # SKIP this system cannot refuse %s: %s\n", argv[at], strerror(errno));
     return 0;
   }
   if (at == argc) return 2;
