@@ -112,16 +112,18 @@ static bool share(struct held *held) {
 
 /* Waits for it for so many ms, 0: not at all. */
 static int lock_for(struct held *held, unsigned ms) {
-  if (ms != 0) return atfork_os_mutex_lock_for(held->mutex, ms);
-  int error = pthread_mutex_trylock(held->mutex);
-  if (error == 0) return 0;
-  free_from_the_gone(held);
-  return pthread_mutex_trylock(held->mutex);
+  return ms != 0 ? atfork_os_mutex_lock_for(held->mutex, ms) : pthread_mutex_trylock(held->mutex);
 }
 
+/* In a child a mutex that this thread's forks have locked seems to be that of a thread which is gone. */
 static int lock(struct held *held, unsigned ms) {
   int error = lock_for(held, ms);
-  if (error != 0) return share(held) ? 0 : error;
+  if (error != 0 && share(held)) return 0;
+  if (error != 0 && ms == 0) {
+    free_from_the_gone(held);
+    error = pthread_mutex_trylock(held->mutex);
+  }
+  if (error != 0) return error;
   learn_type(held);
   atomic_store(&held->generation, atfork_self_generation());
   held->through = NULL;
