@@ -35,6 +35,9 @@ struct api {
   void (*unload)(void);
   /* Whether this thread cannot have the mutex now. */
   bool (*is_busy)(int which);
+  /* Takes it, and gives it back. */
+  void (*keep)(int which);
+  void (*give)(int which);
   /* What exit() calls, the latest first; and exit(). */
   void (*at_exit)(int script);
   void (*end)(void);

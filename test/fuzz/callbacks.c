@@ -21,8 +21,14 @@ static void called(const char *phase, void *data) {
   if (!runner.is_exiting) run_script(note->script);
 }
 
+static void called_preparing(const char *phase, void *data) {
+  runner.preparing++;
+  called(phase, data);
+  runner.preparing--;
+}
+
 static void on_prepare(void *data) {
-  called("prepare", data);
+  called_preparing("prepare", data);
 }
 static void on_parent(void *data) {
   called("parent", data);
@@ -31,7 +37,7 @@ static void on_child(void *data) {
   called("child", data);
 }
 static void on_wait(void *data) {
-  called("wait", data);
+  called_preparing("wait", data);
 }
 static void on_destroy(void *data) {
   called("destroy", data);
@@ -41,7 +47,7 @@ static int on_try(void *data) {
   struct note *note = data;
   bool refuses = note->refusals > 0;
   if (refuses) note->refusals--;
-  called(refuses ? "not now" : "try", data);
+  called_preparing(refuses ? "not now" : "try", data);
   return refuses;
 }
 
@@ -74,7 +80,10 @@ int callbacks_of(const struct atfork_hook *hook) {
 void handler_called(enum handler which) {
   if (runner.handlers[which] == 0) return;
   say("handler %d", (int)which);
+  bool prepares = which == EARLY_PREPARE || which == LATE_PREPARE;
+  runner.preparing += prepares;
   run_script(runner.handlers[which]);
+  runner.preparing -= prepares;
 }
 
 /* Of many hooks at once, only the order is noted. */

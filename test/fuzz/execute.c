@@ -26,6 +26,7 @@ static void (*const actions[KINDS])(const int *arguments) = {
     [OP_UNLOAD] = do_unload,      [OP_MANY] = do_many,
     [OP_FEWER] = do_fewer,        [OP_HANDLER] = do_handler,
     [OP_MUTEX] = do_mutex,        [OP_BUSY] = do_busy,
+    [OP_KEEP] = do_keep,          [OP_GIVE] = do_give,
     [OP_EXIT] = do_exit,          [OP_AT_EXIT] = do_at_exit,
     [OP_SCRIPT] = do_nothing,
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "runner.h"
@@ -82,6 +83,33 @@ void do_garbage(const int *arguments) {
   static const atfork_id ids[] = {0, UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 48, UINT64_C(0x8000ffffffffffff)};
   enum { IDS = sizeof ids / sizeof *ids };
   say_result("unregister garbage", runner.api->unregister(ids[arguments[0] % IDS]));
+}
+
+/* Where a fork may still take it: in its prepare callbacks, and in what else this process runs before it, or between
+ * those. */
+static bool fork_would_wait(void) {
+  bool waits = runner.preparing > 0 || runner.forker == getpid();
+  for (int i = 0; i < HANDLERS; i++) waits = waits || runner.handlers[i] != 0;
+  return waits;
+}
+
+void do_keep(const int *arguments) {
+  int which = arguments[0];
+  if (fork_would_wait() || (runner.kept & 1U << which) != 0) return;
+  bool is_busy = runner.api->is_busy(which);
+  say("keep mutex %d: %s", which, is_busy ? "busy" : "kept");
+  if (is_busy) return;
+  runner.kept |= 1U << which;
+  runner.api->keep(which);
+}
+
+/* All: nothing is kept across a fork. */
+void do_give(const int *unused) {
+  (void)unused;
+  for (int which = 0; which < MUTEXES; which++)
+    if ((runner.kept & 1U << which) != 0) runner.api->give(which);
+  if (runner.kept != 0) say("give back");
+  runner.kept = 0;
 }
 
 void do_many(const int *arguments) {

@@ -124,6 +124,14 @@ static bool is_busy(int which) {
   return false;
 }
 
+static void keep(int which) {
+  if (pthread_mutex_trylock(&mutexes[which]) != 0) die("a mutex that was free is busy");
+}
+
+static void give(int which) {
+  if (pthread_mutex_unlock(&mutexes[which]) != 0) die("a mutex is another's");
+}
+
 static void call_at_exit(int status, void *script) {
   (void)status;
   run_at_exit((int)(intptr_t)script);
@@ -199,6 +207,8 @@ const struct api library = {
     .load = load,
     .unload = unload,
     .is_busy = is_busy,
+    .keep = keep,
+    .give = give,
     .at_exit = at_exit,
     .end = end,
 };

@@ -639,9 +639,20 @@ static atfork_id add_mutex(int which, int priority) {
   return add(&hook, OF_PROGRAM);
 }
 
+static bool is_kept[MUTEXES];
+
 /* A recursive one is this thread's own, if it was locked in this process. */
 static bool is_busy(int which) {
-  return is_held(which) && (which != RECURSIVE || locked_in[which] != getpid());
+  return (is_held(which) || is_kept[which]) && (which != RECURSIVE || locked_in[which] != getpid());
+}
+
+static void keep(int which) {
+  if (!is_held(which)) locked_in[which] = getpid();
+  is_kept[which] = true;
+}
+
+static void give(int which) {
+  is_kept[which] = false;
 }
 
 const struct api model = {
@@ -667,6 +678,8 @@ const struct api model = {
     .load = load,
     .unload = unload,
     .is_busy = is_busy,
+    .keep = keep,
+    .give = give,
     .at_exit = at_exit,
     .end = end_process,
 };

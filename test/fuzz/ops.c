@@ -116,6 +116,8 @@ static const struct shape {
     [OP_HANDLER] = {"handler", {{"which", .limit = HANDLERS}, SCRIPT("script")}, 4},
     [OP_MUTEX] = {"mutex", {{"which", .limit = MUTEXES + 1}, SLOT, PRIORITY}, 4},
     [OP_BUSY] = {"busy", {{"which", .limit = MUTEXES}}, 4},
+    [OP_KEEP] = {"keep", {{"which", .limit = MUTEXES}}, 3},
+    [OP_GIVE] = {.name = "give", .weight = 1},
     [OP_EXIT] = {.name = "exit", .weight = 1},
     [OP_AT_EXIT] = {"at-exit", {SCRIPT("script")}, 1},
     [OP_SCRIPT] = {"script", {{"number", .limit = SCRIPTS + 1}}, 0},

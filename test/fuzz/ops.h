@@ -36,6 +36,8 @@ enum kind {
   OP_HANDLER,
   OP_MUTEX,
   OP_BUSY,
+  OP_KEEP,
+  OP_GIVE,
   OP_EXIT,
   OP_AT_EXIT,
   OP_SCRIPT,

@@ -50,12 +50,16 @@ int do_fork(int at) {
   int end = program_block_end(&shared->program, at);
   if (runner.budget < 1 || log_depth() >= DEEPEST) return end;
   divide_budget(back);
+  do_give(NULL);
+  pid_t outer = runner.forker;
+  runner.forker = getpid();
   say("fork by way %d", (int)way);
   unsigned before = log_fork_begins();
   errno = 0;
   pid_t pid = runner.api->fork(way);
   int error = errno;
   log_fork_ends(before);
+  runner.forker = outer;
   if (pid == 0) {
     run_block(at + 1, end, back);
   } else if (pid > 0) {

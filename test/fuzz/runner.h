@@ -20,6 +20,9 @@ extern struct runner {
   int fuel;   /* so many operations may be run in scripts */
   int nesting;
   unsigned inside_init; /* bits: controls */
+  unsigned kept;        /* bits: mutexes that the program itself has */
+  int preparing;        /* callbacks of forks that may still take one */
+  pid_t forker;         /* the process that began the innermost fork */
   struct note notes[NOTES];
   int notes_count;
   struct note *slots[SLOTS];
@@ -56,6 +59,8 @@ void do_unload(const int *unused);
 void do_handler(const int *arguments);
 void do_mutex(const int *arguments);
 void do_busy(const int *arguments);
+void do_keep(const int *arguments);
+void do_give(const int *unused);
 void say_hooks(void);
 
 /* identity.c */
