@@ -88,9 +88,7 @@ void do_garbage(const int *arguments) {
 /* Where a fork may still take it: in its prepare callbacks, and in what else this process runs before it, or between
  * those. */
 static bool fork_would_wait(void) {
-  bool waits = runner.preparing > 0 || runner.forker == getpid();
-  for (int i = 0; i < HANDLERS; i++) waits = waits || runner.handlers[i] != 0;
-  return waits;
+  return runner.preparing > 0 || runner.forker == getpid() || runner.had_handlers;
 }
 
 void do_keep(const int *arguments) {
@@ -139,7 +137,9 @@ void do_fewer(const int *arguments) {
 }
 
 void do_handler(const int *arguments) {
-  if (runner.has_objects) runner.handlers[arguments[0]] = arguments[1];
+  if (!runner.has_objects) return;
+  runner.handlers[arguments[0]] = arguments[1];
+  runner.had_handlers = true;
 }
 
 void do_unload(const int *unused) {

@@ -411,10 +411,18 @@ static pid_t fork_before_the_first_call(bool fails) {
   return pid;
 }
 
-static pid_t make_process(enum way way) {
+static pid_t make_process_by(enum way way) {
   bool fails = way == BY_FAILING;
   if (way != BY_FORK && !fails) return raw_clone();
   return me.is_called ? fork_with_hooks(fails) : fork_before_the_first_call(fails);
+}
+
+/* Callbacks leave no errno behind. */
+static pid_t make_process(enum way way) {
+  int before = errno;
+  pid_t pid = make_process_by(way);
+  if (pid >= 0) errno = before;
+  return pid;
 }
 
 /* ---- Who this is ---- */

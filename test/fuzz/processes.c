@@ -60,6 +60,8 @@ int do_fork(int at) {
   int error = errno;
   log_fork_ends(before);
   runner.forker = outer;
+  /* Handlers of other libraries may do with it what they like. */
+  if (pid >= 0 && !runner.had_handlers) say("errno: %d", error == 0);
   if (pid == 0) {
     run_block(at + 1, end, back);
   } else if (pid > 0) {

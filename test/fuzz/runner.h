@@ -13,7 +13,7 @@ enum { NOTES = 1024, MANY = 16384 };
 /* In plain memory: its children have copies. */
 extern struct runner {
   const struct api *api;
-  bool has_objects, is_loaded;
+  bool has_objects, is_loaded, had_handlers;
   bool exits, is_exiting; /* this process is to end by exit(), and does */
   int at_exit_count;
   int budget; /* so many processes may descend from this one, roughly */
