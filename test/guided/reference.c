@@ -68,7 +68,8 @@ struct reference_token reference_child(const struct reference_token *parent, uin
   struct reference_token child = {.run = parent->run, .generation = parent->generation + 1};
   size_t length = strlen(parent->lineage);
   if (length + ROOM_FOR_ONE_MORE <= LONGEST_LINEAGE)
-    snprintf(child.lineage, sizeof child.lineage, "%s.%" PRIu64, parent->lineage, number);
+    snprintf(child.lineage, sizeof child.lineage, "%.*s.%" PRIu64, LONGEST_LINEAGE - ROOM_FOR_ONE_MORE, parent->lineage,
+             number);
   else
     snprintf(child.lineage, sizeof child.lineage, "~%016" PRIx64 ".%" PRIu64, stream_seed(0, parent->lineage, length),
              number);
