@@ -97,7 +97,9 @@ class Build:
 
     def exists(self, test):
         if test.startswith("/"):
-            return test in self.cases(test.split("/")[1].replace("-", "_"))
+            first, second = test.split("/")[1:3]
+            program = first.replace("-", "_")
+            return test in self.cases(program if program in self.tests else f"{first}-{second}")
         if test.startswith("Test"):
             return test in self.cases("ruby")
         program, _, case = test.partition(".")
