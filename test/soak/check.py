@@ -15,9 +15,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from typing import Tuple
+from typing import Any, Tuple
 
 import processes
+import report
 from memory import RATE, Growth, Record, Sample
 from processes import PATIENCE
 from servers import KINDS
@@ -77,6 +78,16 @@ def test_what_grows_is_told_from_what_breathes() -> None:
     assert not growth(2 * limit).flat, growth(2 * limit)
     assert growth(limit / 2).flat, growth(limit / 2)
     assert growth(-limit).flat, growth(-limit)
+
+
+def test_more_drops_than_without_the_library_are_no_chance() -> None:
+    def servers(mine: int, alone: int) -> Any:
+        counts = ((True, mine), (False, alone))
+        return [{"changing": True, "library": library, "dropped": {"kill": count}} for library, count in counts]
+
+    assert report.drops(servers(73, 65)) == (73, 65, False)
+    assert report.drops(servers(120, 65)) == (120, 65, True)
+    assert report.drops(servers(65, 120)) == (65, 120, False)
 
 
 def check_results(results: pathlib.Path) -> None:

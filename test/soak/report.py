@@ -80,7 +80,8 @@ def verdict(servers: List[Dict[str, Any]], growths: List[Growth], killed: int) -
     missed, doubled, wrong = (total(servers, "faults", name) for name in ("missed", "doubled", "error"))
     worst = max((growth for growth in growths if growth.role == "worker"), key=lambda it: it.rate, default=None)
     growing = [growth for growth in growths if not growth.flat]
-    print(f"dropped by the servers themselves while a worker ends: {mine} with the library, {alone} without")
+    told = ": more than chance" if more else ""
+    print(f"dropped by the servers themselves while a worker ends: {mine} with the library, {alone} without{told}")
     if failed or killed:
         print(f"{failed} events had no end; {killed} processes had to be killed in the end")
     per_hour = "unknown" if worst is None else f"{worst.rate * 60:+.0f} KiB/h ({worst.server})"
