@@ -72,7 +72,10 @@ local function with(path_of_probe)
 
   -- What a child says of itself.
   local function fork()
-    if probe.probe_fork() == 0 then probe.probe_reply(describe "") end
+    if probe.probe_fork() == 0 then
+      local _, text = pcall(describe, "") -- whatever comes, the child ends here
+      probe.probe_reply(text)
+    end
     return ', "child": ' .. ffi.string(probe.probe_hear())
   end
   jit.off(fork) -- out of compiled code the callbacks would wait

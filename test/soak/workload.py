@@ -72,10 +72,11 @@ def fork() -> Any:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.close(reader)
-        with open(writer, "w") as file:
-            json.dump(describe(), file)
-        os._exit(0)
+        try:
+            os.close(reader)
+            os.write(writer, json.dumps(describe()).encode())
+        finally:
+            os._exit(0)  # where the parent was told to end, too: a child that went on would serve requests
     os.close(writer)
     with open(reader) as file:
         text = file.read()

@@ -53,7 +53,8 @@ module Workload
       reader.close
       writer.write(JSON.generate(describe))
       writer.close
-      exit!(0)
+    ensure
+      exit!(0) # where the parent was told to end, too
     end
     writer.close
     text = reader.read
