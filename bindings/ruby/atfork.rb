@@ -196,8 +196,8 @@ module AtFork
     # Registers up to three callbacks as one hook.  Each is a callable, or a C function.
     # @param name [String] for people
     # @param priority [Integer] -32768 to 32767; hooks run in this order, +prepare+ in the reverse
-    # @param key [Object] a hook that is registered with an equal key (+eql?+) is unregistered first, so that a file which is
-    #   read again leaves one hook
+    # @param key [Object] a hook that is registered with an equal key (+eql?+) is unregistered when this one is registered, so
+    #   that a file which is read again leaves one hook
     # @param owner [Object] the hook goes when this object is collected.  Its callbacks may refer to the object: it alone
     #   holds them
     # @param prepare [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs before the fork

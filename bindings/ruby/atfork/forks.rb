@@ -45,10 +45,6 @@ module AtFork
     # key:: nil, or what a hook that is registered with an equal one is replaced by
     # owner:: nil, or the object that the hook goes with
     def register(name, priority, key, owner, prepare, parent, child)
-      unless key.nil?
-        before = @keys[key]
-        unregister(before) if before
-      end
       return register_with(Owner.of(owner), name, priority, key, prepare, parent, child) unless owner.nil?
 
       hook = Native.register(@hooks, name, priority, key, prepare, parent, child)
@@ -160,11 +156,14 @@ module AtFork
       key.nil? ? hook : claim(hook)
     end
 
-    # Another thread may have registered one with this key meanwhile.
+    # In the place of the one that has its key: that stays where this one could not be registered.
     def claim(hook)
       other = Native.claim(@keys, hook)
       unregister(other) if other
       hook
+    rescue NoMemoryError
+      unregister(hook)
+      raise
     end
 
     def forget_owner(hook)
