@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,13 +123,13 @@ static bool futex_wait(_Atomic uint32_t *word, uint32_t value) {
 
 /* Where a sandbox forbids to sleep, other threads at least get their turns. */
 static void nap(long ns) {
-  if (nanosleep(&(struct timespec){.tv_nsec = ns}, NULL) != 0 && errno != EINTR) sched_yield();
+  if (nanosleep(&(struct timespec){.tv_nsec = ns}, NULL) != 0) sched_yield();
 }
 
 /* Where a sandbox forbids futexes: a nap instead, as the caller would keep a processor busy until it is woken. */
 void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
   int error = errno;
-  if (!futex_wait(word, value) && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT) nap(LONGEST_NAP);
+  if (!futex_wait(word, value) && errno != EAGAIN && errno != ETIMEDOUT) nap(LONGEST_NAP);
   errno = error;
 }
 
@@ -239,14 +238,14 @@ bool atfork_os_is_forked_by_alike(void) {
   return is;
 }
 
-/* A parent that has ended may be a zombie still, which kill(2) finds alive: then a child of it is named by its pid,
+/* A parent that has ended may be a zombie still, which getpgid(2) finds alive: then a child of it is named by its pid,
  * while two that take one number for theirs would have one lineage. */
 static bool is_alive_by_number(pid_t process) {
   char path[32];
   struct status status;
   snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
   if (read_status(path, &status)) return status.state != 'Z';
-  return kill(process, 0) == 0 || errno != ESRCH;
+  return getpgid(process) != -1;
 }
 
 /* Kernels before 5.3 have no such descriptors, a sandbox may forbid them, and a process may have as many as it may. */

@@ -292,12 +292,14 @@ static void adopt_children(void) {
   child_check_int(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), ==, 0);
 }
 
-/* Without a pidfd /proc tells who has ended; without either this child is named by its pid. */
+static bool parent_is_zombie;
+
+/* Without a pidfd /proc tells who has ended; without either the child of a zombie is named by its pid. */
 static void be_left_by_parent(void) {
   char wanted[96];
   gate_wait(&parent_has_ended);
   note_childs_lineage();
-  if (fault_has_refused("open") || fault_has_refused("read") || fault_has_refused("poll"))
+  if (parent_is_zombie && (fault_has_refused("open") || fault_has_refused("read") || fault_has_refused("poll")))
     snprintf(wanted, sizeof wanted, "%s.1.p%d", shared->own, (int)getpid());
   else
     snprintf(wanted, sizeof wanted, "%s.1.1", shared->own);
@@ -305,9 +307,9 @@ static void be_left_by_parent(void) {
   torture_child_ends(0);
 }
 
-/* The parent is a zombie: it has ended, and has its pid. */
-static bool be_left_before_any_call(void) {
+static bool be_left(bool by_zombie) {
   siginfo_t ended;
+  parent_is_zombie = by_zombie;
   pid_t pid = fork();
   if (pid == 0) {
     pid_t child = fork();
@@ -315,11 +317,19 @@ static bool be_left_before_any_call(void) {
     shared->child = child;
     _exit(0);
   }
-  child_check_int(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), ==, 0);
+  child_check_int(waitid(P_PID, (id_t)pid, &ended, by_zombie ? WEXITED | WNOWAIT : WEXITED), ==, 0);
   atfork_lineage(shared->own, sizeof shared->own);
   gate_open(&parent_has_ended);
   expect_passed(shared->child);
-  return waitpid(pid, NULL, 0) == pid;
+  return !by_zombie || waitpid(pid, NULL, 0) == pid;
+}
+
+/* The parent is a zombie: it has ended, and has its pid. */
+static bool be_left_by_zombie(void) {
+  return be_left(true);
+}
+static bool be_left_by_nobody(void) {
+  return be_left(false);
 }
 
 static const struct scenario scenarios[] = {
@@ -349,7 +359,8 @@ static const struct scenario scenarios[] = {
      4},
     {"/torture/processes/bypass-before-any-call", share_lineages, bypass_before_any_call, NULL, 0, false,
      2 * AT_FIRST_CALL},
-    {"/torture/processes/left-before-any-call", adopt_children, be_left_before_any_call, NULL, 0, false,
+    {"/torture/processes/left-before-any-call", adopt_children, be_left_by_nobody, NULL, 0, false, AT_FIRST_CALL},
+    {"/torture/processes/left-by-zombie-before-any-call", adopt_children, be_left_by_zombie, NULL, 0, false,
      2 * AT_FIRST_CALL},
 };
 
