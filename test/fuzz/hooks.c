@@ -86,9 +86,9 @@ void do_garbage(const int *arguments) {
 }
 
 /* Where a fork may still take it: in its prepare callbacks, and in what else this process runs before it, or between
- * those. */
+ * those, and may have come back to. */
 static bool fork_would_wait(void) {
-  return runner.preparing > 0 || runner.forker == getpid() || runner.had_handlers;
+  return runner.preparing > 0 || runner.has_come_back || runner.forker == getpid() || runner.had_handlers;
 }
 
 void do_keep(const int *arguments) {

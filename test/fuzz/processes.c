@@ -40,6 +40,8 @@ static void run_block(int at, int end, bool back) {
   say_ticks();
   run_ops(at, end);
   if (!back) finish();
+  do_give(NULL);
+  runner.has_come_back = true;
 }
 
 /* Returns where to go on. */

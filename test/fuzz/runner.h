@@ -14,6 +14,7 @@ enum { NOTES = 1024, MANY = 16384 };
 extern struct runner {
   const struct api *api;
   bool has_objects, is_loaded, had_handlers;
+  bool has_come_back;     /* from a fork, into what its parent was doing */
   bool exits, is_exiting; /* this process is to end by exit(), and does */
   int at_exit_count;
   int budget; /* so many processes may descend from this one, roughly */
