@@ -45,6 +45,7 @@ static struct frame *innermost;
 
 static struct {
   pid_t pid;
+  pid_t thread; /* what the C library has noted: it is not told of system calls */
   uint64_t generation, children, run;
   enum atfork_place place;
   char lineage[LINEAGE_SIZE];
@@ -62,6 +63,7 @@ static struct {
 
 void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place, bool is_called) {
   me.is_called = is_called;
+  me.thread = getpid();
   me.pid = getpid();
   me.generation = generation;
   me.run = run;
@@ -384,12 +386,18 @@ static void end_fork_in_child(struct frame *frame) {
   end(frame);
 }
 
+static pid_t fork_by_library(void) {
+  pid_t pid = raw_clone();
+  if (pid == 0) me.thread = getpid();
+  return pid;
+}
+
 static pid_t fork_with_hooks(bool fails) {
   struct frame frame;
   handler_called(LATE_PREPARE);
   begin_fork(&frame);
   handler_called(EARLY_PREPARE);
-  pid_t pid = fails ? -1 : raw_clone();
+  pid_t pid = fails ? -1 : fork_by_library();
   handler_called(pid == 0 ? EARLY_CHILD : EARLY_PARENT);
   if (pid == 0)
     end_fork_in_child(&frame);
@@ -405,7 +413,7 @@ static pid_t fork_before_the_first_call(bool fails) {
   find_out();
   me.note.parent = me.pid;
   me.note.number = ++me.children;
-  pid_t pid = fails ? -1 : raw_clone();
+  pid_t pid = fails ? -1 : fork_by_library();
   if (pid != 0) me.note.parent = 0;
   if (fails) errno = EAGAIN;
   return pid;
@@ -413,6 +421,7 @@ static pid_t fork_before_the_first_call(bool fails) {
 
 static pid_t make_process_by(enum way way) {
   bool fails = way == BY_FAILING;
+  if (way == BY__FORK) return fork_by_library();
   if (way != BY_FORK && !fails) return raw_clone();
   return me.is_called ? fork_with_hooks(fails) : fork_before_the_first_call(fails);
 }
@@ -603,7 +612,7 @@ static bool is_held(int mutex) {
 
 static int hold(void *data) {
   struct holder *holder = data;
-  if (!is_held(holder->mutex)) locked_in[holder->mutex] = getpid();
+  if (!is_held(holder->mutex)) locked_in[holder->mutex] = me.thread;
   holder->holds++;
   return 0;
 }
@@ -649,13 +658,13 @@ static atfork_id add_mutex(int which, int priority) {
 
 static bool is_kept[MUTEXES];
 
-/* A recursive one is this thread's own, if it was locked in this process. */
+/* A recursive one is this thread's own, as far as the C library knows. */
 static bool is_busy(int which) {
-  return (is_held(which) || is_kept[which]) && (which != RECURSIVE || locked_in[which] != getpid());
+  return (is_held(which) || is_kept[which]) && (which != RECURSIVE || locked_in[which] != me.thread);
 }
 
 static void keep(int which) {
-  if (!is_held(which)) locked_in[which] = getpid();
+  if (!is_held(which)) locked_in[which] = me.thread;
   is_kept[which] = true;
 }
 
