@@ -30,7 +30,7 @@ static void child(void *data) {
 }
 
 static void slow(void *data) {
-  usleep(20000);
+  usleep(20000); /* this is what is measured, and at least that */
   child(data);
 }
 

@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "patience.h"
+
 extern char **environ;
 
 static void fail(const char *what) {
@@ -256,13 +258,18 @@ static void way_killed(void) {
   if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status)) exit(98);
 }
 
+/* Where nothing tells this program that the command has looked, as that must not disturb what it watches. */
+static void stay(int ms) {
+  usleep((useconds_t)(ms * slowness()) * 1000);
+}
+
 /* Nobody but the kernel tells of its end. */
 static void way_killed_unwaited(void) {
   int ends[2];
   signal(SIGCHLD, SIG_IGN);
   if (pipe(ends) != 0) fail("pipe");
   if (fork() == 0) {
-    usleep(300000); /* the command has to see it while it lives */
+    stay(300); /* the command has to see it while it lives */
     raise(SIGTERM);
     _exit(1);
   }
@@ -362,7 +369,7 @@ static void way_outlives(void) {
     close(ends[1]);
     char byte;
     if (read(ends[0], &byte, 1) != 0) _exit(1); /* until the command is gone */
-    usleep(200000);
+    stay(200);                                  /* and what watches it has looked */
     _exit(43);
   }
 }
@@ -371,7 +378,7 @@ static void nothing(void) {
 }
 
 static void slow(void) {
-  usleep(20000);
+  usleep(20000); /* this is what is measured, and at least that */
 }
 
 static void way_handlers(void) {
