@@ -37,11 +37,7 @@ names_what_is_wrong() {
   grep "^script/$1" "$work/err"
 }
 
-<<<<<<< HEAD
-for script in bench bootstrap clean-root demo emulated fuzz test; do
-=======
-for script in bench bootstrap clean-root demo fuzz soak test; do
->>>>>>> d0d1026 (Soak servers with hooks under load)
+for script in bench bootstrap clean-root demo emulated fuzz soak test; do
   check "script/$script --help" gives_help $script
   check "script/$script --nope does nothing else" names_what_is_wrong $script --nope
 done
