@@ -6,7 +6,7 @@ import pathlib
 import re
 from typing import Any, Dict, List
 
-from memory import Record
+from memory import LONG, Record
 from report import drops, total
 
 PLACE = re.compile(r"(<!-- table -->\n).*?(<!-- /table -->\n)", re.DOTALL)
@@ -14,7 +14,9 @@ COLUMNS = ["server", "answers", "processes", "reloads", "workers ended", "lost",
 
 
 def growth(result: Dict[str, Any], kind: str) -> str:
-    """Of the worker that stays, and of its master."""
+    """Of the worker that stays, and of its master; a short run cannot tell."""
+    if result["seconds"] < 2 * LONG:
+        return "–"
     found = Record.of_data(result["memory"]).growths(result["seconds"])
     rates = {each.role: f"{each.rate * 60:+.0f}" for each in found if each.server == f"{kind}-steady"}
     return f"{rates.get('worker', '?')}, {rates.get('master', '?')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Tuple
 
-from memory import Growth, Record
+from memory import LONG, Growth, Record
 
 
 def total(servers: List[Dict[str, Any]], *path: str) -> int:
@@ -84,7 +84,8 @@ def verdict(servers: List[Dict[str, Any]], growths: List[Growth], killed: int) -
     print(f"dropped by the servers themselves while a worker ends: {mine} with the library, {alone} without{told}")
     if failed or killed:
         print(f"{failed} events had no end; {killed} processes had to be killed in the end")
-    per_hour = "unknown" if worst is None else f"{worst.rate * 60:+.0f} KiB/h ({worst.server})"
+    short = worst is None or worst.minutes * 60 < LONG
+    per_hour = "not known" if short or worst is None else f"{worst.rate * 60:+.0f} KiB/h ({worst.server})"
     print(
         f"lost {lost}, missed {missed}, doubled {doubled}, wrong {wrong}, "
         f"growing {len(growing)} of {len(growths)}, a worker's growth at most {per_hour}"
