@@ -72,7 +72,8 @@ void do_seed(const int *arguments) {
   memset(expected, 0, sizeof expected);
   runner.api->seed_bytes(base, size == 0 ? NULL : bytes, size);
   stream_bytes(base, text, expected, size);
-  bool repeats = size >= 2 * HASH && memcmp(bytes, bytes + HASH, HASH) == 0;
+  /* The model has the library's own hash. */
+  bool repeats = runner.api == &library && size >= 2 * HASH && memcmp(bytes, bytes + HASH, HASH) == 0;
   say("bytes: %d", memcmp(bytes, expected, sizeof bytes) == 0 && !repeats);
 }
 
