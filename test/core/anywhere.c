@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -270,9 +271,9 @@ static void test_before_the_first_call(gconstpointer data) {
 }
 
 static void add(const char *group, const struct place *place, void (*test)(gconstpointer data)) {
-  char *path = g_strdup_printf("/anywhere/%s/%s", group, place->name);
+  char path[128];
+  snprintf(path, sizeof path, "/anywhere/%s/%s", group, place->name);
   g_test_add_data_func(path, place, test);
-  g_free(path);
 }
 
 int main(int argc, char **argv) {
