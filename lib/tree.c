@@ -6,11 +6,13 @@
 
 #include "os.h"
 
-enum { PIDS = 10000000 /* more than a kernel has */, COUNTS = 1024, NAMES = 512, PROBES = 8 };
+enum { PIDS = 10000000 /* more than a kernel has */, KEPT = 512, NAMES = 511, PROBES = 8, COUNT_BITS = 32 };
 
+/* Two pages. */
 static struct tree {
-  _Atomic uint32_t given[COUNTS]; /* how many numbers, for the pids with this remainder */
-  _Atomic uint64_t taken[NAMES];  /* 0: free */
+  _Atomic uint64_t pids[KEPT];   /* the pid, and how many numbers were given for it; 0: free */
+  _Atomic uint64_t others;       /* how many, for all pids that are not kept */
+  _Atomic uint64_t names[NAMES]; /* that are taken; 0: free */
 } * tree;
 
 void atfork_tree_loaded(void) {
@@ -18,14 +20,24 @@ void atfork_tree_loaded(void) {
 }
 
 /* Relaxed, here and below: nothing else is to be seen with these words. */
-uint64_t atfork_tree_number(uint64_t pid) {
-  if (tree == NULL) return pid;
-  uint64_t given = atomic_fetch_add_explicit(&tree->given[pid % COUNTS], 1, memory_order_relaxed);
-  return given * PIDS + pid;
+static bool exchange(_Atomic uint64_t *word, uint64_t *before, uint64_t after) {
+  return atomic_compare_exchange_strong_explicit(word, before, after, memory_order_relaxed, memory_order_relaxed);
 }
 
-static bool exchange_name(_Atomic uint64_t *name, uint64_t *before, uint64_t after) {
-  return atomic_compare_exchange_strong_explicit(name, before, after, memory_order_relaxed, memory_order_relaxed);
+/* How many numbers were given before for a pid.  Of one that there is no room to keep, as if each had been. */
+static uint64_t count_given(uint64_t pid) {
+  for (uint64_t i = 0; i < PROBES; i++) {
+    _Atomic uint64_t *kept = &tree->pids[(pid + i) % KEPT];
+    uint64_t found = 0;
+    if (exchange(kept, &found, pid << COUNT_BITS | 1)) return 0;
+    if (found >> COUNT_BITS == pid)
+      return atomic_fetch_add_explicit(kept, 1, memory_order_relaxed) & ((UINT64_C(1) << COUNT_BITS) - 1);
+  }
+  return atomic_fetch_add_explicit(&tree->others, 1, memory_order_relaxed) + 1;
+}
+
+uint64_t atfork_tree_number(uint64_t pid) {
+  return tree == NULL ? pid : count_given(pid) * PIDS + pid;
 }
 
 /* Where there is no room one name is forgotten: whoever else would take it does so soon after the first, or never. */
@@ -34,9 +46,9 @@ bool atfork_tree_take(uint64_t lineage) {
   uint64_t name = lineage == 0 ? 1 : lineage;
   for (uint64_t i = 0; i < PROBES; i++) {
     uint64_t found = 0;
-    if (exchange_name(&tree->taken[(name + i) % NAMES], &found, name)) return true;
+    if (exchange(&tree->names[(name + i) % NAMES], &found, name)) return true;
     if (found == name) return false;
   }
-  atomic_store_explicit(&tree->taken[name % NAMES], name, memory_order_relaxed);
+  atomic_store_explicit(&tree->names[name % NAMES], name, memory_order_relaxed);
   return true;
 }

@@ -21,6 +21,18 @@ static void test_pids_come_again(void) {
   g_assert_cmpuint(atfork_tree_number(4194304), ==, 4194304);
 }
 
+/* Each that has come for the first time is its own number, while there is room; after that none is given twice. */
+static void test_many_pids(void) {
+  enum { FIRST = 100000, SOME = 300, MANY = 3000 };
+  for (uint64_t pid = FIRST; pid < FIRST + SOME; pid++) g_assert_cmpuint(atfork_tree_number(pid), ==, pid);
+  for (uint64_t pid = FIRST; pid < FIRST + MANY; pid++) {
+    uint64_t first = atfork_tree_number(pid), second = atfork_tree_number(pid);
+    g_assert_cmpuint(first % 10000000, ==, pid);
+    g_assert_cmpuint(second % 10000000, ==, pid);
+    g_assert_cmpuint(first, <, second);
+  }
+}
+
 static uint64_t *number;
 
 static void take_number(void) {
@@ -83,6 +95,7 @@ int main(int argc, char **argv) {
   atfork_generation();
   g_test_add_func("/names/pids-come-again", test_pids_come_again);
   g_test_add_func("/names/pids-in-children", test_pids_in_children);
+  g_test_add_func("/names/many-pids", test_many_pids);
   g_test_add_func("/names/pids-at-once", test_pids_at_once);
   g_test_add_func("/names/taken-once", test_taken_once);
   g_test_add_func("/names/many-taken", test_many_taken);
