@@ -610,9 +610,15 @@ static bool is_held(int mutex) {
   return false;
 }
 
+/* Who locks or unlocks one looks whether this is a new process. */
+static void lock(int mutex) {
+  look();
+  locked_in[mutex] = me.thread;
+}
+
 static int hold(void *data) {
   struct holder *holder = data;
-  if (!is_held(holder->mutex)) locked_in[holder->mutex] = me.thread;
+  if (!is_held(holder->mutex)) lock(holder->mutex);
   holder->holds++;
   return 0;
 }
@@ -623,7 +629,9 @@ static void hold_in_the_end(void *data) {
 
 static void let_go(void *data) {
   struct holder *holder = data;
-  if (holder->holds > 0) holder->holds--;
+  if (holder->holds == 0) return;
+  holder->holds--;
+  if (!is_held(holder->mutex)) look();
 }
 
 /* Whatever forks this one is nested in: the child has one thread. */
