@@ -8,7 +8,27 @@
 
 #include "distinct.h"
 #include "forks.h"
+#include "real_mmap.h"
 #include "tree.h" /* the library's own */
+
+/* ---- What the library gets its memory from ---- */
+
+static const char without_memory[] = "ATFORK_TEST_NO_MEMORY";
+static bool no_memory;
+
+#define WRAP_MMAP(name)                                                                                  \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset);         \
+  void *__wrap_##name(void *at, size_t size, int protection, int flags, int file, off_t offset) {        \
+    return no_memory ? MAP_FAILED : __real_mmap(at, size, protection, flags, file, (real_offset)offset); \
+  }
+#undef mmap64
+WRAP_MMAP(mmap)
+WRAP_MMAP(mmap64)
+
+/* Before the library's own. */
+__attribute__((constructor(101))) static void load_without_memory(void) {
+  no_memory = getenv(without_memory) != NULL;
+}
 
 /* ---- Numbers for pids ---- */
 
@@ -90,7 +110,34 @@ static void test_many_taken(void) {
   }
 }
 
+/* ---- Without memory that all share ---- */
+
+static void has_next_generation(void) {
+  child_check_int(atfork_generation(), ==, 1);
+}
+
+_Noreturn static void go_on_without(void) {
+  no_memory = false;
+  child_check_int(atfork_tree_number(4711), ==, 4711);
+  child_check_int(atfork_tree_number(4711), ==, 4711);
+  child_check(atfork_tree_take(1));
+  child_check(atfork_tree_take(1));
+  for (size_t i = 0; i < ways_count; i++) in_child(ways[i].fork, has_next_generation);
+  child_passes();
+}
+
+static void start_without(void) {
+  setenv(without_memory, "1", true);
+  execl("/proc/self/exe", "names", NULL);
+  child_fails(__FILE__, __LINE__, "exec");
+}
+
+static void test_loaded_without_memory(void) {
+  in_child(fork, start_without);
+}
+
 int main(int argc, char **argv) {
+  if (no_memory) go_on_without();
   g_test_init(&argc, &argv, NULL);
   atfork_generation();
   g_test_add_func("/names/pids-come-again", test_pids_come_again);
@@ -99,5 +146,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/names/pids-at-once", test_pids_at_once);
   g_test_add_func("/names/taken-once", test_taken_once);
   g_test_add_func("/names/many-taken", test_many_taken);
+  g_test_add_func("/names/loaded-without-memory", test_loaded_without_memory);
   return g_test_run();
 }

@@ -22,8 +22,8 @@ bool is_emulated, pages_are_wiped;
 __attribute__((constructor)) static void ask_kernel(void) {
   size_t size = (size_t)sysconf(_SC_PAGESIZE);
   void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  is_emulated = madvise(page, size, -1) == 0;
-  pages_are_wiped = !is_emulated && madvise(page, size, MADV_WIPEONFORK) == 0;
+  pages_are_wiped = madvise(page, size, -1) != 0 && madvise(page, size, MADV_WIPEONFORK) == 0;
+  is_emulated = getenv("ATFORK_TEST_EMULATED") != NULL;
   munmap(page, size);
 }
 

@@ -23,8 +23,8 @@ struct way {
 extern const struct way ways[];
 extern const size_t ways_count;
 
-/* Whether this is an emulator, such as qemu-user, that takes any advice of madvise() for a hint.  Its own memory and
- * threads are part of the process, vfork() is a fork, and there is no seccomp; a debugger sees the emulator. */
+/* Whether qemu-user runs this program (script/emulated says so).  Its own memory and threads are part of the process,
+ * vfork() is a fork, and there is no seccomp; a debugger sees the emulator. */
 extern bool is_emulated;
 
 /* Whether the kernel wipes pages at fork, and can be believed. */
