@@ -11,12 +11,12 @@
 /* Sets the variables, or takes them away again. */
 static void set_all(const char *const *set, bool are_there) {
   for (; set != NULL && *set != NULL; set++) {
-    char name[64];
     size_t length = strcspn(*set, "=");
-    g_assert_cmpuint(length, <, sizeof name);
+    char *name = calloc(1, length + 1);
+    g_assert_nonnull(name);
     memcpy(name, *set, length);
-    name[length] = '\0';
     set_variable(name, are_there ? *set + length + 1 : NULL);
+    free(name);
   }
 }
 
