@@ -201,10 +201,11 @@ ATFORK_API uint64_t atfork_generation(void);
 /*
  * Writes this process's lineage: "0", "0.1" for its first child, "0.2", "0.2.1".  Unique in the tree of
  * processes, and the same from run to run if the forks are.  A fork that fails uses up a number.
- * The child of a bypassing fork is named by its pid: "0.p4711", or "0.p10004711", "0.p20004711", … where others of the
- * tree may have had that pid; unless it was made between the phases of an ordinary fork, in another library's fork
- * handler: it is taken for that fork's child, and both have the same lineage.  When a lineage grows past some 900
- * bytes, what stands to the left becomes a digest of it: "~89abcdef01234567.1".
+ * The child of a bypassing fork is named by its pid: "0.p4711".  If another process of the tree may have been named by
+ * that pid before, the name is "0.p10004711", then "0.p20004711", …  One exception: another library's fork handler
+ * makes the child, between the phases of an ordinary fork.  Then the library takes it for that fork's child, and both
+ * have the same lineage.  When a lineage grows past some 900 bytes, a digest replaces its left part:
+ * "~89abcdef01234567.1".
  *
  * buf      where to; always terminated when size > 0; may be NULL when size is 0
  * size     of buf, in bytes; a lineage that does not fit is cut off
@@ -287,8 +288,8 @@ ATFORK_API void atfork_seed_bytes(uint64_t base, void *buf, size_t size);
  */
 ATFORK_API int atfork_poll(void);
 
-/* 64 bits that threads read and write at once.  In a struct of i386's a uint64_t may lie across two cache lines, where
- * no processor reads it whole. */
+/* 64 bits that threads read and write without a lock.  i386 aligns a uint64_t in a struct to 4 bytes only: it may then
+ * lie across two cache lines, where no processor reads it whole. */
 typedef uint64_t atfork_word __attribute__((__aligned__(8)));
 
 /* The control of an atfork_once(): static storage that starts as zero is ready, and so is ATFORK_ONCE_INIT. */
