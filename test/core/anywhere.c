@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promises 3 and 8: a fork is one wherever it is made, in a thread's life and in a process's. */
+/* Promises 3 and 8: a fork is noticed wherever it is made, in a thread's life and in a process's. */
 #include <atfork.h>
 #include <dlfcn.h>
 #include <glib.h>

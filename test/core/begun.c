@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 17: how a process has begun, where /proc says what it seldom does; and random numbers where there are none.
+/*
+ * Promise 17: how a process has begun, with unusual contents of /proc; and the run where the kernel gives no random
+ * numbers.
  */
 #include <atfork.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A shared object that calls the program that loads it, as it comes and as it goes. */
+/* A shared object that calls its program as it is loaded, and as it is unloaded. */
 #include "calling.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a program has calling.c call, which it loads. */
+/* The functions of a program that calling.c calls, the shared object that the program loads. */
 #ifndef ATFORK_TEST_CALLING_H
 #define ATFORK_TEST_CALLING_H
 

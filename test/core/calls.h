@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A call of each function of the API, and what a process that is made in the middle of one can do and sees.
- */
+/* A call of each function of the API; and what a process that is made in the middle of the call sees and can do. */
 #ifndef ATFORK_TEST_CALLS_H
 #define ATFORK_TEST_CALLS_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promise 8: whatever clone(2) and clone3(2) are told to share, a process with a copy of the memory is a new one, and
- * one that has the memory itself is not.
+ * Promise 8: a process with a copy of its parent's memory is a new one, and a process that shares the memory is not,
+ * whatever else clone(2) and clone3(2) are told to share.
  */
 #include <atfork.h>
 #include <errno.h>

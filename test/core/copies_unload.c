@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 15: a copy that has joined is unloaded with its hooks; the one that serves stays, and the end of the process
- * is well in any order. */
+/*
+ * Promise 15: a copy that has joined is unloaded with its hooks, and the copy that serves stays.  The process ends
+ * without a fault, in whatever order copies are unloaded.
+ */
 #include <atfork.h>
 #include <dlfcn.h>
 #include <glib.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 8: whoever looks first in a new process, and whatever others do meanwhile, its generation is right. */
+/*
+ * Promise 8: a new process has the right generation, whichever thread looks first, and whatever other threads and
+ * processes do meanwhile.
+ */
 #include <atfork.h>
 #include <glib.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promise 3: each callback runs once, also in a child that is forked by another thread while this one has the C library
- * call our handlers: nobody knows there whether that was done.
+ * Promise 3: each callback runs once, also in a child that one thread forks while another thread registers the
+ * library's fork handlers.  Such a child cannot know whether they were registered.
  */
 #include <atfork.h>
 #include <glib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The header alone, as C and as C++: first, twice, every name used. */
+/* The header by itself, as C and as C++: included first, included twice, and every name of it used. */
 #include <atfork.h>
 
 #include <atfork.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 10 where numbers end: what cannot be counted is refused, and corrupts nothing.  Nobody comes there by honest
- * work, so the library's insides are set to be close to it. */
+/*
+ * Promise 10 at the limits of numbers: what cannot be counted is refused, and corrupts nothing.  No program gets there
+ * by honest work, so the tests set the library's own state close to the limit.
+ */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

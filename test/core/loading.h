@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Copies of the library, by where they are, and each pair of them in a process of its own.
- */
+/* Copies of the library, named by the object that has each; and a test of each pair, in a process of its own. */
 #ifndef ATFORK_TEST_LOADING_H
 #define ATFORK_TEST_LOADING_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Promises 2, 3, 8 and 9 as a table: each subject is interrupted before each of its instructions in the library, by
- * each handler, in a process of its own; and each process that comes of it keeps accounts of what it saw, by rules that
- * know nothing of how the library does it.
+ * each handler, in a process of its own.  Each process that results keeps accounts of what it saw.  The rules of these
+ * accounts know nothing of how the library works.
  *
  * Where a subject is long, or a handler does much, one instruction of several: of ATFORK_STRIDE, which may be 1.
  * ATFORK_PLACE=n goes to the n-th alone.

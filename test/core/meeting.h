@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two threads of one process, of which the other comes to a place first: each case in a process of its own.
+ * Two threads of one process that meet at one place: the other thread reaches the place first.  Each case has a process
+ * of its own.
  */
 #ifndef ATFORK_TEST_MEETING_H
 #define ATFORK_TEST_MEETING_H

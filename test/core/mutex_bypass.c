@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 9: a child that a bypassing fork made has each registered mutex free, whichever thread of the parent held it;
- * but for those that a thread of its own holds. */
+/*
+ * Promise 9: in a child of a bypassing fork each registered mutex is free, whichever thread of the parent held it,
+ * unless a thread of the child holds it.
+ */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

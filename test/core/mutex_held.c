@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 13: a fork holds each registered mutex from its prepare on, and lets it go once on either side. */
+/* Promise 13: a fork holds each registered mutex from its prepare on; parent and child each unlock it once. */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promises 9 and 13: a mutex is held and let go once, also where callbacks, signal handlers or other threads come in
- * between. */
+/*
+ * Promises 9 and 13: a fork locks and unlocks a mutex once, also when callbacks, signal handlers or other threads run
+ * in between.
+ */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

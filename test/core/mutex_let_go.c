@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 13: a mutex of several hooks is let go once in a child, by the first of them; then it is the child's own. */
+/*
+ * Promise 13: a child unlocks a mutex of several hooks once, by the first of these hooks; after that the mutex is the
+ * child's own.
+ */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 8: lineages are unique.  What a tree of processes shares keeps their names apart. */
+/* Promise 8: lineages are unique, by what all processes of a tree share. */
 #include <atfork.h>
 #include <glib.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promise 3: a hook runs once in each new process, also when a signal handler, in the child of an ordinary fork, polls
- * or forks before an instruction of ours that comes before the hooks do.
+ * Promise 3: a hook runs once in each new process, also when a signal handler polls or forks in the child of an
+ * ordinary fork before the hooks run, at any instruction of the library.
  */
 #include <atfork.h>
 #include <glib.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 13: what said "not now" is waited for by its hook's `wait`, with nothing else held, and kept after that. */
+/*
+ * Promise 13: a fork waits by the `wait` of the hook that said "not now", while it holds nothing else; after that it
+ * keeps what this hook holds.
+ */
 #include <atfork.h>
 #include <glib.h>
 #include <pthread.h>

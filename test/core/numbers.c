@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promise 8: lineages are unique.  A fork takes its child's number when it is prepared; here its thread forks again
- * between that and the fork itself, and the child of that comes back to make the first one too.
+ * Promise 8: lineages are unique, also when a child returns into the middle of its parent's fork and makes that fork,
+ * too.  A fork takes its child's number when it is prepared.  Here its thread forks again after that and before the
+ * fork itself.
  */
 #include <atfork.h>
 #include <glib.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promises 3 and 8, where a signal handler or another thread of a new process is the first to look who that is, or
- * polls: each hook runs once all the same. */
+/*
+ * Promises 3 and 8: each hook runs once, also when a signal handler or another thread of a new process is the first to
+ * look which process it is, or polls.
+ */
 #include <atfork.h>
 #include <errno.h>
 #include <glib.h>

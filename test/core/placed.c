@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promise 17: where the library is loaded.  Loads it in this process or in one that it makes, and says there what that
- * finds of its place, its generation and its lineage, a line for each process.
+ * Promise 17: a program for each way in which a process can come to load the library.  Loads the library in
+ * this process or in one that it makes, and prints there the place, the generation and the lineage that the process
+ * finds, a line for each process.
  *
  * placed WAY LIBRARY
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A shared object that has no copy of the library, but notes that begin as the note of one does. */
+/* A shared object without a copy of the library, but with ELF notes that begin like the note of a copy. */
 __asm__(
     ".pushsection .note.plain, \"a\", %note\n"
     ".balign 4\n"

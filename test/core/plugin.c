@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A shared object that registers a hook and leaves without a word. */
+/* A shared object that registers a hook, and is unloaded without unregistering it. */
 #include <atfork.h>
 
 void plugin_ran(void);

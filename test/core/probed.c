@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What probes.py looks at: comes to each probe of the library, in an order that is known.
+/*
+ * The program that probes.py watches: it reaches each probe of the library, in a known order.
  *
- * probed parent|child|bypassing|returning PLUGIN */
+ * probed parent|child|bypassing|returning PLUGIN
+ */
 #include <atfork.h>
 #include <dlfcn.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promise 17: atfork_spawned() is to the hooks what a fork's child phase is.  It is so once in a process, so each case
- * is a worker of its own: this program again, as  spawned --worker CASE TOKEN.
+ * Promise 17: atfork_spawned() runs hooks as the child phase of a fork does.  It does so once in a process, so each
+ * case is a worker of its own: this program again, as  spawned --worker CASE TOKEN.
  */
 #include <atfork.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A signal that comes at one certain instruction of the library: the processor's trap flag has one come after each, and
- * a look at the state, or at the instruction, says which it is.  x86-64 only.
+ * A signal at one certain instruction of the library.  The processor's trap flag raises a SIGTRAP after each
+ * instruction; the library's state, or the instruction, tells the handler whether it is the right one.  x86-64 only.
  */
 #ifndef ATFORK_TEST_STEPS_H
 #define ATFORK_TEST_STEPS_H

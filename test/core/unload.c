@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promises 6 and 14: a hook goes with its shared object, at dlclose and at exit; the library itself stays. */
+/*
+ * Promises 6 and 14: a hook is unregistered with its shared object, at dlclose and at exit; the library itself stays
+ * loaded.
+ */
 #include <atfork.h>
 #include <dlfcn.h>
 #include <glib.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 9: what waits for ever all the same says so: on stderr with ATFORK_DEBUG, and without it in a debugger's
- * backtrace. */
+/*
+ * Promise 9: a thread that waits for ever can be recognised: by a line on stderr with ATFORK_DEBUG, and without it by a
+ * debugger's backtrace.
+ */
 #include <atfork.h>
 #include <errno.h>
 #include <fcntl.h>

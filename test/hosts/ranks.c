@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A rank that its launcher has numbered, and two workers of its.  Each says who it is: LINEAGE GENERATION RUN SEED BYTES,
+ * A rank that its launcher has numbered, and its two workers.  Each says who it is: LINEAGE GENERATION RUN SEED BYTES,
  * in hexadecimal from RUN on.
  *
  * ranks fork     forks its workers

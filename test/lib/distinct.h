@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Whether numbers are all different; this sorts them.
- */
+/* Checks whether numbers are all different, and sorts them for that. */
 #ifndef ATFORK_TEST_DISTINCT_H
 #define ATFORK_TEST_DISTINCT_H
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Random numbers that are the same in each run: SplitMix64, from a state that is any number at first.
- */
+/* Random numbers that are the same in each run, by SplitMix64.  The state begins as any number. */
 #ifndef ATFORK_TEST_DRAW_H
 #define ATFORK_TEST_DRAW_H
 

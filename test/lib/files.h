@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Files that a test reads, changes and writes anew.
- */
+/* Reads, changes and rewrites files for a test. */
 #ifndef ATFORK_TEST_FILES_H
 #define ATFORK_TEST_FILES_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of every system share. */
+/* Removes the hooks that an earlier test has left; for every system, also those without forks. */
 #ifndef ATFORK_TEST_HOOKS_H
 #define ATFORK_TEST_HOOKS_H
 

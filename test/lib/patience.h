@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * How long tests wait for what must come.
- */
+/* How long a test waits for an event that must happen. */
 #ifndef ATFORK_TEST_PATIENCE_H
 #define ATFORK_TEST_PATIENCE_H
 

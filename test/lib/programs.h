@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Programs that a test runs to their ends, and what they wrote.
- */
+/* Runs a program to its end for a test, and returns what the program wrote. */
 #ifndef ATFORK_TEST_PROGRAMS_H
 #define ATFORK_TEST_PROGRAMS_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A program that has several Lua states in its one thread: their hooks are in one order, and go with their states. */
+/*
+ * A program that has several Lua states in its one thread: their hooks have one order, and each is unregistered when
+ * its state closes.
+ */
 #include <atfork.h>
 #include <glib.h>
 #include <lauxlib.h>

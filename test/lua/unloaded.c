@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A library that nobody but a hook holds on to. */
+/* A library that stays loaded only because a hook refers to it. */
 void unloaded_after_fork(void *data);
 int unloaded_ran(void);
 void unloaded_add_one(void *data);

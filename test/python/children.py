@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What children of a program with hooks are: how they end, and what they may do; as CPython's own tests ask of fork()."""
+"""How children of a program with hooks end, and what they can do: what CPython's own tests check of fork()."""
 from __future__ import annotations
 
 import gc

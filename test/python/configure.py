@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Meson where an interpreter is not there, or is none: it leaves the binding out, and says so."""
+"""Where an interpreter is missing, or is no interpreter, Meson leaves the binding out and says so."""
 from __future__ import annotations
 
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Locks across forks: nobody lets go of what he did not take; and whether a hook's own prepare has run."""
+"""Locks across forks: a fork releases only locks that it has taken; and whether a hook's own prepare has run."""
 from __future__ import annotations
 
 import _thread

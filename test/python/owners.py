@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Hooks that go with an object, whoever collects it, and that a later one of the same key replaces."""
+"""Hooks that are unregistered when their owner is collected, in whichever thread; and hooks that a later one of the
+same key replaces."""
 from __future__ import annotations
 
 import gc

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where in the tree of processes this one is, by whom it was placed, and what a guess is worth."""
+"""Where in the tree of processes this process is, what gave it that place, and what a guess is worth."""
 from __future__ import annotations
 
 import hashlib

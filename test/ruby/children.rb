@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# What children of a program with hooks are: how they end, and what they may do; as Ruby's own tests ask of fork.
+# How children of a program with hooks end, and what they can do: what Ruby's own tests check of fork.
 class TestChildren < ForkTest
   def trace
     @trace ||= [].tap do |phases|

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# Promise 16: what a per_process made in a parent is neither closed nor finalised in a child.
+# Promise 16: no child closes or finalises what per_process made in its parent.
 require "fileutils"
 require "tempfile"
 require "tmpdir"

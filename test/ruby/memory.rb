@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# Hooks as objects of Ruby's.
+# Hooks as Ruby objects: frozen, garbage-collected and compacted, and without leaks.
 require "objspace"
 
 class TestMemory < ForkTest

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# Beside others that have to do with forks, before or after them, each hook runs once for each fork.
+# Each hook runs once for each fork beside other code that changes fork, loaded before or after atfork.
 
 # Refines what its file calls as `fork`.
 module RefinedFork

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# A hook that goes with an object.
+# A hook that is unregistered when its owner is collected.
 require "json"
 
 class TestOwner < ForkTest

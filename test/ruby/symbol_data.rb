@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 
-# What a C function is called with.  sem_post(3) counts in the memory that it is given.
+# The data that a C function is called with.  sem_post(3) counts in the memory that it is given.
 class TestSymbolData < ForkTest
   LIBC = Fiddle.dlopen("libc.so.6")
   VALUE = Fiddle::Function.new(LIBC["sem_getvalue"], [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP], Fiddle::TYPE_INT)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Has an allocator of its own, of which nobody can look at what was freed; streams that the C library closes; and other
- * functions by the C library's names, which are for itself.
+ * A program whose own allocator makes freed memory unreadable, with streams that the C library closes, and with
+ * functions of its own that have the C library's names.
  */
 #include <pwd.h>
 #include <stddef.h>

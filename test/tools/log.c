@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The log that watched processes write: what the reader makes of one that was cut short, or is full. */
+/* The log that watched processes write: how the reader handles a log that was cut short, or is full. */
 #include <glib.h>
 #include <string.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Has the program, where that is forks.c, register a function that goes with this object. */
+/* A shared object that has its program, if it is forks.c, register a handler in this object. */
 #include <stddef.h>
 
 extern void register_child_handler(void (*handler)(void)) __attribute__((weak));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Programs that are started with descriptors that they know nothing of, or are told of, or do not get. */
+/*
+ * Programs that are started with descriptors of which nothing tells them, or which they are told of, or which they do
+ * not inherit.
+ */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>

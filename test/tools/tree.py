@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""`atfork tree`: each way to make a process, and each form in which it is told.  Speaks the Test Anything Protocol.
+"""`atfork tree`: each way to make a process, in each form of the report.  Speaks the Test Anything Protocol.
 
 tree.py ATFORK WAYS HOOKS MODULE [STATIC]    WAYS is ways.c, HOOKS hooks.c, MODULE a shared object of that; STATIC is
                                              static.c, where static programs can be linked

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Promise 10, fault injection: hooks that come, go and are shown while the system refuses what the library asks for. */
+/*
+ * Promise 10, fault injection: hooks are registered, unregistered and listed while the system refuses what the library
+ * asks for.
+ */
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>

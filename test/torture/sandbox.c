@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a program where system calls fail, by filters of seccomp, which anybody may set; or where there is no /proc,
- * which takes namespaces.  Where a sandbox cannot be had it says so, as a test that is skipped.
+ * Runs a program under seccomp filters, by which system calls fail, or in a namespace without /proc.  Where a sandbox
+ * cannot be had it says so, as a test that is skipped.
  *
  * sandbox [proc] [CALL=ERRNO]... PROGRAM [ARGUMENT]...
  */
