@@ -191,7 +191,7 @@ PRELOAD_NOTHING_OF_ATFORK = """
 import multiprocessing, os, sys
 def send(connection):
     import workers
-    connection.send((workers.report(), [name for name in os.environ if "ATFORK" in name]))
+    connection.send((workers.report(), [name for name in os.environ if name in ("ATFORK_TOKEN", "ATFORK_RUN")]))
 if __name__ == "__main__":
     import workers
     context = multiprocessing.get_context("forkserver")
@@ -264,7 +264,8 @@ class Programs(ForkTest):
             self.assertRegex(line, r"^0\.\d+ 1 \d+$")
 
     def test_no_token_is_left_in_the_environment(self) -> None:
-        run = run_python(PRELOAD + "    import os; print([name for name in os.environ if 'ATFORK' in name])\n")
+        left = "[name for name in os.environ if name in ('ATFORK_TOKEN', 'ATFORK_RUN')]"
+        run = run_python(PRELOAD + f"    import os; print({left})\n")
         self.assertEqual("[]", run.stdout.splitlines()[-1])
 
     def test_atfork_alone_needs_no_worker(self) -> None:
