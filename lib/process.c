@@ -175,6 +175,19 @@ static void write_lineage(struct identity *to, const struct identity *from, bool
   to->length = (uint32_t)atfork_lineage_of_child(to->lineage, from->lineage, from->length, by_pid, number);
 }
 
+/*
+ * The same for all looks of this process: a handler may look in the middle of one, which has taken a lineage.  A child
+ * that a handler forks in the middle of drawing, and that comes back there, finds that it draws nothing, and begins.
+ */
+static uint64_t ticket(void) {
+  static const uint64_t being_drawn = 1;
+  _Atomic uint64_t *own = &transient()->ticket;
+  uint64_t before;
+  while ((before = atomic_load(own)) <= being_drawn)
+    atomic_compare_exchange_strong(own, &before, before == 0 ? being_drawn : atfork_tree_draw());
+  return before;
+}
+
 /* Names the child of `from` by the number of its fork under way, or by the one that is noted; false where there is
  * none. What the child makes by a bypassing fork, before it has looked, finds its note, too: only one of them has the
  * name. */
@@ -183,7 +196,7 @@ static bool name_by_number(struct identity *to, const struct identity *from) {
   uint64_t number = is_prepared ? atfork_frame_innermost()->number : number_noted(from);
   if (number == 0) return false;
   write_lineage(to, from, false, number);
-  return is_prepared || atfork_tree_take(atfork_lineage_hash(0, to->lineage, to->length));
+  return is_prepared || atfork_tree_take(atfork_lineage_hash(0, to->lineage, to->length), ticket());
 }
 
 /* The child of `from`: of its fork under way, unless it `bypassed`. */
@@ -197,14 +210,14 @@ static void write_child(struct identity *to, const struct identity *from, bool b
   atomic_store_explicit(&to->process, here, memory_order_relaxed);
   atomic_store_explicit(&to->children, frame == NULL ? 0 : numbers_taken(frame->outer), memory_order_relaxed);
   if (bypassed) write_lineage(to, from, true, atfork_tree_number(here));
-  forget_notes();
 }
 
-/* Makes this process, whose `self` is not an identity yet, the child of the latest one. */
+/* Makes this process, whose `self` is not an identity yet, the child of the latest one.  A handler that looks before it
+ * is needs the notes. */
 static void become_child(uintptr_t before, bool bypassed) {
   struct identity *to = take_identity();
   if (exchange_self(before, (uintptr_t)to | being_made)) write_child(to, latest(), bypassed);
-  exchange_self((uintptr_t)to | being_made, (uintptr_t)to);
+  if (exchange_self((uintptr_t)to | being_made, (uintptr_t)to)) forget_notes();
   atomic_store(&to->busy, false);
 }
 
@@ -248,6 +261,7 @@ static void claim_transient(void) {
     if (!atomic_compare_exchange_strong(&t->process, &of, ~here)) continue;
     atomic_store(&t->owner, 0);
     atomic_store(&t->settled, 0);
+    atomic_store(&t->ticket, 0);
     atomic_store(&t->process, here);
     return;
   }

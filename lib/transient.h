@@ -20,6 +20,8 @@ struct transient {
   _Atomic uint64_t mark;
   /* process.c: the address of this process's identity; odd while that is being made; 0: it has none */
   _Atomic uintptr_t self;
+  /* process.c: what this process has drawn to take a lineage with; 1: it is being drawn; 0: nothing */
+  _Atomic uint64_t ticket;
   /* process.c: where the page is not wiped, the process that it is of, or the complement of that while it is being
    * cleared */
   _Atomic uint64_t process;

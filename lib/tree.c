@@ -6,13 +6,15 @@
 
 #include "os.h"
 
-enum { PIDS = 10000000 /* more than a kernel has */, KEPT = 512, NAMES = 511, PROBES = 8, COUNT_BITS = 32 };
+enum { PIDS = 10000000 /* more than a kernel has */, KEPT = 512, NAMES = 510, PROBES = 8 };
+enum { COUNT_BITS = 32, TICKET_BITS = 24 };
 
 /* Two pages. */
 static struct tree {
   _Atomic uint64_t pids[KEPT];   /* the pid, and how many numbers were given for it; 0: free */
   _Atomic uint64_t others;       /* how many, for all pids that are not kept */
-  _Atomic uint64_t names[NAMES]; /* that are taken; 0: free */
+  _Atomic uint64_t tickets;      /* how many were drawn */
+  _Atomic uint64_t names[NAMES]; /* that are taken, and the ticket of who has; 0: free */
 } * tree;
 
 void atfork_tree_loaded(void) {
@@ -40,15 +42,21 @@ uint64_t atfork_tree_number(uint64_t pid) {
   return tree == NULL ? pid : count_given(pid) * PIDS + pid;
 }
 
+/* Two processes have the same one only where millions drew in between, and so no name in common. */
+uint64_t atfork_tree_draw(void) {
+  uint64_t drawn = tree == NULL ? 0 : atomic_fetch_add_explicit(&tree->tickets, 1, memory_order_relaxed);
+  return drawn % ((UINT64_C(1) << TICKET_BITS) - 2) + 2;
+}
+
 /* Where there is no room one name is forgotten: whoever else would take it does so soon after the first, or never. */
-bool atfork_tree_take(uint64_t lineage) {
+bool atfork_tree_take(uint64_t lineage, uint64_t ticket) {
   if (tree == NULL) return true;
-  uint64_t name = lineage == 0 ? 1 : lineage;
+  uint64_t name = lineage >> TICKET_BITS, taken = name << TICKET_BITS | ticket;
   for (uint64_t i = 0; i < PROBES; i++) {
     uint64_t found = 0;
-    if (exchange(&tree->names[(name + i) % NAMES], &found, name)) return true;
-    if (found == name) return false;
+    if (exchange(&tree->names[(name + i) % NAMES], &found, taken) || found == taken) return true;
+    if (found >> TICKET_BITS == name) return false;
   }
-  atomic_store_explicit(&tree->names[name % NAMES], name, memory_order_relaxed);
+  atomic_store_explicit(&tree->names[name % NAMES], taken, memory_order_relaxed);
   return true;
 }

@@ -17,7 +17,10 @@ void atfork_tree_loaded(void);
  * of 10,000,000 more. */
 uint64_t atfork_tree_number(uint64_t pid);
 
-/* Takes a lineage, of which this is a hash; false when a process has taken it. */
-bool atfork_tree_take(uint64_t lineage);
+/* A ticket that no other process draws; neither 0 nor 1. */
+uint64_t atfork_tree_draw(void);
+
+/* Takes a lineage, of which this is a hash, for the process with this ticket; false when another has taken it. */
+bool atfork_tree_take(uint64_t lineage, uint64_t ticket);
 
 #endif

@@ -3,6 +3,7 @@
 #include <atfork.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -89,25 +90,42 @@ static void test_pids_at_once(void) {
 
 /* ---- Names that are taken ---- */
 
+static uint64_t ticket, *childs_ticket;
+
 static void is_taken(void) {
-  child_check(!atfork_tree_take(UINT64_C(0x123456789abcdef0)));
-  child_check(atfork_tree_take(UINT64_C(0x123456789abcdef1)));
+  *childs_ticket = atfork_tree_draw();
+  child_check(!atfork_tree_take(UINT64_C(0x123456789abcdef0), *childs_ticket));
+  child_check(atfork_tree_take(UINT64_C(0x923456789abcdef0), *childs_ticket));
 }
 
+/* By one process, as often as it likes. */
 static void test_taken_once(void) {
-  g_assert_true(atfork_tree_take(UINT64_C(0x123456789abcdef0)));
+  childs_ticket = share(sizeof *childs_ticket);
+  g_assert_true(atfork_tree_take(UINT64_C(0x123456789abcdef0), ticket));
+  g_assert_true(atfork_tree_take(UINT64_C(0x123456789abcdef0), ticket));
   in_child(fork_by_syscall, is_taken);
-  g_assert_false(atfork_tree_take(UINT64_C(0x123456789abcdef1)));
-  g_assert_true(atfork_tree_take(0));
-  g_assert_false(atfork_tree_take(0));
+  g_assert_false(atfork_tree_take(UINT64_C(0x923456789abcdef0), ticket));
+  g_assert_true(atfork_tree_take(0, ticket));
+  g_assert_false(atfork_tree_take(0, *childs_ticket));
+  g_assert_cmpuint(*childs_ticket, !=, ticket);
 }
 
 /* More than there is room for: none is refused that is new, and the last one is known. */
 static void test_many_taken(void) {
   for (uint64_t i = 1; i <= 10000; i++) {
-    g_assert_true(atfork_tree_take(i * UINT64_C(0x9e3779b97f4a7c15)));
-    g_assert_false(atfork_tree_take(i * UINT64_C(0x9e3779b97f4a7c15)));
+    g_assert_true(atfork_tree_take(i * UINT64_C(0x9e3779b97f4a7c15), ticket));
+    g_assert_false(atfork_tree_take(i * UINT64_C(0x9e3779b97f4a7c15), *childs_ticket));
   }
+}
+
+/* They are never what stands for none, or for one that is being drawn, however many are drawn. */
+static void test_many_tickets(void) {
+  bool are_good = true;
+  for (int i = 0; i < 1 << 24; i++) {
+    uint64_t drawn = atfork_tree_draw();
+    are_good = are_good && drawn > 1 && drawn < 1 << 24;
+  }
+  g_assert_true(are_good);
 }
 
 /* ---- Without memory that all share ---- */
@@ -120,8 +138,8 @@ _Noreturn static void go_on_without(void) {
   no_memory = false;
   child_check_int(atfork_tree_number(4711), ==, 4711);
   child_check_int(atfork_tree_number(4711), ==, 4711);
-  child_check(atfork_tree_take(1));
-  child_check(atfork_tree_take(1));
+  for (uint64_t drawn = 1; drawn <= 2; drawn++) child_check(atfork_tree_take(1, drawn));
+  child_check_int(atfork_tree_draw(), >, 1);
   for (size_t i = 0; i < ways_count; i++) in_child(ways[i].fork, has_next_generation);
   child_passes();
 }
@@ -140,12 +158,14 @@ int main(int argc, char **argv) {
   if (no_memory) go_on_without();
   g_test_init(&argc, &argv, NULL);
   atfork_generation();
+  ticket = atfork_tree_draw();
   g_test_add_func("/names/pids-come-again", test_pids_come_again);
   g_test_add_func("/names/pids-in-children", test_pids_in_children);
   g_test_add_func("/names/many-pids", test_many_pids);
   g_test_add_func("/names/pids-at-once", test_pids_at_once);
   g_test_add_func("/names/taken-once", test_taken_once);
   g_test_add_func("/names/many-taken", test_many_taken);
+  g_test_add_func("/names/many-tickets", test_many_tickets);
   g_test_add_func("/names/loaded-without-memory", test_loaded_without_memory);
   return g_test_run();
 }
