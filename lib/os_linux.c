@@ -112,10 +112,20 @@ static bool futex_wait(_Atomic uint32_t *word, uint32_t value) {
   if (syscall(SYS_futex_time64, word, FUTEX_WAIT_PRIVATE, value, longest, NULL, 0) == 0) return true;
   return errno == ENOSYS && syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, longest_of_old, NULL, 0) == 0;
 }
+
+/* It tells no time, but a kernel that is built without the second call has none of it. */
+static void futex_wake(_Atomic uint32_t *word) {
+  if (syscall(SYS_futex_time64, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) >= 0 || errno != ENOSYS) return;
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
 #else
 static bool futex_wait(_Atomic uint32_t *word, uint32_t value) {
   const struct timespec longest = {.tv_nsec = LONGEST_SLEEP};
   return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0) == 0;
+}
+
+static void futex_wake(_Atomic uint32_t *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 #endif
 
@@ -135,7 +145,7 @@ void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
 
 void atfork_os_wake_all(_Atomic uint32_t *word) {
   int error = errno;
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+  futex_wake(word);
   errno = error;
 }
 

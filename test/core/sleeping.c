@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A thread that waits sleeps for as long as the library says, whatever the size of time_t: what it asks the kernel for
- * is read as the kernel reads it. */
+ * is read as the kernel reads it.  And it is woken, whichever call the kernel has for that. */
 #include <errno.h>
 #include <glib.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include "os.h"
 
-enum { FUTEX_WAIT_PRIVATE = 128, ARGUMENTS = 6, LONGEST_SLEEP = 50000000 /* ns */ };
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129, ARGUMENTS = 6, LONGEST_SLEEP = 50000000 /* ns */ };
 
 #ifdef SYS_futex_time64
 static const bool has_two_calls = true;
@@ -23,7 +23,7 @@ static const bool has_two_calls = false;
 #endif
 
 static bool is_old, is_new; /* a kernel before 5.1; one without 32-bit times */
-static int sleeps;
+static int sleeps, wakes;
 static int64_t seconds, nanoseconds;
 
 static void read_time(const void *time, size_t size) {
@@ -54,6 +54,7 @@ long __wrap_syscall(long number, ...) {
     sleeps++;
     read_time((const void *)all[3], number == SYS_futex_time64 ? 2 * sizeof(int64_t) : 2 * sizeof(long));
   }
+  if ((number == SYS_futex || number == SYS_futex_time64) && all[1] == FUTEX_WAKE_PRIVATE) wakes++;
   return __real_syscall(number, all[0], all[1], all[2], all[3], all[4], all[5]);
 }
 
@@ -68,19 +69,34 @@ static void expect_sleep(void) {
   g_assert_cmpint(nanoseconds, ==, LONGEST_SLEEP);
 }
 
-static void test_as_long_as_said(void) {
+/* The kernel is told, whichever call it has. */
+static void expect_wake(void) {
+  _Atomic uint32_t word = 1;
+  wakes = 0;
+  errno = EXDEV;
+  atfork_os_wake_all(&word);
+  g_assert_cmpint(errno, ==, EXDEV);
+  g_assert_cmpint(wakes, ==, 1);
+}
+
+static void expect_both(void) {
   expect_sleep();
+  expect_wake();
+}
+
+static void test_as_long_as_said(void) {
+  expect_both();
 }
 
 static void test_in_an_old_kernel(void) {
   is_old = true;
-  expect_sleep();
+  expect_both();
   is_old = false;
 }
 
 static void test_in_a_new_kernel(void) {
   is_new = true;
-  expect_sleep();
+  expect_both();
   is_new = false;
 }
 
