@@ -139,7 +139,7 @@ static void nap(long ns) {
 /* Where a sandbox forbids futexes: a nap instead, as the caller would keep a processor busy until it is woken. */
 void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
   int error = errno;
-  if (!futex_wait(word, value) && errno != EAGAIN && errno != ETIMEDOUT) nap(LONGEST_NAP);
+  if (!futex_wait(word, value) && errno != EAGAIN && errno != ETIMEDOUT && errno != EINTR) nap(LONGEST_NAP);
   errno = error;
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "os.h"
 
@@ -23,7 +24,8 @@ static const bool has_two_calls = false;
 #endif
 
 static bool is_old, is_new; /* a kernel before 5.1; one without 32-bit times */
-static int sleeps, wakes;
+static int refusal;         /* what a sleep is refused with, or 0 */
+static int sleeps, wakes, naps;
 static int64_t seconds, nanoseconds;
 
 static void read_time(const void *time, size_t size) {
@@ -54,8 +56,20 @@ long __wrap_syscall(long number, ...) {
     sleeps++;
     read_time((const void *)all[3], number == SYS_futex_time64 ? 2 * sizeof(int64_t) : 2 * sizeof(long));
   }
+  if (refusal != 0) {
+    errno = refusal;
+    return -1;
+  }
   if ((number == SYS_futex || number == SYS_futex_time64) && all[1] == FUTEX_WAKE_PRIVATE) wakes++;
   return __real_syscall(number, all[0], all[1], all[2], all[3], all[4], all[5]);
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
+  (void)time;
+  (void)left;
+  naps++;
+  return 0;
 }
 
 static void expect_sleep(void) {
@@ -100,10 +114,26 @@ static void test_in_a_new_kernel(void) {
   is_new = false;
 }
 
+/* A nap stands for the sleep that a sandbox forbids; after a signal the thread looks at once whether it is to go on. */
+static void test_naps(void) {
+  static const struct {
+    int refusal, naps;
+  } cases[] = {{EPERM, 1}, {ENOSYS, 1}, {EINTR, 0}, {EAGAIN, 0}, {ETIMEDOUT, 0}};
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    _Atomic uint32_t word = 1;
+    naps = 0;
+    refusal = cases[i].refusal;
+    atfork_os_wait(&word, 1);
+    g_assert_cmpint(naps, ==, cases[i].naps);
+  }
+  refusal = 0;
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/sleeping/as-long-as-said", test_as_long_as_said);
   if (has_two_calls) g_test_add_func("/sleeping/in-an-old-kernel", test_in_an_old_kernel);
   if (has_two_calls) g_test_add_func("/sleeping/in-a-new-kernel", test_in_a_new_kernel);
+  g_test_add_func("/sleeping/naps", test_naps);
   return g_test_run();
 }
