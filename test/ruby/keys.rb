@@ -81,6 +81,19 @@ class TestKey < ForkTest
     assert hook.unregister
   end
 
+  # Nor does it leave a hook that nobody can take back.
+  def test_one_that_cannot_be_compared_registers_nothing
+    no_hash = Class.new { def hash = raise(ArgumentError) }
+    no_equal = Class.new(Struct.new(:number)) { def eql?(_other) = raise(ArgumentError) }
+    first = AtFork.register(key: no_equal.new(1), child: -> {})
+    [no_hash.new, no_equal.new(1)].product([nil, Object.new]).each do |key, owner|
+      before = AtFork.hooks.size
+      assert_raises(ArgumentError) { AtFork.register(key: key, owner: owner, child: -> {}) }
+      assert_equal before, AtFork.hooks.size
+    end
+    assert first.unregister
+  end
+
   scenario "key-in-callback"
   def test_replaced_in_a_callback
     trace = []

@@ -45,6 +45,7 @@ module AtFork
     # key:: nil, or what a hook that is registered with an equal one is replaced by
     # owner:: nil, or the object that the hook goes with
     def register(name, priority, key, owner, prepare, parent, child)
+      compare(key) unless key.nil?
       return register_with(Owner.of(owner), name, priority, key, prepare, parent, child) unless owner.nil?
 
       hook = Native.register(@hooks, name, priority, key, prepare, parent, child)
@@ -154,6 +155,12 @@ module AtFork
       owner.hooks[hook] = true
       @owners[hook] = owner
       key.nil? ? hook : claim(hook)
+    end
+
+    # A key that cannot be compared raises here, before anything changes.  An empty table does not ask for its hash.
+    def compare(key)
+      key.hash
+      @keys.key?(key)
     end
 
     # In the place of the one that has its key: that stays where this one could not be registered.
