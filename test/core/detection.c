@@ -123,8 +123,11 @@ static void test_seeds_at_once(void) {
 /* ---- While other threads look ---- */
 
 static bool stop;
+static pthread_barrier_t started;
 
+/* A thread that starts may hold locks of its runtime, such as AddressSanitizer's: a child would have them for good. */
 static void *keep_looking(void *looks) {
+  pthread_barrier_wait(&started);
   while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
     if (atfork_generation() != 0 || atfork_poll() != 0) abort();
     __atomic_add_fetch((int *)looks, 1, __ATOMIC_RELAXED);
@@ -143,10 +146,13 @@ static void test_while_others_look(void) {
   pthread_t threads[LOOKERS];
   int looks = 0;
   stop = false;
+  pthread_barrier_init(&started, NULL, LOOKERS + 1);
   for (int i = 0; i < LOOKERS; i++) pthread_create(&threads[i], NULL, keep_looking, &looks);
+  pthread_barrier_wait(&started);
   for (int i = 0; i < rounds(200); i++) in_child(ways[(size_t)i % ways_count].fork, is_one_deeper);
   __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
   for (int i = 0; i < LOOKERS; i++) pthread_join(threads[i], NULL);
+  pthread_barrier_destroy(&started);
   g_assert_cmpint(looks, >, 0);
 }
 
