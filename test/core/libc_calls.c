@@ -178,6 +178,10 @@ static int run_case(const char *path) {
 }
 
 static void test_case(gconstpointer path) {
+  if (is_emulated && strcmp(path, "/libc-calls/spawn/posix-spawn-of-nothing") == 0) {
+    g_test_skip("an emulator makes vfork() a fork, so posix_spawn() is told of no error");
+    return;
+  }
   pid_t pid = fork();
   if (pid == 0) run_again("--case", path);
   expect_passed(pid);

@@ -107,7 +107,10 @@ static const int of_the_program[] = {
 
 /* And the library's. */
 static const int of_the_library[] = {
-    SYS_mmap,         SYS_munmap, SYS_futex, SYS_getpid,
+    SYS_munmap,       SYS_futex, SYS_getpid,
+#ifdef SYS_mmap
+    SYS_mmap,
+#endif
 #ifdef SYS_mmap2
     SYS_mmap2,
 #endif
