@@ -16,6 +16,16 @@ def equal(found, expected):
         raise AssertionError(f"found {found}\nexpected {expected}")
 
 
+def report(results):
+    """Tells of (name, what is wrong) pairs; true if anything is."""
+    print(f"1..{len(results)}")
+    for number, (name, wrong) in enumerate(results, 1):
+        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
+        for each in wrong:
+            print(f"# {each}")
+    return any(wrong for _, wrong in results)
+
+
 def run(names):
     """Runs the cases among a module's names, in their order; true if one failed."""
     tests = [(name[5:], test) for name, test in names.items() if name.startswith("test_")]

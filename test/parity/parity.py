@@ -14,6 +14,9 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import tap  # noqa: E402 pylint: disable=wrong-import-position
+
 COLUMNS = ["id", "what it shows", "Lua", "Ruby", "Python"]
 MARKS = {"✓", "LuaJIT"}
 
@@ -109,12 +112,7 @@ def main(table, column, marks, *arguments):
         (f"each case of {column}'s has a scenario", no_row),
         (f"no scenario that {column} is said not to run has a case", both),
     ]
-    print(f"1..{len(results)}")
-    for number, (name, wrong) in enumerate(results, 1):
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        for each in wrong:
-            print(f"# {each}")
-    return any(wrong for _, wrong in results)
+    return tap.report(results)
 
 
 if __name__ == "__main__":

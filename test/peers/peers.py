@@ -15,6 +15,9 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import tap  # noqa: E402 pylint: disable=wrong-import-position
+
 HEADER = ["their case", "what it checks", "ours"]
 
 
@@ -114,12 +117,7 @@ class Build:
 def main(table, scenarios, build, *missing):
     text, known = (pathlib.Path(path).read_text(encoding="utf-8") for path in (table, scenarios))
     results = list(wrong_in(text, Build(build, known, missing).exists))
-    print(f"1..{len(results)}")
-    for number, (name, wrong) in enumerate(results, 1):
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        for each in wrong:
-            print(f"# {each}")
-    return any(wrong for _, wrong in results)
+    return tap.report(results)
 
 
 if __name__ == "__main__":

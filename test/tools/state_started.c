@@ -14,11 +14,8 @@
 
 static int fd;
 
-static void start(pid_t child) {
-  if (child != 0) {
-    wait_for(child);
-    return;
-  }
+/* Calls only what a child of vfork() may call. */
+static _Noreturn void become_program(void) {
   if (is("dup2")) dup2(fd, 7);
   if (is("dup2") || is("close")) close(fd);
   if (is("standard")) dup2(fd, 1);
@@ -28,6 +25,11 @@ static void start(pid_t child) {
   if (is("list")) close(open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   execl(is("fails") ? "/nonexistent" : "/bin/true", "true", (char *)NULL);
   _exit(is("fails") ? 0 : 1);
+}
+
+static void start(pid_t child) {
+  if (child == 0) become_program();
+  wait_for(child);
 }
 
 __attribute__((noinline)) static void opens(void) {
@@ -50,17 +52,7 @@ static void starts_with_own(void) {
 static void starts_by_vfork(void) {
   opens();
   pid_t child = vfork();
-  if (child == 0) {
-    if (is("dup2")) dup2(fd, 7);
-    if (is("dup2") || is("close")) close(fd);
-    if (is("standard")) dup2(fd, 1);
-    if (is("fcntl")) fcntl(fd, F_SETFD, 0);
-    if (is("cloexec")) fcntl(fd, F_SETFD, FD_CLOEXEC);
-    if (is("sweep")) close_range((unsigned)fd + 1, ~0U, 0);
-    if (is("list")) close(open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    execl(is("fails") ? "/nonexistent" : "/bin/true", "true", (char *)NULL);
-    _exit(is("fails") ? 0 : 1);
-  }
+  if (child == 0) become_program();
   wait_for(child);
 }
 
