@@ -83,6 +83,17 @@ static bool is_first(size_t which) {
   return true;
 }
 
+/*
+ * A run that does not come to its instruction is a fault of this test, unless what went before has closed the way:
+ * the tree's list of pids is full after some hundred processes.  A new trace tells.
+ */
+static bool is_missed(uintptr_t at) {
+  trace();
+  for (size_t i = 0; i < places->count; i++)
+    if (places->at[i] == at) return true;
+  return false;
+}
+
 /* From one instruction to the next.  What checks addresses is many more of them. */
 static size_t stride(void) {
   bool is_thin = cell->subject->is_thin || cell->handler->is_thin;
@@ -105,7 +116,7 @@ static void test_cell(gconstpointer data) {
   for (place = first; place < places->count; place += step) {
     *has_acted = false;
     failures += !run();
-    missed += !*has_acted && is_first(place);
+    missed += !*has_acted && is_first(place) && is_missed(places->at[place]);
     runs++;
     if (only != NULL) break;
   }
