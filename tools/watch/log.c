@@ -104,7 +104,8 @@ static struct record *take_place(size_t size) {
   return NULL;
 }
 
-/* Sequentially consistent, with the reader's look at the log between its storing `sleeping` and its sleep. */
+/* Sequentially consistent, with the reader's look at the log between its storing `sleeping` and its sleep.  A process
+ * that may have forbidden itself the call leaves the reader asleep: the reader wakes by itself after a while. */
 static void wake_reader(void) {
   atomic_thread_fence(memory_order_seq_cst);
   if (atomic_load(&watch_log->sleeping) == 0) return;
