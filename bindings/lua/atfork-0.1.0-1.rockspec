@@ -12,6 +12,7 @@ description = {
     Runs Lua and C functions around fork(), each once in every new process: in priority order, isolated from each
     other's errors, and in forks that no library was told of too.  Needs the C library libatfork, and SWIG to build.
   ]],
+  homepage = "https://libatfork.example",
   license = "MIT",
   labels = { "fork", "posix", "process" },
 }

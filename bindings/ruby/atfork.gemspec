@@ -18,6 +18,7 @@ Gem::Specification.new do |spec|
     Process.daemon.  Needs libatfork.
   TEXT
   spec.author = "The authors of libatfork"
+  spec.homepage = File.read(File.join(__dir__, "../../meson.build"))[/^home = '([^']+)'/, 1]
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
   spec.files = Dir.chdir(__dir__) { Dir["atfork.rb", "atfork/*.{rb,c,h}", "sig/*.rbs"] | made }
