@@ -139,6 +139,7 @@ static int make_log(struct launch *launch, const struct log_header *header) {
     return STATUS_TROUBLE;
   }
   launch->log = mapped;
+  launch->size = size;
   memcpy(mapped, header, sizeof *header);
   launch->log->magic = LOG_MAGIC;
   launch->log->size = size;
@@ -236,7 +237,7 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
 
 /* Beyond it, even to read may be to ask for room. */
 static guint64 end_of(const struct launch *launch) {
-  return MIN(MIN(atomic_load(&launch->log->tail), launch->log->size), atomic_load(&launch->log->end));
+  return MIN(MIN(atomic_load(&launch->log->tail), launch->size), atomic_load(&launch->log->end));
 }
 
 /* How many numbers a record of each kind has. */
@@ -250,27 +251,33 @@ static const guint8 numbers[RECORD_KINDS] = {
     [RECORD_PROBE] = 4,        [RECORD_LOCK_ANEW] = 2,    [RECORD_THREAD_USED] = 2, [RECORD_PROBED] = 3,
 };
 
-/* In a hole there may be what only looks like a record: an argument of a program, say.  What is not sound is a hole. */
-static gboolean is_sound(struct record *record, guint64 room) {
-  guint32 size = atomic_load(&record->size);
-  if (record->magic != RECORD_MAGIC || record->kind >= RECORD_KINDS || record->pid <= 0) return FALSE;
-  if (record->args < numbers[record->kind] || record->args > RECORD_ARGS || record->frames > RECORD_FRAMES)
-    return FALSE;
+/* In a hole there may be what only looks like a record: an argument of a program, say.  What is not sound is a hole,
+ * and has the size 0.  The size is read once: a process that writes anywhere may change it behind us. */
+static guint32 sound_size(struct record *record, guint64 room) {
+  /* Pairs with the release of the writer. */
+  guint32 size = atomic_load_explicit(&record->size, memory_order_acquire);
+  if (record->magic != RECORD_MAGIC || record->kind >= RECORD_KINDS || record->pid <= 0) return 0;
+  if (record->args < numbers[record->kind] || record->args > RECORD_ARGS || record->frames > RECORD_FRAMES) return 0;
   guint64 whole = sizeof *record + (record->args + record->frames) * sizeof(guint64) + record->text;
-  if (size % RECORD_UNIT != 0 || size < whole || size > room) return FALSE;
-  return record->text == 0 || record_text(record)[record->text - 1] == '\0';
+  if (size % RECORD_UNIT != 0 || size < whole || size > room) return 0;
+  return record->text == 0 || record_text(record)[record->text - 1] == '\0' ? size : 0;
 }
 
-/* A writer that was killed leaves a hole: the first unit behind it that a record begins at, or NULL. */
-static const struct record *behind_hole(struct launch *launch, guint64 tail) {
+static struct record *record_at(const struct launch *launch, guint64 at) {
+  return (struct record *)(void *)((char *)launch->log + at);
+}
+
+/* A writer that was killed leaves a hole: goes to the first unit behind it that a record begins at.  The size of that
+ * record, or 0. */
+static guint32 pass_hole(struct launch *launch, guint64 tail) {
   for (guint64 at = launch->position + RECORD_UNIT; at + sizeof(struct record) <= tail; at += RECORD_UNIT) {
-    const struct record *record = (const struct record *)(const void *)((const char *)launch->log + at);
-    if (!is_sound((struct record *)(uintptr_t)record, tail - at)) continue;
+    guint32 size = sound_size(record_at(launch, at), tail - at);
+    if (size == 0) continue;
     launch->lost++;
     launch->position = at;
-    return record;
+    return size;
   }
-  return NULL;
+  return 0;
 }
 
 static gboolean read_records(struct launch *launch, record_handler handler, gpointer data, gboolean over_holes) {
@@ -278,18 +285,11 @@ static gboolean read_records(struct launch *launch, record_handler handler, gpoi
   for (;;) {
     guint64 tail = end_of(launch);
     if (launch->position + sizeof(struct record) > tail) return any;
-    struct record *record = (struct record *)(void *)((char *)launch->log + launch->position);
-    /* Pairs with the release of the writer. */
-    guint32 size = atomic_load_explicit(&record->size, memory_order_acquire);
-    if (size != 0 && !is_sound(record, tail - launch->position)) atomic_store(&record->size, size = 0);
-    if (size == 0) {
-      if (!over_holes) return any;
-      const struct record *next = behind_hole(launch, tail);
-      if (next == NULL) return any;
-      record = (struct record *)(uintptr_t)next;
-    }
-    handler(record, data);
-    launch->position += record->size;
+    guint32 size = sound_size(record_at(launch, launch->position), tail - launch->position);
+    if (size == 0 && over_holes) size = pass_hole(launch, tail);
+    if (size == 0) return any;
+    handler(record_at(launch, launch->position), data);
+    launch->position += size;
     any = TRUE;
   }
 }
@@ -304,8 +304,8 @@ static void sleep_for_records(struct launch *launch, gboolean any) {
   atomic_store(&launch->log->sleeping, 1);
   guint32 seen = atomic_load(&launch->log->wake);
   struct timespec limit = {0, PATIENCE * 1000000L};
-  struct record *next = (struct record *)(void *)((char *)launch->log + launch->position);
-  gboolean none = launch->position + sizeof *next > atomic_load(&launch->log->end) || atomic_load(&next->size) == 0;
+  guint64 end = MIN(launch->size, atomic_load(&launch->log->end)), at = launch->position;
+  gboolean none = at + sizeof(struct record) > end || sound_size(record_at(launch, at), end - at) == 0;
   if (none) syscall(SYS_futex, &launch->log->wake, FUTEX_WAIT, seen, &limit, NULL, 0);
   atomic_store(&launch->log->sleeping, 0);
 }
@@ -371,7 +371,7 @@ void launch_drain(struct launch *launch, record_handler handler, gpointer data) 
 }
 
 void launch_finish(struct launch *launch) {
-  munmap(launch->log, launch->log->size);
+  munmap(launch->log, launch->size);
   g_clear_pointer(&launch->path, g_free);
 }
 

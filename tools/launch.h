@@ -14,6 +14,7 @@ enum { STATUS_FOUND = 100, STATUS_TROUBLE = 125, STATUS_CANNOT_EXECUTE = 126, ST
 struct launch {
   char *path; /* of the log */
   struct log_header *log;
+  guint64 size;     /* of the log; that in its header is for the watched, which may write there what they like */
   guint64 position; /* of the next record to be read */
   pid_t pid;
   gboolean ended;

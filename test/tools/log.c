@@ -17,7 +17,7 @@ struct reading {
 static void begin(struct reading *reading) {
   memset(reading, 0, sizeof *reading);
   reading->launch.log = (struct log_header *)(void *)reading->bytes;
-  reading->launch.log->size = sizeof reading->bytes;
+  reading->launch.size = reading->launch.log->size = sizeof reading->bytes;
   reading->launch.position = FIRST;
   reading->read = g_string_new(NULL);
   atomic_store(&reading->launch.log->tail, FIRST);
@@ -42,6 +42,12 @@ static void write_record(struct reading *reading, int kind, guint units, gboolea
 static void take(const struct record *record, gpointer data) {
   struct reading *reading = data;
   g_string_append_printf(reading->read, "%d ", record->kind);
+}
+
+static void take_and_change(const struct record *record, gpointer data) {
+  take(record, data);
+  g_assert_cmpuint(((struct reading *)data)->read->len, <, 100);
+  atomic_store((_Atomic guint32 *)(guintptr)&record->size, 0);
 }
 
 static void check(struct reading *reading, const char *wanted) {
@@ -135,6 +141,19 @@ static void test_a_text_has_an_end(void) {
   g_assert_cmpuint(reading.launch.lost, ==, 1);
 }
 
+/* What is watched may write anywhere, and what it writes in the header and behind us changes nothing. */
+static void test_sizes_are_read_once(void) {
+  struct reading reading;
+  begin(&reading);
+  for (int kind = 1; kind < 3; kind++) write_record(&reading, kind, 1, TRUE);
+  reading.launch.log->size = UINT64_MAX;
+  atomic_store(&reading.launch.log->tail, UINT64_MAX);
+  atomic_store(&reading.launch.log->end, UINT64_MAX);
+  launch_drain(&reading.launch, take_and_change, &reading);
+  g_assert_cmpstr(reading.read->str, ==, "1 2 ");
+  g_string_free(reading.read, TRUE);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/log/order", test_records_come_in_their_order);
@@ -143,5 +162,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/log/text", test_a_text_has_an_end);
   g_test_add_func("/log/full", test_what_has_no_room_is_counted);
   g_test_add_func("/log/room", test_nothing_is_read_beyond_the_room);
+  g_test_add_func("/log/sizes-are-read-once", test_sizes_are_read_once);
   return g_test_run();
 }
