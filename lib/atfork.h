@@ -68,10 +68,12 @@ extern "C" {
 #define ATFORK_VERSION_MINOR 1
 #define ATFORK_VERSION_MICRO 0
 
+#ifndef ATFORK_API /* script/amalgamate's atfork.c has one of its own */
 #if defined(ATFORK_BUILDING) && !defined(_WIN32)
 #define ATFORK_API __attribute__((visibility("default")))
 #else
 #define ATFORK_API
+#endif
 #endif
 
 /* Names a hook.  0 is never a hook, and an id is never given again to another one. */

@@ -13,16 +13,12 @@ static struct frames *frames(void) {
   return &atfork_state.frames;
 }
 
-static uintptr_t self(void) {
-  return (uintptr_t)&atfork_thread;
-}
-
 /* ---- Claiming ---- */
 
 static bool claim_this(struct frame *frame) {
   uintptr_t nobody = 0;
   return atomic_load_explicit(&frame->thread, memory_order_relaxed) == 0 &&
-         atomic_compare_exchange_strong(&frame->thread, &nobody, self());
+         atomic_compare_exchange_strong(&frame->thread, &nobody, thread_self());
 }
 
 static struct frame *claim_in(struct frame_block *block) {
@@ -139,7 +135,7 @@ void atfork_frame_end(struct frame *frame) {
  */
 struct frame *atfork_frame_innermost(void) {
   struct frame *frame = atfork_thread.frame;
-  if (frame != NULL && atomic_load_explicit(&frame->thread, memory_order_relaxed) != self()) frame = NULL;
+  if (frame != NULL && atomic_load_explicit(&frame->thread, memory_order_relaxed) != thread_self()) frame = NULL;
   return frame;
 }
 
@@ -158,7 +154,7 @@ static bool any_walk(bool others, bool (*is_it)(struct frame *frame, uint64_t be
        block = atomic_load_explicit(&block->next, memory_order_acquire)) {
     for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++) {
       uintptr_t thread = atomic_load(&block->frames[i].thread);
-      if (thread == 0 || (others && thread == self())) continue;
+      if (thread == 0 || (others && thread == thread_self())) continue;
       uint64_t began = atomic_load(&block->frames[i].began);
       if (is_it(&block->frames[i], began, argument)) return true;
     }
@@ -240,7 +236,7 @@ void atfork_frame_keep_own(void) {
        block = atomic_load_explicit(&block->next, memory_order_acquire)) {
     for (unsigned i = 0; i < FRAMES_PER_BLOCK; i++) {
       uintptr_t thread = atomic_load_explicit(&block->frames[i].thread, memory_order_relaxed);
-      if (thread == self())
+      if (thread == thread_self())
         count++;
       else if (thread != 0)
         frame_free(&block->frames[i]);

@@ -7,10 +7,6 @@
 #include "transient.h"
 #include "waiting.h"
 
-static uintptr_t self(void) {
-  return (uintptr_t)&atfork_thread;
-}
-
 /* The lock is held for the length of an update: it is waited for long only where a thread is stopped in one. */
 WAITING_NAMED void atfork_waits_for_update(struct transient *t, struct waiting *waiting) {
   uint32_t seen = event_look(&t->lock_free);
@@ -20,11 +16,11 @@ WAITING_NAMED void atfork_waits_for_update(struct transient *t, struct waiting *
 
 bool atfork_lock_enter(void) {
   struct transient *t = transient();
-  if (atomic_load_explicit(&t->owner, memory_order_relaxed) == self()) return true;
+  if (atomic_load_explicit(&t->owner, memory_order_relaxed) == thread_self()) return true;
   struct waiting waiting = {.who = "a call", .what = "another thread's update of the registry"};
   for (;;) {
     uintptr_t nobody = 0;
-    if (!atomic_compare_exchange_strong(&t->owner, &nobody, self())) {
+    if (!atomic_compare_exchange_strong(&t->owner, &nobody, thread_self())) {
       atfork_waits_for_update(t, &waiting);
       continue;
     }
@@ -32,7 +28,7 @@ bool atfork_lock_enter(void) {
     atomic_signal_fence(memory_order_seq_cst);
     /* A handler that forked between the two lines above has left its child without the lock; from here on
      * atfork_lock_inherit() sees to it. */
-    if (atomic_load_explicit(&t->owner, memory_order_relaxed) == self()) return false;
+    if (atomic_load_explicit(&t->owner, memory_order_relaxed) == thread_self()) return false;
     atfork_thread.updating = 0;
   }
 }
@@ -44,11 +40,11 @@ void atfork_lock_leave(bool nested) {
   atfork_thread.updating = 0;
   atomic_signal_fence(memory_order_seq_cst);
   /* Exchanged, not stored: in a child of a handler that came in here, it may be another thread's by now. */
-  uintptr_t mine = self();
+  uintptr_t mine = thread_self();
   atomic_compare_exchange_strong(&t->owner, &mine, 0);
   event_happened(&t->lock_free);
 }
 
 void atfork_lock_inherit(void) {
-  if (atfork_thread.updating) atomic_store(&transient()->owner, self());
+  if (atfork_thread.updating) atomic_store(&transient()->owner, thread_self());
 }

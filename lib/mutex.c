@@ -49,12 +49,12 @@ static void let_signals_in(const sigset_t *before) {
 
 /* Each thread has an errno of its own, which is there already: thread-local state of ours might be allocated
  * only now, in a child. */
-static uintptr_t self(void) {
+static uintptr_t own_errno(void) {
   return (uintptr_t)&errno;
 }
 
 static bool is_own(const struct held *held) {
-  return atomic_load_explicit(&held->owner, memory_order_relaxed) == self();
+  return atomic_load_explicit(&held->owner, memory_order_relaxed) == own_errno();
 }
 
 static void set_owner(struct held *held, uintptr_t owner) {
@@ -139,7 +139,7 @@ static int take(struct held *held, unsigned ms) {
   int error = again ? 0 : lock(held, ms);
   if (error == 0) {
     held->depth = again ? held->depth + 1 : 1;
-    set_owner(held, self());
+    set_owner(held, own_errno());
   }
   let_signals_in(&before);
   return error;
@@ -234,7 +234,7 @@ static void end(void *data) {
 }
 
 /* Its type, if nobody has it: what is locked is asked by the first fork. */
-static void look_at(struct held *held) {
+static void look_at_mutex(struct held *held) {
   sigset_t before;
   hold_signals_back(&before);
   atomic_store(&held->generation, atfork_self_generation());
@@ -253,7 +253,7 @@ atfork_id atfork_mutex_register(pthread_mutex_t *mutex, int priority, void *dso)
   struct held *held = malloc(sizeof *held);
   if (held == NULL) return 0;
   *held = (struct held){.mutex = mutex};
-  look_at(held);
+  look_at_mutex(held);
   struct atfork_hook hook = {
       .name = "mutex",
       .priority = priority,

@@ -10,19 +10,19 @@
 #include "transient.h"
 #include "waiting.h"
 
-typedef _Atomic uint64_t mark;
+typedef _Atomic uint64_t once_mark;
 
-_Static_assert(sizeof(mark) == sizeof(uint64_t), "struct atfork_once is read in place");
-_Static_assert(_Alignof(struct atfork_once) >= _Alignof(mark), "no part of it lies in two cache lines");
+_Static_assert(sizeof(once_mark) == sizeof(uint64_t), "struct atfork_once is read in place");
+_Static_assert(_Alignof(struct atfork_once) >= _Alignof(once_mark), "no part of it lies in two cache lines");
 
 /* The complement of the mark of the latest process in which an init has returned. */
-static mark *done(struct atfork_once *once) {
-  return (mark *)&once->state[0];
+static once_mark *done(struct atfork_once *once) {
+  return (once_mark *)&once->state[0];
 }
 
 /* The mark of the latest process in which a thread went into an init. */
-static mark *busy(struct atfork_once *once) {
-  return (mark *)&once->state[1];
+static once_mark *busy(struct atfork_once *once) {
+  return (once_mark *)&once->state[1];
 }
 
 static bool is_done(struct atfork_once *once, uint64_t here) {

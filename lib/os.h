@@ -36,11 +36,11 @@ bool atfork_os_nests_forks(void);
 int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *dso);
 
 /*
- * Sleeps while *word is `value`, until atfork_os_wake_all(), and 50 ms at the most: the caller looks again, as it must
+ * Sleeps while *at is `value`, until atfork_os_wake_all(), and 50 ms at the most: the caller looks again, as it must
  * anyway, and so needs no care for what a signal handler does between its last look and its sleep, a fork included.
  */
-void atfork_os_wait(_Atomic uint32_t *word, uint32_t value);
-void atfork_os_wake_all(_Atomic uint32_t *word);
+void atfork_os_wait(_Atomic uint32_t *at, uint32_t value);
+void atfork_os_wake_all(_Atomic uint32_t *at);
 
 /* Lets other threads run for a while: longer with each attempt, 1 ms at the most. */
 void atfork_os_back_off(unsigned attempt);

@@ -17,7 +17,7 @@
 
 /* It is in whatever a copy is linked into, and says how far from its last word that copy's atfork_service_chosen lies.
  * That is known to the linker, so nothing has to be relocated, or exported, for a copy to be found. */
-struct note {
+struct copy_note {
   uint32_t name_size;
   uint32_t descriptor_size;
   uint32_t protocol;
@@ -35,11 +35,11 @@ __asm__(
     ".popsection\n");
 /* clang-format on */
 
-static bool is_ours(const struct note *note) {
+static bool is_ours(const struct copy_note *note) {
   return note->name_size == 7 && note->descriptor_size == 4 && memcmp(note->name, "atfork\0", sizeof note->name) == 0;
 }
 
-static const struct service *_Atomic *chosen_by(const struct note *note) {
+static const struct service *_Atomic *chosen_by(const struct copy_note *note) {
   return (const struct service *_Atomic *)((uintptr_t)&note->distance + (uintptr_t)(intptr_t)note->distance);
 }
 
@@ -51,7 +51,7 @@ struct search {
   const char *path;            /* of the shared object that this copy is in; NULL: it is in the program */
 };
 
-static void look_at(struct search *search, const struct note *note, const struct dl_phdr_info *object) {
+static void look_at_note(struct search *search, const struct copy_note *note, const struct dl_phdr_info *object) {
   const struct service *_Atomic *chosen = chosen_by(note);
   if (chosen == &atfork_service_chosen) {
     bool is_program = (uintptr_t)object->dlpi_phdr == getauxval(AT_PHDR);
@@ -71,8 +71,9 @@ static void look_at(struct search *search, const struct note *note, const struct
 static void look_through(struct search *search, const ElfW(Phdr) * notes, const struct dl_phdr_info *object) {
   const char *begin = (const char *)((uintptr_t)(object->dlpi_addr + notes->p_vaddr + 3) & ~(uintptr_t)3);
   const char *end = (const char *)(uintptr_t)(object->dlpi_addr + notes->p_vaddr + notes->p_filesz);
-  for (const char *at = begin; at + sizeof(struct note) <= end; at += 4)
-    if (is_ours((const struct note *)(const void *)at)) look_at(search, (const struct note *)(const void *)at, object);
+  for (const char *at = begin; at + sizeof(struct copy_note) <= end; at += 4)
+    if (is_ours((const struct copy_note *)(const void *)at))
+      look_at_note(search, (const struct copy_note *)(const void *)at, object);
 }
 
 /* A file may list notes that it does not have loaded. */
@@ -98,7 +99,7 @@ static int look_into(struct dl_phdr_info *object, size_t size, void *search) {
 /* ---- What comes of it ---- */
 
 /* One line, by one call.  Where nobody reads what goes wrong there is nobody to tell. */
-static void say(const char *first, const char *name, const char *then, const char *other, const char *last) {
+static void say_of_copies(const char *first, const char *name, const char *then, const char *other, const char *last) {
   const char *parts[] = {"atfork: ", first, name, then, other, last, "\n"};
   enum { PARTS = sizeof parts / sizeof *parts };
   struct iovec line[PARTS];
@@ -122,7 +123,7 @@ static void stay(const char *path) {
   if (path == NULL || dlsym == NULL) return;
   opening opens = (opening)(uintptr_t)dlsym(RTLD_DEFAULT, "dlopen");
   if (opens(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) == NULL)
-    say("", path, " serves this process, and cannot be kept from being unloaded", "", "");
+    say_of_copies("", path, " serves this process, and cannot be kept from being unloaded", "", "");
 }
 
 const struct service *atfork_os_serving(const struct service *own) {
@@ -130,8 +131,8 @@ const struct service *atfork_os_serving(const struct service *own) {
   dl_iterate_phdr(look_into, &search);
   if (search.same != NULL) return search.same;
   if (search.other != NULL)
-    say("version ", own->version, " is loaded beside version ", search.other->version,
-        ", and their protocols differ: each has hooks and a lineage of its own");
+    say_of_copies("version ", own->version, " is loaded beside version ", search.other->version,
+                  ", and their protocols differ: each has hooks and a lineage of its own");
   stay(search.path);
   return own;
 }

@@ -13,7 +13,7 @@ uint64_t atfork_os_mutex_owner(const void *mutex) {
 }
 
 /* What the C library takes this thread's number for: after a bypassing fork that may be the parent's still. */
-static uint64_t self(void) {
+static uint64_t own_thread(void) {
   pthread_mutex_t probe = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_lock(&probe);
   uint64_t number = atfork_os_mutex_owner(&probe);
@@ -22,7 +22,7 @@ static uint64_t self(void) {
 }
 
 /* Where a sandbox forbids to ask, it may be. */
-static bool is_alive(uint64_t thread) {
+static bool is_thread_alive(uint64_t thread) {
   return syscall(SYS_tgkill, getpid(), (pid_t)thread, 0) == 0 || errno != ESRCH;
 }
 
@@ -33,7 +33,7 @@ static bool is_alive(uint64_t thread) {
 bool atfork_os_mutex_is_orphaned(void *mutex) {
   uint64_t owner = atfork_os_mutex_owner(mutex);
   if (owner == 0) return atfork_os_is_single_threaded();
-  if (owner == self() || is_alive(owner)) return false;
+  if (owner == own_thread() || is_thread_alive(owner)) return false;
   return atfork_os_mutex_owner(mutex) == owner;
 }
 

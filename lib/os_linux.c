@@ -106,26 +106,26 @@ int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
 #endif
-static bool futex_wait(_Atomic uint32_t *word, uint32_t value) {
+static bool futex_wait(_Atomic uint32_t *at, uint32_t value) {
   const int64_t longest[] = {0, LONGEST_SLEEP};
   const long longest_of_old[] = {0, LONGEST_SLEEP};
-  if (syscall(SYS_futex_time64, word, FUTEX_WAIT_PRIVATE, value, longest, NULL, 0) == 0) return true;
-  return errno == ENOSYS && syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, longest_of_old, NULL, 0) == 0;
+  if (syscall(SYS_futex_time64, at, FUTEX_WAIT_PRIVATE, value, longest, NULL, 0) == 0) return true;
+  return errno == ENOSYS && syscall(SYS_futex, at, FUTEX_WAIT_PRIVATE, value, longest_of_old, NULL, 0) == 0;
 }
 
 /* It tells no time, but a kernel that is built without the second call has none of it. */
-static void futex_wake(_Atomic uint32_t *word) {
-  if (syscall(SYS_futex_time64, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) >= 0 || errno != ENOSYS) return;
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+static void futex_wake(_Atomic uint32_t *at) {
+  if (syscall(SYS_futex_time64, at, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) >= 0 || errno != ENOSYS) return;
+  syscall(SYS_futex, at, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 #else
-static bool futex_wait(_Atomic uint32_t *word, uint32_t value) {
+static bool futex_wait(_Atomic uint32_t *at, uint32_t value) {
   const struct timespec longest = {.tv_nsec = LONGEST_SLEEP};
-  return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0) == 0;
+  return syscall(SYS_futex, at, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0) == 0;
 }
 
-static void futex_wake(_Atomic uint32_t *word) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+static void futex_wake(_Atomic uint32_t *at) {
+  syscall(SYS_futex, at, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 #endif
 
@@ -137,15 +137,15 @@ static void nap(long ns) {
 }
 
 /* Where a sandbox forbids futexes: a nap instead, as the caller would keep a processor busy until it is woken. */
-void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
+void atfork_os_wait(_Atomic uint32_t *at, uint32_t value) {
   int error = errno;
-  if (!futex_wait(word, value) && errno != EAGAIN && errno != ETIMEDOUT && errno != EINTR) nap(LONGEST_NAP);
+  if (!futex_wait(at, value) && errno != EAGAIN && errno != ETIMEDOUT && errno != EINTR) nap(LONGEST_NAP);
   errno = error;
 }
 
-void atfork_os_wake_all(_Atomic uint32_t *word) {
+void atfork_os_wake_all(_Atomic uint32_t *at) {
   int error = errno;
-  futex_wake(word);
+  futex_wake(at);
   errno = error;
 }
 

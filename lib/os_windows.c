@@ -92,12 +92,12 @@ int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *
 
 /* ---- Waiting ---- */
 
-void atfork_os_wait(_Atomic uint32_t *word, uint32_t value) {
-  WaitOnAddress(word, &value, sizeof value, LONGEST_SLEEP);
+void atfork_os_wait(_Atomic uint32_t *at, uint32_t value) {
+  WaitOnAddress(at, &value, sizeof value, LONGEST_SLEEP);
 }
 
-void atfork_os_wake_all(_Atomic uint32_t *word) {
-  WakeByAddressAll(word);
+void atfork_os_wake_all(_Atomic uint32_t *at) {
+  WakeByAddressAll(at);
 }
 
 /* Sleep(1) is the shortest that there is; how long, the system's clock says. */

@@ -491,7 +491,7 @@ static int take_place(const struct token *token, enum atfork_place place, int er
 }
 
 int atfork_process_spawned(const char *text) {
-  struct token token;
+  struct token token = {.length = 0};
   int error = text != NULL && atfork_token_read(text, &token) ? 0 : EINVAL;
   return take_place(&token, ATFORK_SPAWNED, error);
 }

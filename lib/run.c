@@ -8,7 +8,7 @@
 #include "launcher.h"
 #include "os.h"
 
-static const char variable[] = "ATFORK_RUN";
+static const char run_variable[] = "ATFORK_RUN";
 
 /* After 0x. */
 static bool read_hexadecimal(const char *text, uint64_t *run) {
@@ -25,7 +25,7 @@ static bool read_run(const char *text, uint64_t *run) {
 
 /* NULL where it is not set, or empty. */
 static const char *text_given(void) {
-  const char *text = atfork_os_environment(variable);
+  const char *text = atfork_os_environment(run_variable);
   return text == NULL || text[0] == '\0' ? NULL : text;
 }
 
@@ -36,7 +36,7 @@ bool atfork_run_given(uint64_t *run) {
 
 static void complain(const char *text) {
   char line[160];
-  int length = snprintf(line, sizeof line, "atfork: %s=%.80s is no number: this run has another\n", variable, text);
+  int length = snprintf(line, sizeof line, "atfork: %s=%.80s is no number: this run has another\n", run_variable, text);
   atfork_os_say(line, (size_t)length);
 }
 

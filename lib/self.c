@@ -71,7 +71,7 @@ int atfork_self_child_token(const char *token, uint64_t n, char *buf, size_t siz
 }
 
 /* The hooks of who has taken a place run, if that went well; 0, or -1 and errno. */
-static int settle(int error, int before) {
+static int finish_placing(int error, int before) {
   if (error == 0) atfork_fork_catch_up();
   errno = error == 0 ? before : error;
   return error == 0 ? 0 : -1;
@@ -85,7 +85,7 @@ int atfork_self_spawned(const char *token) {
   PROBE(spawned, token, error);
   /* Before the hooks run, as what they spawn must not find it. */
   if (error == 0 && token == NULL) atfork_os_forget(variable);
-  return settle(error, before);
+  return finish_placing(error, before);
 }
 
 int atfork_self_adopt(const char *rank) {
@@ -93,7 +93,7 @@ int atfork_self_adopt(const char *rank) {
   atfork_fork_enter();
   int error = atfork_process_adopt(rank);
   PROBE(adopt, rank, error);
-  return settle(error, before);
+  return finish_placing(error, before);
 }
 
 int atfork_self_launcher(char *buf, size_t size) {

@@ -13,7 +13,7 @@
 
 const struct service *_Atomic atfork_service_chosen;
 
-static const struct service own = {
+static const struct service own_service = {
     .version = SERVICE_TEXT(ATFORK_VERSION_MAJOR) "." SERVICE_TEXT(ATFORK_VERSION_MINOR) "." SERVICE_TEXT(
         ATFORK_VERSION_MICRO),
     .register_hook = atfork_hook_register,
@@ -49,8 +49,8 @@ static void load(void) {
 
 /* Release pairs with the acquire in another copy's atfork_os_serving(). */
 const struct service *atfork_service_choose(void) {
-  const struct service *chosen = atfork_os_serving(&own);
-  if (chosen == &own) load();
+  const struct service *chosen = atfork_os_serving(&own_service);
+  if (chosen == &own_service) load();
   atomic_store_explicit(&atfork_service_chosen, chosen, memory_order_release);
   return chosen;
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 64, WORDS = 8, ROUNDS = 64, LENGTH_SIZE = 8 };
+enum { HASH_BLOCK = 64, WORDS = 8, ROUNDS = 64, LENGTH_SIZE = 8 };
 
 static const uint32_t first_state[WORDS] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
@@ -20,16 +20,16 @@ static const uint32_t constants[ROUNDS] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-static uint32_t rotate(uint32_t word, unsigned by) {
-  return word >> by | word << (32 - by);
+static uint32_t rotate(uint32_t bits, unsigned by) {
+  return bits >> by | bits << (32 - by);
 }
 
 static uint32_t get_word(const uint8_t *from) {
   return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
 }
 
-static void put_word(uint8_t *to, uint32_t word) {
-  for (unsigned i = 0; i < 4; i++) to[i] = (uint8_t)(word >> (24 - 8 * i));
+static void put_word(uint8_t *to, uint32_t bits) {
+  for (unsigned i = 0; i < 4; i++) to[i] = (uint8_t)(bits >> (24 - 8 * i));
 }
 
 static void schedule(uint32_t w[ROUNDS], const uint8_t *block) {
@@ -61,20 +61,20 @@ static void compress(uint32_t state[WORDS], const uint8_t *block) {
 
 /* What is left of the message, a one bit, zeros, and the message's length in bits. */
 static void compress_last(uint32_t state[WORDS], const uint8_t *rest, size_t left, uint64_t bits) {
-  uint8_t last[2 * BLOCK] = {0};
-  size_t size = left + 1 + LENGTH_SIZE <= BLOCK ? BLOCK : 2 * BLOCK;
+  uint8_t last[2 * HASH_BLOCK] = {0};
+  size_t size = left + 1 + LENGTH_SIZE <= HASH_BLOCK ? HASH_BLOCK : 2 * HASH_BLOCK;
   memcpy(last, rest, left);
   last[left] = 0x80;
   put_word(last + size - 8, (uint32_t)(bits >> 32));
   put_word(last + size - 4, (uint32_t)bits);
-  for (size_t i = 0; i < size; i += BLOCK) compress(state, last + i);
+  for (size_t i = 0; i < size; i += HASH_BLOCK) compress(state, last + i);
 }
 
 void atfork_sha256(uint8_t digest[SHA256_SIZE], const uint8_t *message, size_t length) {
   uint32_t state[WORDS];
   size_t done = 0;
   memcpy(state, first_state, sizeof state);
-  for (; length - done >= BLOCK; done += BLOCK) compress(state, message + done);
+  for (; length - done >= HASH_BLOCK; done += HASH_BLOCK) compress(state, message + done);
   compress_last(state, message + done, length - done, 8 * (uint64_t)length);
   for (size_t i = 0; i < WORDS; i++) put_word(digest + 4 * i, state[i]);
 }

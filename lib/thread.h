@@ -6,6 +6,8 @@
 #ifndef ATFORK_THREAD_H
 #define ATFORK_THREAD_H
 
+#include <stdint.h>
+
 struct frame;
 struct turn;
 struct held;
@@ -21,5 +23,10 @@ struct thread {
 };
 
 extern _Thread_local struct thread atfork_thread __attribute__((tls_model("initial-exec")));
+
+/* Names the calling thread among those of its process. */
+static inline uintptr_t thread_self(void) {
+  return (uintptr_t)&atfork_thread;
+}
 
 #endif

@@ -35,7 +35,7 @@ static const char *read_generation(const char *text, const char *end, uint64_t *
 }
 
 /* What atfork_put_digest() has written; the end of it, or NULL. */
-static const char *read_run(const char *text, uint64_t *run) {
+static const char *read_run_of_token(const char *text, uint64_t *run) {
   *run = 0;
   for (unsigned i = 0; i < DIGEST_SIZE; i++, text++) {
     bool is_digit = *text >= '0' && *text <= '9';
@@ -55,7 +55,7 @@ bool atfork_token_read(const char *text, struct token *token) {
   size_t length = strlen(text);
   if (length > TOKEN_MAX || length < sizeof magic + DIGEST_SIZE) return false;
   if (memcmp(text, magic, sizeof magic - 1) != 0 || !has_right_digest(text, length)) return false;
-  const char *end = read_run(text + sizeof magic - 1, &token->run);
+  const char *end = read_run_of_token(text + sizeof magic - 1, &token->run);
   if (end == NULL || *end != ':') return false;
   end = read_generation(end + 1, text + length, &token->generation);
   if (end == NULL || *end != ':') return false;

@@ -22,8 +22,8 @@ void atfork_tree_loaded(void) {
 }
 
 /* Relaxed, here and below: nothing else is to be seen with these words. */
-static bool exchange(_Atomic uint64_t *word, uint64_t *before, uint64_t after) {
-  return atomic_compare_exchange_strong_explicit(word, before, after, memory_order_relaxed, memory_order_relaxed);
+static bool exchange(_Atomic uint64_t *at, uint64_t *before, uint64_t after) {
+  return atomic_compare_exchange_strong_explicit(at, before, after, memory_order_relaxed, memory_order_relaxed);
 }
 
 /* How many numbers were given before for a pid.  Of one that there is no room to keep, as if each had been. */
