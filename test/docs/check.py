@@ -3,6 +3,9 @@
 """Runs each code sample of the documents.  Speaks the Test Anything Protocol.
 
 check.py LIBRARY_DIR INCLUDE_DIR CC -- FILE.md...     (LUA_CPATH, RUBYLIB, PYTHON and PYTHONPATH are set)
+
+A sample must succeed, and write nothing to stderr.  A block of `text` shows what the sample before it prints, where `…`
+stands for anything in a line.  A sample in Python that imports a module which is not installed is skipped.
 """
 import os
 import pathlib
@@ -45,6 +48,50 @@ def command_for(language, path, library, include, cc):
     return None
 
 
+# What a sample in Python may import that not every machine has.
+OPTIONAL = ("distributed", "numpy", "torch")
+
+
+def missing_module(language, text):
+    """The optional module that the sample imports and that is not installed, or None."""
+    if language != "python":
+        return None
+    imported = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
+    return next((name for name in imported if name in OPTIONAL and not is_installed(name)), None)
+
+
+def is_installed(module):
+    look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+    return subprocess.run([os.environ["PYTHON"], "-c", look], check=False).returncode == 0
+
+
+def samples_of(document):
+    """Each sample's number among the blocks, its language, its text, and what it is said to print, or None."""
+    blocks = FENCE.findall(document)
+    following = [*blocks[1:], (None, None)]
+    for number, ((language, text), (next_language, printed)) in enumerate(zip(blocks, following), 1):
+        yield number, language, text, printed if next_language == "text" else None
+
+
+def fault_of(run, printed):
+    """What is wrong with a run, or None.  A child's failure shows on stderr only."""
+    if run.returncode != 0 or run.stderr:
+        return f"status {run.returncode}\n{run.stdout}{run.stderr}"
+    if printed is None or re.fullmatch(re.escape(printed).replace("…", ".*"), run.stdout):
+        return None
+    return f"it is said to print\n{printed}and printed\n{run.stdout}"
+
+
+def first_fault(commands, printed, environment):
+    """What is wrong with the first of the commands that fails, or None.  Of a compiler's nothing is said to be printed."""
+    for command in commands:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+        fault = fault_of(run, None if "-o" in command else printed)
+        if fault:
+            return fault
+    return None
+
+
 def main(arguments):
     library, include = arguments[:2]
     split = arguments.index("--")
@@ -53,23 +100,24 @@ def main(arguments):
     with tempfile.TemporaryDirectory() as work:
         environment = {**os.environ, "TMPDIR": work}
         for file in map(pathlib.Path, files):
-            for index, (language, text) in enumerate(FENCE.findall(file.read_text()), 1):
+            before = number
+            for index, language, text, printed in samples_of(file.read_text()):
                 path = pathlib.Path(work) / f"{file.stem}{index}.{ {'ruby': 'rb', 'python': 'py'}.get(language, language) }"
                 path.write_text(text)
                 commands = command_for(language, path, library, include, cc)
                 if commands is None:
                     continue
                 number += 1
-                for command in commands:
-                    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
-                    # A child's failure shows on stderr only.
-                    if run.returncode != 0 or run.stderr:
-                        failed += 1
-                        print(f"not ok {number} - {file.name}, sample {index} ({language})")
-                        print("# " + (run.stdout + run.stderr).replace("\n", "\n# "))
-                        break
-                else:
-                    print(f"ok {number} - {file.name}, sample {index} ({language})")
+                name = f"{file.name}, sample {index} ({language})"
+                missing = missing_module(language, text)
+                fault = None if missing else first_fault(commands, printed, environment)
+                if fault:
+                    failed += 1
+                    print("# " + fault.rstrip("\n").replace("\n", "\n# "))
+                print(f"{'not ok' if fault else 'ok'} {number} - {name}" + (f" # SKIP no {missing}" if missing else ""))
+            if number == before:
+                failed += 1
+                print(f"# no sample in {file}")
     print(f"1..{number}")
     return 1 if failed else 0
 
