@@ -23,6 +23,7 @@ struct held {
    * other hooks of the same mutex. */
   _Atomic uintptr_t owner;
   unsigned depth;
+  unsigned sharers; /* how many of these times are for other hooks */
   _Atomic uint64_t
       generation; /* of the process in which the mutex was locked, or seen to be locked by nobody who is gone */
   bool recursive;
@@ -106,6 +107,7 @@ static bool share(struct held *held) {
   struct held *other = locked_here(held->mutex);
   if (other == NULL) return false;
   other->depth++;
+  other->sharers++;
   held->through = other;
   return true;
 }
@@ -127,6 +129,7 @@ static int lock(struct held *held, unsigned ms) {
   learn_type(held);
   atomic_store(&held->generation, atfork_self_generation());
   held->through = NULL;
+  held->sharers = 0;
   held->next = atfork_thread.held;
   atfork_thread.held = held;
   return 0;
@@ -186,7 +189,9 @@ static void release(struct held *held) {
 static void count_down(struct held *held) {
   if (!is_own(held) || --held->depth > 0) return;
   release(held);
-  if (held->through != NULL) count_down(held->through);
+  if (held->through == NULL) return;
+  held->through->sharers--;
+  count_down(held->through);
 }
 
 static void let_go(void *data) {
@@ -226,11 +231,15 @@ static void let_go_in_child(void *data) {
 
 /* ---- Registering ---- */
 
-/* Not while a fork holds it still, as its object was unloaded in a callback: it is in the list, and others may share
- * it.
- */
+/* Where a callback unloads the hook's object, no later callback unlocks the mutex for this hook.  So this function
+ * does, unless other hooks share the hold. */
 static void end(void *data) {
-  if (!is_own(data)) free(data);
+  struct held *held = data;
+  if (is_own(held)) {
+    held->depth = held->sharers + 1;
+    let_go(held);
+  }
+  if (!is_own(held)) free(held);
 }
 
 /* Its type, if nobody has it: what is locked is asked by the first fork. */

@@ -163,17 +163,30 @@ static void test_one_of_two_unregistered_inside(void) {
 }
 
 #ifdef __GLIBC__
-/* The object of the hook that has locked the mutex is unloaded in the middle, so that nobody unlocks it; the other hook
- * knows nothing of that. */
+static char object;
+
+static void typed_is_free(void) {
+  child_check_int(pthread_mutex_trylock(&typed), ==, 0);
+}
+
+static void typed_is_held(void *unused) {
+  (void)unused;
+  child_check_int(pthread_mutex_trylock(&typed), ==, EBUSY);
+}
+
+/* The object of the hook that has locked the mutex is unloaded in the middle: the other hook has it held, to the end.
+ */
 static void test_one_of_two_unloaded_inside(void) {
-  static char object;
-  pthread_mutex_init(&typed, NULL);
-  g_assert_cmpuint(atfork_register_mutex(&typed, 1), !=, 0);
-  g_assert_cmpuint(atfork_register_mutex_for(&typed, 2, &object), !=, 0);
-  atfork_register(&(struct atfork_hook){.prepare = finalize, .data = &object});
-  in_child(fork, child_passes);
-  g_assert_cmpint(pthread_mutex_trylock(&typed), ==, EBUSY);
-  unregister_all();
+  for (int which = 0; which < 2; which++) {
+    pthread_mutex_init(&typed, NULL);
+    g_assert_cmpuint(atfork_register_mutex_for(&typed, 2 + which, &object), !=, 0);
+    g_assert_cmpuint(atfork_register_mutex_for(&typed, 3 - which, NULL), !=, 0);
+    atfork_register(&(struct atfork_hook){.prepare = finalize, .data = &object});
+    atfork_register(&(struct atfork_hook){.parent = typed_is_held, .priority = 1});
+    in_child(fork, typed_is_free);
+    typed_is_free();
+    unregister_all();
+  }
 }
 #endif
 
@@ -235,6 +248,46 @@ static void have_other_wait(pthread_t *other) {
   gate_wait(&is_refused);
 }
 
+#ifdef __GLIBC__
+static void *hold_until_refused(void *has_it) {
+  pthread_mutex_lock(&typed);
+  gate_open(has_it);
+  gate_wait(&is_refused);
+  pthread_mutex_unlock(&typed);
+  return NULL;
+}
+
+/* Nothing of the hold is left: this thread's forks wait for a mutex that is registered again at the same place. */
+static void check_unloaded_inside(const struct atfork_hook *unloading) {
+  pthread_mutex_init(&typed, NULL);
+  g_assert_cmpuint(atfork_register_mutex_for(&typed, 2, &object), !=, 0);
+  atfork_id id = atfork_register(unloading);
+  in_child(fork, typed_is_free);
+  typed_is_free();
+  pthread_mutex_init(&typed, NULL);
+  atfork_unregister(id);
+  atfork_register_mutex_for(&typed, 2, &object);
+  atfork_register(&(struct atfork_hook){.priority = 3, .parent = note_refusal});
+  attempts = 0;
+  struct gate has_it;
+  gate_make(&has_it);
+  gate_make(&is_refused);
+  pthread_t holder;
+  g_assert_cmpint(pthread_create(&holder, NULL, hold_until_refused, &has_it), ==, 0);
+  gate_wait(&has_it);
+  in_child(fork, typed_is_free);
+  g_assert_cmpint(attempts, >, 1);
+  pthread_join(holder, NULL);
+  unregister_all();
+}
+
+static void test_unloaded_inside(void) {
+  check_unloaded_inside(&(struct atfork_hook){.prepare = finalize, .data = &object});
+  check_unloaded_inside(&(struct atfork_hook){.parent = finalize, .data = &object});
+  check_unloaded_inside(&(struct atfork_hook){.child = finalize, .parent = finalize, .data = &object});
+}
+#endif
+
 static void unregister_with_the_mutex(void) {
   pthread_t other;
   atfork_id id = atfork_register_mutex(&first, 0);
@@ -277,6 +330,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/mutex-held/one-of-two-unregistered-inside", test_one_of_two_unregistered_inside);
 #ifdef __GLIBC__
   g_test_add_func("/mutex-held/one-of-two-unloaded-inside", test_one_of_two_unloaded_inside);
+  g_test_add_func("/mutex-held/unloaded-inside", test_unloaded_inside);
 #endif
   g_test_add_func("/mutex-held/mutex-in-nested-forks-that-return", test_mutex_in_nested_forks_that_return);
   g_test_add_func("/mutex-held/unregister-with-the-mutex", test_unregister_with_the_mutex);
