@@ -53,13 +53,13 @@ int doctor_main(int argc, char **argv) {
   struct doctor doctor = {.findings = findings_new(), .later = g_ptr_array_new_with_free_func(g_free)};
   double slow = 100; /* ms */
   const GOptionEntry entries[] = {
-      {"slow", 0, 0, G_OPTION_ARG_DOUBLE, &slow, "What a fork handler may take (default 100 ms)", "MS"},
+      {"slow", 0, 0, G_OPTION_ARG_DOUBLE, &slow, "How long a fork handler may take (default 100 ms)", "MS"},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
   };
   doctor.sleepers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   int status = STATUS_TROUBLE;
-  if (options_parse(&options, entries, "Runs a command, and tells what a fork breaks in it.", &argc, &argv) &&
-      (slow >= 0 || options_misused(&options, "--slow: a number of milliseconds is wanted")) &&
+  if (options_parse(&options, entries, "Runs a command, and reports what forks break in it.", &argc, &argv) &&
+      (slow >= 0 || options_misused(&options, "--slow needs a number of milliseconds")) &&
       options_read_suppressions(&options, doctor.findings)) {
     doctor.slow = (guint64)(slow * 1e6);
     status = options.rules ? options_print_rules() : examine(&doctor, &options, argv + 1);

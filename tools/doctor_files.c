@@ -65,7 +65,7 @@ static void find_deleted(struct doctor *doctor, const struct later *later) {
   if (!missed && !open) return;
   g_autofree char *name = state_name(maker);
   struct finding *finding = finding_new("deleted-file", later->process, "%s is deleted here, and %s made it%s",
-                                        record_string(record, 0), name, missed ? " and looks for it later" : "");
+                                        record_string(record, 0), name, missed ? " and tries to use it later" : "");
   struct frames frames;
   record_stack(record, &frames);
   finding_locate(finding, "deleted here", later->process, &frames);

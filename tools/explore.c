@@ -213,8 +213,7 @@ static void summarize(const struct explore *explore, guint64 operations) {
   if (explore->crashed != 0) g_printerr("; %u probes crashed", explore->crashed);
   g_printerr("\n");
   if (is_nowhere(explore))
-    g_printerr("atfork explore: no function %s can be looked up in the program (it has to be exported: -rdynamic)\n",
-               explore->probe);
+    g_printerr("atfork explore: the program exports no function %s (link it with -rdynamic)\n", explore->probe);
 }
 
 static int run_probes(struct explore *explore, char **command, guint64 choice) {
@@ -253,8 +252,8 @@ static int run(struct explore *explore, char **command) {
 
 static gboolean check(const struct explore *explore) {
   const struct options *options = &explore->options;
-  if (explore->runs < 0) return options_misused(options, "--runs: a number is wanted; 0 is for each operation");
-  if (explore->wait <= 0) return options_misused(options, "--wait: a number of milliseconds is wanted");
+  if (explore->runs < 0) return options_misused(options, "--runs needs a number; 0 means all operations");
+  if (explore->wait <= 0) return options_misused(options, "--wait needs a number of milliseconds");
   if (explore->probe != NULL && strlen(explore->probe) >= sizeof((struct log_header *)NULL)->probe)
     return options_misused(options, "--probe: the name is too long");
   return TRUE;
@@ -264,19 +263,21 @@ int explore_main(int argc, char **argv) {
   struct explore explore = {.options = {.tool = "explore"}, .runs = 200, .seed = 1, .wait = 1000};
   const GOptionEntry entries[] = {
       {"runs", 0, 0, G_OPTION_ARG_INT64, &explore.runs,
-       "How many lock operations to fork at (default 200; 0: at each). To choose, the command is run once before", "N"},
-      {"seed", 0, 0, G_OPTION_ARG_INT64, &explore.seed, "Which of them: the same for the same seed (default 1)", "S"},
-      {"probe", 0, 0, G_OPTION_ARG_STRING, &explore.probe, "Call this function of the program in each child, too",
+       "How many lock operations to fork at (default 200; 0: all). To choose them, the command is run once before",
+       "N"},
+      {"seed", 0, 0, G_OPTION_ARG_INT64, &explore.seed,
+       "Chooses the operations: the same seed, the same ones (default 1)", "S"},
+      {"probe", 0, 0, G_OPTION_ARG_STRING, &explore.probe, "Also call this function of the program in each child",
        "FUNCTION"},
-      {"wait", 0, 0, G_OPTION_ARG_INT, &explore.wait, "How long a child may take for nothing (default 1000 ms)", "MS"},
+      {"wait", 0, 0, G_OPTION_ARG_INT, &explore.wait, "How long a child may make no progress (default 1000 ms)", "MS"},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
   };
   explore.findings = findings_new();
   explore.records = g_ptr_array_new_with_free_func(g_free);
   explore.known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   int status = STATUS_TROUBLE;
-  if (options_parse(&explore.options, entries, "Forks at lock operations of a command, and tells where a child hangs.",
-                    &argc, &argv) &&
+  if (options_parse(&explore.options, entries,
+                    "Forks at lock operations of a command, and reports where a child hangs.", &argc, &argv) &&
       check(&explore) && options_read_suppressions(&explore.options, explore.findings))
     status = explore.options.rules ? options_print_rules() : run(&explore, argv + 1);
   g_ptr_array_unref(explore.records);

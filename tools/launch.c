@@ -43,9 +43,9 @@ static char *find_library(const char *file) {
 char *launch_find_library(const char *file) {
   char *path = find_library(file);
   if (path == NULL)
-    g_printerr("atfork: %s is missing: it belongs into %s\n", file, TOOLS_LIBDIR);
+    g_printerr("atfork: %s is missing in %s\n", file, TOOLS_LIBDIR);
   else if (strpbrk(path, " :") != NULL) {
-    g_printerr("atfork: %s: LD_PRELOAD can have no path with a blank or a colon\n", path);
+    g_printerr("atfork: %s: a path in LD_PRELOAD must not have a blank or a colon\n", path);
     g_clear_pointer(&path, g_free);
   }
   return path;
@@ -90,11 +90,11 @@ int launch_unwatched(const char *program) {
 char *launch_objection(const char *program) {
   switch (launch_unwatched(program)) {
     case UNWATCHED_SETUID:
-      return g_strdup("it runs as another user or group (setuid), or with capabilities of its own");
+      return g_strdup("it runs as another user or group (setuid), or has file capabilities");
     case UNWATCHED_FOREIGN:
-      return g_strdup("it is for another kind of processor, or another C library, than this command is");
+      return g_strdup("it is for another kind of processor, or another C library, than this command");
     case UNWATCHED_STATIC:
-      return g_strdup("it is linked statically, and nothing can be loaded into it");
+      return g_strdup("it is linked statically, so no library can be loaded into it");
     default:
       return NULL;
   }
@@ -123,7 +123,7 @@ static int make_log(struct launch *launch, const struct log_header *header) {
   guint64 size;
   g_autofree char *directory = log_directory(&size);
   if (directory == NULL || size < LOG_LEAST) {
-    g_printerr("atfork: no room for a log in /dev/shm or %s\n", g_get_tmp_dir());
+    g_printerr("atfork: no space for a log in /dev/shm or %s\n", g_get_tmp_dir());
     return STATUS_TROUBLE;
   }
   launch->path = g_build_filename(directory, "atfork-XXXXXX", NULL);
@@ -134,7 +134,7 @@ static int make_log(struct launch *launch, const struct log_header *header) {
   int saved = errno;
   if (fd >= 0) close(fd);
   if (mapped == MAP_FAILED) {
-    g_printerr("atfork: cannot make a log in %s: %s\n", directory, g_strerror(saved));
+    g_printerr("atfork: cannot create a log in %s: %s\n", directory, g_strerror(saved));
     if (fd >= 0) unlink(launch->path);
     return STATUS_TROUBLE;
   }
@@ -367,7 +367,7 @@ void launch_drain(struct launch *launch, record_handler handler, gpointer data) 
   launch->lost += launch->position < end_of(launch); /* the last was cut short */
   launch->lost += atomic_load(&launch->log->lost);
   if (launch->lost != 0)
-    g_printerr("atfork: %" G_GUINT64_FORMAT " records are lost: what follows may be incomplete\n", launch->lost);
+    g_printerr("atfork: %" G_GUINT64_FORMAT " records are lost: the result may be incomplete\n", launch->lost);
 }
 
 void launch_finish(struct launch *launch) {
@@ -377,7 +377,7 @@ void launch_finish(struct launch *launch) {
 
 int launch_exit_status(const struct launch *launch, gboolean watched) {
   if (!watched) {
-    g_printerr("atfork: the command was not watched: its loader ignored LD_PRELOAD, or there was no room\n");
+    g_printerr("atfork: the command was not watched: its loader ignored LD_PRELOAD, or there was no space\n");
     return STATUS_TROUBLE;
   }
   return WIFSIGNALED(launch->status) ? 128 + WTERMSIG(launch->status) : WEXITSTATUS(launch->status);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* atfork: see every fork, and find what fork breaks. */
+/* atfork: show every fork, and find what forks break. */
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,16 +18,16 @@ static const struct {
   const char *what;
 } commands[] = {
     {"tree", tree_main, "show each process that a command makes, and how"},
-    {"doctor", doctor_main, "run a command, and tell what a fork breaks in it"},
-    {"explore", explore_main, "fork at a command's lock operations, and tell where a child hangs"},
+    {"doctor", doctor_main, "run a command, and report what forks break in it"},
+    {"explore", explore_main, "fork at a command's lock operations, and report where a child hangs"},
     {"run", run_main, "run a command with its fork handlers as hooks (--adopt)"},
 };
 
 static void usage(FILE *stream) {
-  fprintf(stream, "atfork: sees every fork of a command, and finds what fork breaks\n\n");
+  fprintf(stream, "atfork: shows every fork of a command, and finds what forks break\n\n");
   for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
     fprintf(stream, "  atfork %-8s [OPTION...] -- COMMAND [ARGUMENT...]   %s\n", commands[i].name, commands[i].what);
-  fprintf(stream, "\n  atfork COMMAND --help tells the options of each; atfork --version the version.\n");
+  fprintf(stream, "\n  atfork COMMAND --help shows the options of a command; atfork --version shows the version.\n");
 }
 
 /* At the end of ours, however it comes: GLib exits after --help. */

@@ -17,22 +17,22 @@ static gboolean read_severity(struct options *options) {
   if (options->fail_on == NULL) return TRUE;
   for (options->fails_on = 0; options->fails_on < G_N_ELEMENTS(names); options->fails_on++)
     if (strcmp(options->fail_on, names[options->fails_on]) == 0) return TRUE;
-  return options_misused(options, "--fail-on: note, warning, error or never is wanted");
+  return options_misused(options, "--fail-on must be note, warning, error or never");
 }
 
 gboolean options_parse(struct options *options, const GOptionEntry *entries, const char *summary, int *argc,
                        char ***argv) {
   const GOptionEntry common[] = {
       {"json", 0, 0, G_OPTION_ARG_NONE, &options->json, "Write the findings as JSON", NULL},
-      {"sarif", 0, 0, G_OPTION_ARG_NONE, &options->sarif, "Write them as SARIF 2.1.0", NULL},
-      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->path, "Write them to FILE, or to stdout: -", "FILE"},
+      {"sarif", 0, 0, G_OPTION_ARG_NONE, &options->sarif, "Write the findings as SARIF 2.1.0", NULL},
+      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->path, "Write the findings to FILE (-: stdout)", "FILE"},
       {"fail-on", 0, 0, G_OPTION_ARG_STRING, &options->fail_on,
-       "Exit with 100 where there is a finding of this severity or above: note, warning (the default), error, never",
+       "Exit with 100 if a finding has this severity or a higher one: note, warning (the default), error, never",
        "SEVERITY"},
       {"suppressions", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->suppressions,
-       "Leave out what lines \"RULE PATTERN\" of FILE name; may be given again", "FILE"},
-      {"rules", 0, 0, G_OPTION_ARG_NONE, &options->rules, "Tell what each rule finds, why that is wrong, and the mend",
-       NULL},
+       "Leave out findings that match lines \"RULE PATTERN\" of FILE; may be given several times", "FILE"},
+      {"rules", 0, 0, G_OPTION_ARG_NONE, &options->rules,
+       "Say what each rule finds, why it is wrong, and how to fix it", NULL},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
   };
   g_autoptr(GOptionContext) context = g_option_context_new("-- COMMAND [ARGUMENT...]");
@@ -44,8 +44,8 @@ gboolean options_parse(struct options *options, const GOptionEntry *entries, con
   if (!g_option_context_parse(context, argc, argv, &error)) return options_misused(options, error->message);
   if (*argc > 1 && strcmp((*argv)[1], "--") == 0) ++*argv, --*argc;
   if (options->rules) return *argc == 1 || options_misused(options, "--rules runs no command");
-  if (options->json && options->sarif) return options_misused(options, "--json or --sarif is wanted, not both");
-  g_autofree char *wanted = g_strdup_printf("a command is wanted: atfork %s -- COMMAND", options->tool);
+  if (options->json && options->sarif) return options_misused(options, "--json or --sarif can be given, not both");
+  g_autofree char *wanted = g_strdup_printf("a command is needed: atfork %s -- COMMAND", options->tool);
   return *argc < 2 ? options_misused(options, wanted) : read_severity(options);
 }
 

@@ -36,7 +36,7 @@ static void text_finding(GString *text, const struct finding *finding) {
   clean_add(text, finding->message);
   g_string_append(text, "\n  in ");
   text_process(text, finding->process);
-  g_string_append_printf(text, "\n  why:  %s\n  mend: %s\n", finding->rule->why, finding->rule->mend);
+  g_string_append_printf(text, "\n  why: %s\n  fix: %s\n", finding->rule->why, finding->rule->mend);
   for (guint i = 0; i < finding->locations->len; i++) text_location(text, g_ptr_array_index(finding->locations, i));
 }
 

@@ -26,11 +26,11 @@ static gboolean read_line(char *line, GString *priorities, char **trouble) {
   char *word = line + strlen(line);
   while (word > line && !g_ascii_isspace(word[-1])) word--;
   if (word == line) {
-    *trouble = g_strdup_printf("PATTERN PRIORITY is wanted, not \"%s\"", line);
+    *trouble = g_strdup_printf("PATTERN PRIORITY expected, not \"%s\"", line);
     return FALSE;
   }
   if (!g_ascii_string_to_signed(word, 10, -32768, 32767, &priority, NULL)) {
-    *trouble = g_strdup_printf("a priority from -32768 to 32767 is wanted, not \"%s\"", word);
+    *trouble = g_strdup_printf("a priority from -32768 to 32767 expected, not \"%s\"", word);
     return FALSE;
   }
   word[-1] = '\0';
@@ -49,7 +49,7 @@ static char *read_priorities(const char *path) {
     return NULL;
   }
   if (strlen(text) != length || length > PRIORITIES_MOST) {
-    g_printerr("atfork run: %s: %s\n", path, strlen(text) != length ? "this is no text" : "it is too long");
+    g_printerr("atfork run: %s: %s\n", path, strlen(text) != length ? "it is not a text file" : "it is too long");
     return NULL;
   }
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -91,10 +91,10 @@ static int become(char **command, const char *priorities, const char *bypassing)
 }
 
 static int run(const struct options *options, char **command) {
-  if (command[0] == NULL) return misused("a command is wanted: atfork run --adopt -- COMMAND");
-  if (!options->adopt) return misused("--adopt is wanted: there is nothing else to run a command for");
+  if (command[0] == NULL) return misused("a command is needed: atfork run --adopt -- COMMAND");
+  if (!options->adopt) return misused("--adopt is needed: atfork run does nothing else");
   const char *bypassing = options->bypassing == NULL ? ADOPT_UNPAIRED : options->bypassing;
-  if (!is_way_of_bypassing(bypassing)) return misused("--bypassing: unpaired, all or none is wanted");
+  if (!is_way_of_bypassing(bypassing)) return misused("--bypassing must be unpaired, all or none");
   g_autofree char *priorities = options->priorities == NULL ? g_strdup("") : read_priorities(options->priorities);
   return priorities == NULL ? STATUS_TROUBLE : become(command, priorities, bypassing);
 }
@@ -105,15 +105,16 @@ int run_main(int argc, char **argv) {
       {"adopt", 0, 0, G_OPTION_ARG_NONE, &options.adopt, "Make the handlers of pthread_atfork() hooks of the library",
        NULL},
       {"priorities", 0, 0, G_OPTION_ARG_FILENAME, &options.priorities,
-       "Give those of an object the priority that lines \"PATTERN PRIORITY\" of FILE have for its path", "FILE"},
+       "Read priorities from FILE: lines \"PATTERN PRIORITY\", where PATTERN matches the path of an object", "FILE"},
       {"bypassing", 0, 0, G_OPTION_ARG_STRING, &options.bypassing,
-       "Which child handlers run after a fork that runs none: unpaired, those that have no prepare handler (the "
-       "default), all, none",
+       "Which child handlers run after a bypassing fork: unpaired (those without a prepare handler, the default), "
+       "all, none",
        "WHICH"},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
   };
   g_autoptr(GOptionContext) context = g_option_context_new("--adopt -- COMMAND [ARGUMENT...]");
-  g_option_context_set_summary(context, "Runs a command, and all that it starts, with its fork handlers adopted.");
+  g_option_context_set_summary(context,
+                               "Runs a command and all programs that it starts, with their fork handlers adopted.");
   g_option_context_set_strict_posix(context, TRUE);
   g_option_context_add_main_entries(context, entries, NULL);
   g_autoptr(GError) error = NULL;

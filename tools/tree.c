@@ -126,14 +126,13 @@ static int run(const struct options *options, char **command) {
 int tree_main(int argc, char **argv) {
   struct options options = {.json = NULL};
   const GOptionEntry entries[] = {
-      {"json", 0, 0, G_OPTION_ARG_FILENAME, &options.json, "Write the tree as JSON to FILE, or to stdout: -", "FILE"},
-      {"html", 0, 0, G_OPTION_ARG_FILENAME, &options.html, "Write a page with a timeline to FILE, or to stdout: -",
-       "FILE"},
+      {"json", 0, 0, G_OPTION_ARG_FILENAME, &options.json, "Write the tree as JSON to FILE (-: stdout)", "FILE"},
+      {"html", 0, 0, G_OPTION_ARG_FILENAME, &options.html, "Write a page with a timeline to FILE (-: stdout)", "FILE"},
       {"trace", 0, 0, G_OPTION_ARG_FILENAME, &options.trace,
-       "Write a trace that Perfetto and chrome://tracing open to FILE, or to stdout: -", "FILE"},
+       "Write a trace for Perfetto and chrome://tracing to FILE (-: stdout)", "FILE"},
       {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output,
-       "Write the text to FILE, or to stdout: -, not to stderr; it is written beside --json, --html and --trace only "
-       "with this option",
+       "Write the text to FILE (-: stdout) instead of stderr. With --json, --html or --trace, there is a text only if "
+       "this option is given",
        "FILE"},
       {"all", 'a', 0, G_OPTION_ARG_NONE, &options.all,
        "Go on until each process below the command has ended, or until SIGINT", NULL},
@@ -146,7 +145,7 @@ int tree_main(int argc, char **argv) {
   g_autoptr(GError) error = NULL;
   if (!g_option_context_parse(context, &argc, &argv, &error)) return misused(error->message);
   if (argc > 1 && strcmp(argv[1], "--") == 0) argv++, argc--;
-  if (argc < 2) return misused("a command is wanted: atfork tree -- COMMAND");
+  if (argc < 2) return misused("a command is needed: atfork tree -- COMMAND");
   int status = run(&options, argv + 1);
   g_free(options.json);
   g_free(options.html);

@@ -111,8 +111,8 @@ def test_the_pages_sample_runs():
 
 def test_a_bad_line_is_named():
     bad = {
-        "libfoo.so": "PATTERN PRIORITY is wanted, not \"libfoo.so\"",
-        "libfoo.so ten": "a priority from -32768 to 32767 is wanted, not \"ten\"",
+        "libfoo.so": "PATTERN PRIORITY expected, not \"libfoo.so\"",
+        "libfoo.so ten": "a priority from -32768 to 32767 expected, not \"ten\"",
         "libfoo.so 32768": "not \"32768\"",
         "libfoo.so -32769": "not \"-32769\"",
         "libfoo.so 1.5": "not \"1.5\"",
@@ -130,7 +130,7 @@ def test_a_file_that_is_missing_or_no_text_is_named():
     with tempfile.NamedTemporaryFile("wb") as file:
         file.write(b"lib\0foo 3\n")
         file.flush()
-        says(run(ATFORK, "run", "--adopt", "--priorities", file.name, "--", "true"), 125, "this is no text")
+        says(run(ATFORK, "run", "--adopt", "--priorities", file.name, "--", "true"), 125, "it is not a text file")
     with tempfile.NamedTemporaryFile("wb") as file:
         file.write(b"libfoo.so 3\n" * 20000)
         file.flush()
@@ -230,8 +230,8 @@ def test_a_preload_of_the_users_own_is_kept():
 
 
 def test_bad_arguments_are_named():
-    says(run(ATFORK, "run", "--adopt"), 125, "a command is wanted")
-    says(run(ATFORK, "run", "--", "true"), 125, "--adopt is wanted")
+    says(run(ATFORK, "run", "--adopt"), 125, "a command is needed")
+    says(run(ATFORK, "run", "--", "true"), 125, "--adopt is needed")
     says(run(ATFORK, "run", "--adopt", "--bypassing", "some", "--", "true"), 125, "unpaired, all or none")
     says(run(ATFORK, "run", "--nonsense", "--", "true"), 125, "--nonsense")
     tap.equal(run(ATFORK, "run", "--help").returncode, 0)

@@ -55,7 +55,7 @@ def test_help_names_each_command():
 def test_bad_arguments_are_named():
     says(atfork(), 125, "atfork tree")
     says(atfork("tre"), 125, "no such command: tre")
-    says(atfork("doctor"), 125, "a command is wanted")
+    says(atfork("doctor"), 125, "a command is needed")
     says(atfork("doctor", "--nonsense", "--", "true"), 125, "--nonsense")
     says(atfork("doctor", "--fail-on", "everything", "--", "true"), 125, "--fail-on")
     says(atfork("doctor", "--slow", "-1", "--", "true"), 125, "--slow")
@@ -125,7 +125,7 @@ def test_a_path_that_cannot_be_preloaded_is_refused():
             shutil.copy2(name, directory)
         ran = subprocess.run([f"{directory}/atfork", "tree", "--", "true"], stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, universal_newlines=True, check=False)
-        says(ran, 125, "with a blank")
+        says(ran, 125, "must not have a blank")
 
 
 def test_a_child_on_a_stack_of_its_own_is_left_alone():
@@ -236,7 +236,7 @@ def test_suppressions_leave_out_what_they_name():
 
 def test_bad_suppressions_name_their_line():
     says(suppressed("\nno-such-rule x\n"), 125, ":2: no such rule")
-    says(suppressed("signal-fork\n"), 125, ":1: a rule and a pattern are wanted")
+    says(suppressed("signal-fork\n"), 125, ":1: a rule and a pattern are needed")
 
 
 def test_sarif_has_rules_and_places():

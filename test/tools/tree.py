@@ -411,7 +411,7 @@ def test_control_characters_are_not_written_on():
 
 
 def test_errors_name_what_is_wrong():
-    says(atfork(), 125, "a command is wanted")
+    says(atfork(), 125, "a command is needed")
     says(atfork("--nonsense", "--", "true"), 125, "--nonsense")
     says(atfork("--json"), 125, "--json")
     says(atfork("--output", "/nonexistent/file", "--", "true"), 125, "--output: /nonexistent/file")
