@@ -90,7 +90,7 @@ int atfork_os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*c
 }
 
 /* Part of the Itanium C++ ABI, which no C header declares. */
-int __cxa_atexit(void (*function)(void *argument), void *argument, void *dso);
+int __cxa_atexit(void (*function)(void *argument), void *argument, void *dso) __attribute__((visibility("default")));
 
 int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
   if (__cxa_atexit(function, argument, dso) == 0) return 0;
