@@ -137,7 +137,7 @@ as_subproject() {
   mkdir -p "$work/consumer/subprojects/atfork"
   (cd "$source" && tar -cf - meson.build meson_options.txt lib) | tar -xf - -C "$work/consumer/subprojects/atfork"
   # shellcheck disable=SC2016 # of Markdown
-  sed -n '/^```ini$/,/^```$/{/^```/!p}' "$source/README.md" >"$work/consumer/subprojects/atfork.wrap"
+  sed -n '/^```ini$/,/^```$/{/^```/!p}' "$source/doc/guide/library.md" >"$work/consumer/subprojects/atfork.wrap"
   CC=$cc meson setup "$work/consumer/build" "$work/consumer" --force-fallback-for=atfork
   meson test -C "$work/consumer/build" --print-errorlogs
   test -z "$(find "$work/consumer/build" -name 'test-*')"
