@@ -6,14 +6,14 @@
  *
  *   file              both move its offset, and not by writing alone, as that keeps them apart
  *   connection        both write, or both read
- *   AF_UNIX           both read, as several may send to one: that is how a manager hears of its workers
+ *   AF_UNIX           both read; several may write to one, as workers do to their manager
  *   packets           both read, and write: questions and answers
  *   datagrams         none: each is whole
  *   pipe              both read
  *   epoll, io_uring   both use it
  *   eventfd, timerfd, inotify   both read
  *
- * What both do under a lock that is for processes, they share on purpose.
+ * Use under a lock between processes is no fault.
  */
 #include "doctor_state.h"
 
@@ -92,8 +92,8 @@ static guint uses_after(const struct user *user, guint64 time) {
   return uses & ~user->guarded;
 }
 
-/* Bytes that are whole each may go to any of several workers; what is longer comes in pieces.  A parent that reads
- * where its child does has forgotten that it does. */
+/* Single bytes may go to any of several workers; longer messages would be split.  If a parent and its child both read,
+ * the parent has forgotten to stop. */
 static guint clash_of_readers(guint a, guint b, gboolean siblings) {
   const guint reads = USE_READ | USE_TAKE;
   if (siblings && ((a | b) & USE_READ) == 0) return 0;
@@ -127,7 +127,7 @@ static guint clash(enum descriptor_kind kind, guint a, guint b, gboolean sibling
   }
 }
 
-/* Whether somebody waited for its end before that time. */
+/* Whether a process waited for its end before that time. */
 static gboolean was_reaped(struct doctor *doctor, const struct process *process, guint64 before) {
   for (guint i = 0; i < doctor->later->len; i++) {
     const struct record *record = ((struct later *)g_ptr_array_index(doctor->later, i))->record;
@@ -138,7 +138,8 @@ static gboolean was_reaped(struct doctor *doctor, const struct process *process,
   return FALSE;
 }
 
-/* One may take the place of the other, which has ended: that is no sharing.  A parent goes on after its child. */
+/* Whether both lived at one time: the older is an ancestor of the younger, or no process waited for it before the
+ * younger began. */
 static gboolean live_together(struct doctor *doctor, const struct process *older, const struct process *younger) {
   return state_is_ancestor(older, younger) || !was_reaped(doctor, older, state_born(younger));
 }
@@ -218,7 +219,8 @@ static gboolean find_shared(struct doctor *doctor, const struct description *des
   return TRUE;
 }
 
-/* The standard streams are shared by all; a pipe that the program was given may be one for jobs, as make's. */
+/* All processes share the standard streams.  A pipe that the program was started with may be a pipe for jobs, as
+ * make's. */
 static gboolean is_common(const struct description *description) {
   guint low = (guint)description->id;
   if ((low & DESCRIPTOR_GIVEN) == 0) return FALSE;
@@ -263,7 +265,7 @@ static gboolean is_used(struct doctor *doctor, const struct later *leak) {
   return FALSE;
 }
 
-/* An exec that failed lets nothing out. */
+/* If exec failed, no descriptor has left the program. */
 void doctor_leaks_finish(struct doctor *doctor) {
   for (guint i = 0; i < doctor->later->len; i++) {
     struct later *later = g_ptr_array_index(doctor->later, i);

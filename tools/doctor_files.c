@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* double-output, deleted-file, exit-handler: what two processes write, or tidy up. */
+/* double-output, deleted-file, exit-handler: output and files of which two processes have copies. */
 #include "doctor_state.h"
 
 static struct process *process_numbered(struct doctor *doctor, guint64 number) {
@@ -55,7 +55,7 @@ static gboolean is_missed(struct doctor *doctor, const struct record *record) {
   return FALSE;
 }
 
-/* A file that its maker has closed before the fork, and does not look for any more, was given away. */
+/* If its maker has closed a file before the fork, and does not use it again, the file was left to the child. */
 static void find_deleted(struct doctor *doctor, const struct later *later) {
   const struct record *record = later->record;
   struct process *maker = process_numbered(doctor, record->words[0]);
@@ -90,7 +90,7 @@ static gboolean ended_by_underscore(struct doctor *doctor, const struct process 
   return FALSE;
 }
 
-/* A process that leaves its handlers to its child, as a daemon's parent does, ends by _exit(). */
+/* A process that ends by _exit(), as a daemon's parent does, leaves its handlers to its child. */
 static void find_handler(struct doctor *doctor, const struct later *later, GHashTable *told) {
   const struct record *record = later->record;
   struct process *owner = process_numbered(doctor, record->words[0]);

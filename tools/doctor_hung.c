@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Children that hang past all that is watched inside: in a futex of a library's own (OpenMP's pool, the locks of Rust's
- * standard library, those of the C library in a child of _Fork()).
+ * Children that hang where no watched function sees them: in a futex that a library uses directly (OpenMP's pool, the
+ * locks of Rust's standard library, those of the C library in a child of _Fork()).
  *
- * Such a child is seen from outside: it has lost threads and has one left, which sleeps, has not woken for a while, and
- * waits with no time limit for a futex that no other process can wake.  Its stack is read, and it is ended.
+ * The command sees such a child from outside.  The child has lost threads; its only thread sleeps, has not woken for a
+ * while, and waits without a time limit for a futex that no other process can wake.  The command reads the stack of the
+ * child, and ends the child.
  */
 #include <elfutils/libdwfl.h>
 #include <linux/futex.h>
@@ -41,7 +42,8 @@ static guint64 status_field(const char *status, const char *field, guint base) {
   return at == NULL ? 0 : g_ascii_strtoull(at + strlen(field), NULL, base);
 }
 
-/* Handlers of these do not wake a program, or are there in each of a language; 32 and 33 are the C library's own. */
+/* Handlers of these signals do not wake a program, or each program of a language has them; 32 and 33 belong to the C
+ * library. */
 static gboolean has_signal_handler(const char *status) {
   static const int no[] = {SIGINT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE, 32, 33};
   guint64 caught = status_field(status, "\nSigCgt:", 16);
@@ -91,7 +93,7 @@ struct unwinding {
   struct frames frames;
 };
 
-/* What it has loaded may not have been told of, as it has not been in any stack so far. */
+/* There may be no record of an object that it has loaded, as the object was in no stack so far. */
 static void add_module(struct unwinding *unwinding, Dwfl_Module *module) {
   const char *path = NULL;
   Dwarf_Addr first, end;
@@ -116,14 +118,14 @@ static int add_frame(Dwfl_Frame *state, void *data) {
   return frames->count < RECORD_FRAMES ? DWARF_CB_OK : DWARF_CB_ABORT;
 }
 
-/* To unwind takes no more than what is loaded. */
+/* Unwinding needs only the objects that are loaded. */
 static int find_no_debuginfo(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base, const char *file,
                              const char *link, GElf_Word crc, char **found) {
   (void)module, (void)data, (void)name, (void)base, (void)file, (void)link, (void)crc, (void)found;
   return -1;
 }
 
-/* Where the system lets us attach to it; else the instruction that it sleeps at. */
+/* The whole stack if the system allows to attach to the process; otherwise only the instruction at which it sleeps. */
 static void take_stack(struct unwinding *unwinding, const struct sleep *sleep) {
   static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_linux_proc_find_elf, .find_debuginfo = find_no_debuginfo};
   pid_t pid = unwinding->process->pid;
@@ -138,7 +140,7 @@ static void take_stack(struct unwinding *unwinding, const struct sleep *sleep) {
 
 /* ---- Whether it hangs ---- */
 
-/* The name of the pool whose lost threads a function of the stack may wait for; NULL: of none. */
+/* The name of the pool whose lost threads a function in the stack may wait for; NULL: none. */
 static const char *waits_for_pool(const struct unwinding *unwinding) {
   const struct frames *frames = &unwinding->frames;
   for (guint i = 0; i < frames->count; i++) {
@@ -149,7 +151,7 @@ static const char *waits_for_pool(const struct unwinding *unwinding) {
   return NULL;
 }
 
-/* What waits for a lock in the C library, or in that of Rust. */
+/* Whether it waits for a lock inside the C library or Rust's standard library. */
 static gboolean waits_for_lock(const struct unwinding *unwinding) {
   for (guint i = 0; i < MIN(unwinding->frames.count, 3); i++) {
     struct place place = symbols_place(unwinding->process, unwinding->frames.addresses[i], 0);
@@ -180,7 +182,7 @@ static void tell(struct unwinding *unwinding, const struct sleep *sleep, const c
   findings_add(unwinding->doctor->findings, finding);
 }
 
-/* A signal handler may end a wait for anything but for threads of a pool. */
+/* A signal handler may end any wait, except one for threads of a pool. */
 static void judge(struct doctor *doctor, struct process *process, struct sleeper *sleeper, gboolean has_handler) {
   struct unwinding unwinding = {doctor, process, {0}};
   struct sleep now;

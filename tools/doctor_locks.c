@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Locks, threads, and those that wait: dead-lock, held-lock, lost-thread, lost-waiter, endless-wait. */
+/* Locks, threads, and waiting: dead-lock, held-lock, lost-thread, lost-waiter, endless-wait. */
 #include "doctor.h"
 
 #include <string.h>
@@ -92,7 +92,7 @@ static char *lock_key(const struct process *process, guint64 lock) {
   return g_strdup_printf("%u %" G_GINT64_MODIFIER "x", process->id, lock);
 }
 
-/* Those for which a child waited, and those that it repaired. */
+/* The locks for which a child waited, and those that it repaired. */
 static GHashTable *settled_locks(const struct doctor *doctor) {
   GHashTable *settled = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; i < doctor->later->len; i++) {
@@ -120,7 +120,7 @@ static void find_held(struct doctor *doctor, struct process *process, const stru
 
 /* ---- Threads that are lost ---- */
 
-/* Whose the threads are that a library starts; NULL: of no library that is known for it. */
+/* The name of a library that is known to start threads; NULL: it is not known. */
 const char *doctor_pool(const char *path) {
   static const struct {
     const char *object, *name;

@@ -17,7 +17,7 @@ static gboolean place_equal(gconstpointer one, gconstpointer other) {
   return TRUE;
 }
 
-/* Nobody drew from it before the fork, and nobody has seeded it. */
+/* No process drew from it before the fork, and none has seeded it. */
 static gboolean is_first_of_unseeded(const struct record *record) {
   return (record->words[4] & DRAWN_UNSEEDED) != 0 && record->words[2] == 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* shared-session and cuda-before-fork: what libraries keep in memory of which a child has a copy. */
+/* shared-session and cuda-before-fork: state that libraries keep in memory, and that a child has a copy of. */
 #include "doctor_state.h"
 
 static const char *session_name(enum library library) {
@@ -38,7 +38,8 @@ static void tell(struct doctor *doctor, const char *rule, const struct later *us
   findings_add(doctor->findings, finding);
 }
 
-/* Any use in a child is a fault, also if its parent has none: so say the documents of these libraries. */
+/* Any use in a child is a fault, even if its parent does not use the session: the documents of these libraries say
+ * so. */
 static gboolean is_for_opener(enum library library) {
   return library == LIBRARY_SQLITE || library == LIBRARY_CUDA;
 }

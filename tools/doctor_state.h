@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the finders of shared state have in common: each keeps the records of its kind, and judges after the last. */
+/* Common parts of the finders of shared state.  Each keeps the records of its kind, and judges after the last record.
+ */
 #ifndef ATFORK_DOCTOR_STATE_H
 #define ATFORK_DOCTOR_STATE_H
 
@@ -11,8 +12,8 @@ void doctor_leaks_finish(struct doctor *doctor);
 void doctor_files_finish(struct doctor *doctor);
 void doctor_sessions_finish(struct doctor *doctor);
 
-/* From when on what `user` does to something that both have is `other`'s matter, too: the fork that `other` comes from,
- * where `user` is the parent, as the log has it.  0: from the beginning. */
+/* From when on a use by `user` concerns `other`, too.  If `user` is the parent, this is the fork that `other` comes
+ * from; otherwise 0, the beginning. */
 guint64 state_parted(const struct process *user, const struct process *other);
 
 gboolean state_is_ancestor(const struct process *old, const struct process *young);

@@ -17,7 +17,7 @@
 #define SYS_pidfd_open 434
 #endif
 
-/* Since Linux 6.15: the status of a process that somebody has waited for. */
+/* Since Linux 6.15: the status of a process that another process has already waited for. */
 struct pidfd_info {
   uint64_t mask, cgroup;
   uint32_t pid, tgid, ppid, ids[8];
@@ -28,8 +28,8 @@ enum { PIDFD_INFO_HAS_EXIT = 1 << 3 };
 
 struct watched {
   struct process *process;
-  int fd;        /* of the process; -1: none could be had */
-  gboolean gone; /* as of the last look: what it wrote has been read since */
+  int fd;        /* of the process; -1: it could not be opened */
+  gboolean gone; /* it had ended at the last look, and its records have been read since */
 };
 
 struct ends {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* When processes end that are not our children, and with which status: what the kernel tells of them. */
+/* When processes end that are not our children, and with which status, as the kernel knows it. */
 #ifndef ATFORK_ENDS_H
 #define ATFORK_ENDS_H
 
@@ -10,7 +10,7 @@ struct ends;
 struct ends *ends_new(struct model *model);
 void ends_free(struct ends *ends);
 
-/* Enters the ends that came since the last look, and are in no record; returns how many processes still run. */
+/* Enters the ends since the last look that no record has; returns how many processes still run. */
 guint ends_look(struct ends *ends);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds a dead-lock instead of waiting for it: at each of the chosen lock operations of a command, another thread
- * forks, and the child does what children commonly do.  It tells what that hung at.
+ * forks, and the child does what children commonly do.  A child that hangs becomes a finding.
  */
 #include "explore.h"
 
@@ -36,7 +36,7 @@ static gint compare_numbers(gconstpointer a, gconstpointer b) {
   return one < other ? -1 : one > other;
 }
 
-/* Those of the smallest hashes: as many as are wanted, of all that there are. */
+/* The limit that as many operations are below as there are to be probes: those with the smallest hashes. */
 static guint64 choose(guint64 seed, guint64 wanted, guint64 operations) {
   if (wanted == 0 || operations <= wanted) return G_MAXUINT64;
   g_autoptr(GArray) hashes = g_array_sized_new(FALSE, FALSE, sizeof(guint64), (guint)MIN(operations, G_MAXUINT / 16));
@@ -84,7 +84,7 @@ static gboolean is_probe(const struct process *process) {
   return FALSE;
 }
 
-/* The last before: each probe has ended before the next begins. `lock` 0: any. */
+/* The latest probe before this record, as each probe ends before the next begins.  `lock` 0: any. */
 static const struct told *probe_before(const struct explore *explore, guint at, guint64 lock) {
   for (guint i = at; i > 0; i--) {
     const struct told *told = g_ptr_array_index(explore->records, i - 1);
@@ -104,7 +104,7 @@ static void locate(struct finding *finding, const char *role, const struct told 
   finding_locate(finding, role, told->process, &frames);
 }
 
-/* One finding for the line that took the lock and the one that waits, however either was come to. */
+/* One finding for each pair of lines, the one that took the lock and the one that waits. */
 static char *lines_of(const struct finding *finding) {
   GString *text = g_string_new(finding->rule->id);
   for (guint i = 0; i < finding->locations->len; i++) {
@@ -177,7 +177,7 @@ static void find_by_record(struct explore *explore, guint at) {
   }
 }
 
-/* By the line that took the lock, then by that which waits: not in the order of the probes, which a seed changes. */
+/* By the line that took the lock, then by the line that waits: the order of the probes depends on the seed. */
 static gint compare_findings(gconstpointer a, gconstpointer b) {
   const struct finding *one = *(struct finding *const *)a, *other = *(struct finding *const *)b;
   for (guint i = 0; i < MIN(one->locations->len, other->locations->len); i++) {
@@ -201,7 +201,7 @@ static void find_all(struct explore *explore) {
 
 /* ---- The command line ---- */
 
-/* No program of those that were probed has it. */
+/* None of the programs that were probed has it. */
 static gboolean is_nowhere(const struct explore *explore) {
   return explore->missing != 0 && explore->missing + explore->late >= explore->probes;
 }

@@ -124,7 +124,7 @@ static gboolean finding_matches(const struct suppression *suppression, const str
     for (guint k = 0; k < location->places->len; k++)
       if (place_matches(suppression, &g_array_index(location->places, struct place, k))) return TRUE;
   }
-  /* What has no stack is suppressed by its program. */
+  /* A finding without a stack is suppressed by the path of its program. */
   return matches(suppression, finding->process->program);
 }
 

@@ -26,7 +26,7 @@ struct location {
 
 struct finding {
   const struct rule *rule;
-  enum severity severity; /* the rule's, unless the finder knows better */
+  enum severity severity; /* the rule's, unless the finder sets another one */
   char *message;          /* what was seen: a sentence */
   struct process *process;
   GPtrArray *locations; /* of struct location */
@@ -46,7 +46,7 @@ void findings_free(struct findings *findings);
  * file's path of any stack.  FALSE, with an error that names the line: it cannot be read. */
 gboolean findings_suppress(struct findings *findings, const char *path, GError **error);
 
-/* A finding that is not entered yet; `message` is a format. */
+/* A new finding, not yet in the list; `message` is a format. */
 struct finding *finding_new(const char *rule, struct process *process, const char *message, ...) G_GNUC_PRINTF(3, 4);
 void finding_locate(struct finding *finding, const char *role, const struct process *process,
                     const struct frames *frames);
@@ -54,7 +54,8 @@ void finding_locate_at(struct finding *finding, const char *role, const struct p
 
 void finding_free(struct finding *finding); /* one that is not entered */
 
-/* Enters it, and takes it over: one like it is counted, one that is suppressed too, and both go. */
+/* Adds it to the list, and owns it from then on.  If it is like another one, or is suppressed, it is only counted, and
+ * freed. */
 void findings_add(struct findings *findings, struct finding *finding);
 
 guint findings_count(const struct findings *findings, enum severity at_least);

@@ -17,7 +17,7 @@ static void quote(GString *text, const char *value) {
   g_string_append_c(text, '"');
 }
 
-/* What comes before a value: a comma, a line of its own, its name. */
+/* Writes what comes before a value: a comma, a new line, its name. */
 static void lead(struct json *json, const char *name) {
   if (json->follows) g_string_append_c(json->text, ',');
   if (json->depth > 0) {

@@ -65,7 +65,7 @@ static char *find_interpreter(const char *bytes, gsize size) {
   return g_strdup("");
 }
 
-/* The loader ignores LD_PRELOAD for those that run as somebody else, or with capabilities of the file's. */
+/* The loader ignores LD_PRELOAD for programs that run as another user, or with capabilities of the file. */
 static gboolean is_privileged(const char *program) {
   struct stat status;
   if (stat(program, &status) != 0) return FALSE;
@@ -102,7 +102,7 @@ char *launch_objection(const char *program) {
 
 /* ---- The log ---- */
 
-/* Where there is room: memory, if it is enough. */
+/* In a directory with enough space: in memory, if possible. */
 static char *log_directory(guint64 *size) {
   const char *const directories[] = {"/dev/shm", g_get_tmp_dir()};
   char *best = NULL;
@@ -156,7 +156,8 @@ char **launch_preload(const char *library) {
   const char *old = g_environ_getenv(env, "LD_PRELOAD");
   g_autofree char *preload = old == NULL || *old == '\0' ? g_strdup(library) : g_strconcat(library, ":", old, NULL);
   env = g_environ_setenv(env, "LD_PRELOAD", preload, TRUE);
-  /* The runtime of AddressSanitizer insists on being the first, where it is a library; it need not be. */
+  /* If AddressSanitizer's runtime is a shared library, it refuses to start unless it comes first; this turns the check
+   * off. */
   const char *asan = g_environ_getenv(env, "ASAN_OPTIONS");
   g_autofree char *options = g_strconcat("verify_asan_link_order=0", asan == NULL ? NULL : ":", asan, NULL);
   return g_environ_setenv(env, "ASAN_OPTIONS", options, TRUE);
@@ -174,7 +175,8 @@ static void forward(int signal) {
 
 static const int forwarded[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
-/* The terminal's signals go to the whole group, so we outlast them; what is sent to us alone goes on to the command. */
+/* Signals of the terminal reach the whole group, so the command atfork ignores them.  A signal that is sent to atfork
+ * alone is forwarded. */
 static void set_signals(struct launch *launch) {
   forwards_for = launch;
   signal(SIGINT, SIG_IGN);
@@ -187,7 +189,7 @@ static void set_signals(struct launch *launch) {
   sigaction(SIGCHLD, &action, NULL); /* interrupts the wait for records */
 }
 
-/* Signals that are sent meanwhile are kept back until they can be forwarded. */
+/* Signals that arrive in between are blocked until they can be forwarded. */
 static int start(struct launch *launch, const char *program, char **command, char **env) {
   sigset_t kept_back, before;
   sigemptyset(&kept_back);
@@ -235,7 +237,7 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
   return 0;
 }
 
-/* Beyond it, even to read may be to ask for room. */
+/* Beyond it, even a read may ask the file system for space. */
 static guint64 end_of(const struct launch *launch) {
   return MIN(MIN(atomic_load(&launch->log->tail), launch->size), atomic_load(&launch->log->end));
 }
@@ -294,7 +296,7 @@ static gboolean read_records(struct launch *launch, record_handler handler, gpoi
   }
 }
 
-/* After records, more come: so as not to be woken for each, which costs whoever writes it, we let some gather. */
+/* More records usually follow.  Waking the reader costs the writer, so the reader first waits for some to gather. */
 static void sleep_for_records(struct launch *launch, gboolean any) {
   const struct timespec gathering = {0, GATHERING * 1000000L};
   if (any) {
@@ -344,14 +346,14 @@ void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFu
   } while (!interrupted && more(data));
 }
 
-/* What is left to do may be ended as ever, and then leaves no log: it is mapped, and has no name any more. */
+/* From here on a signal may end atfork as usual.  No log is left: it is mapped, and has no name any more. */
 static void let_be_ended(struct launch *launch) {
   const int ends[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
   unlink(launch->path);
   for (guint i = 0; i < G_N_ELEMENTS(ends); i++) signal(ends[i], SIG_DFL);
 }
 
-/* What runs still may be in the middle of a record, which is no hole yet. */
+/* A process that still runs may be in the middle of a record, which is not yet a hole. */
 static void read_to_end(struct launch *launch, record_handler handler, gpointer data) {
   for (guint i = 0; i < PATIENCE; i++) {
     read_records(launch, handler, data, FALSE);

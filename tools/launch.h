@@ -8,7 +8,7 @@
 
 #include "record.h"
 
-/* What the command says of itself, as env(1) does. */
+/* Exit statuses of the command atfork itself, as of env(1). */
 enum { STATUS_FOUND = 100, STATUS_TROUBLE = 125, STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND = 127 };
 
 struct launch {
@@ -24,8 +24,8 @@ struct launch {
 
 typedef void (*record_handler)(const struct record *record, gpointer data);
 
-/* The library that is loaded into what is watched: beside this executable in the build tree, or installed.  Free it;
- * NULL, after saying why: there is none that can be loaded. */
+/* The path of the library that is loaded into watched programs: beside this executable in the build tree, or installed.
+ * Free it.  NULL, after a message: there is no library that can be loaded. */
 char *launch_find_library(const char *file);
 
 /* Why a program cannot be watched (enum unwatched); -1: it can. */
@@ -34,31 +34,32 @@ int launch_unwatched(const char *program);
 /* NULL where the program can be watched, else why not.  Free it. */
 char *launch_objection(const char *program);
 
-/* Finds the program of a command, which may have something loaded into it.  Returns 0, or the status that we are to
- * exit with, after `who` has said why; `cannot` is what then cannot be done with the program.  Free it. */
+/* Finds the program of a command, and checks that a library can be loaded into it.  Returns 0; otherwise the exit
+ * status, after a message that `who` cannot do `cannot` with the program.  Free `program`. */
 int launch_find_program(const char *who, const char *cannot, const char *command, char **program);
 
 /* Our environment, with the library loaded before all others; free it by g_strfreev(). */
 char **launch_preload(const char *library);
 
-/* Makes the log, with `header` for the watched (flags, limits; the rest is filled in), and starts the command.
- * Returns 0, or the status that we are to exit with, after saying why. */
+/* Makes the log, with `header` for the watched processes (flags, limits; the rest is filled in), and starts the
+ * command.  Returns 0; otherwise the exit status, after a message. */
 int launch_begin(struct launch *launch, char **command, const struct log_header *header);
 
-/* Hands over each record, until the command has ended; `idle`, which may be NULL, is called when there is nothing more
- * to read for now. */
+/* Calls the handler with each record, until the command has ended.  `idle`, which may be NULL, is called when there is
+ * nothing more to read for now. */
 void launch_follow(struct launch *launch, record_handler handler, GSourceFunc idle, gpointer data);
 
-/* After the command has ended: as long as `more` says so, and nobody sends us SIGINT. */
+/* After the command has ended: goes on while `more` returns TRUE, and until SIGINT. */
 void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFunc more, gpointer data);
 
-/* Reads what is left; then the log has no name any more, and signals are as they were. */
+/* Reads the rest of the log.  Then the log has no name any more, and signals are as before. */
 void launch_drain(struct launch *launch, record_handler handler, gpointer data);
 
-/* Lets go of the log, and with it of all records. */
+/* Unmaps the log, and with it all records. */
 void launch_finish(struct launch *launch);
 
-/* The command's, as a shell has it; STATUS_TROUBLE, after saying so, where it was not watched: then nothing is known.
+/* The status of the command, as a shell shows it.  If the command was not watched: STATUS_TROUBLE, after a message, as
+ * nothing is known.
  */
 int launch_exit_status(const struct launch *launch, gboolean watched);
 

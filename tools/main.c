@@ -30,7 +30,7 @@ static void usage(FILE *stream) {
   fprintf(stream, "\n  atfork COMMAND --help shows the options of a command; atfork --version shows the version.\n");
 }
 
-/* At the end of ours, however it comes: GLib exits after --help. */
+/* At exit, as GLib exits by itself after --help. */
 static void check_stdout(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return;
   g_printerr("atfork: stdout cannot be written\n");
@@ -39,7 +39,7 @@ static void check_stdout(void) {
 
 int main(int argc, char **argv) {
   setlocale(LC_ALL, "");
-  setlocale(LC_NUMERIC, "C"); /* what programs read has a point in numbers */
+  setlocale(LC_NUMERIC, "C"); /* numbers in JSON have a point */
   atexit(check_stdout);
   if (argc < 2) {
     usage(stderr);

@@ -152,7 +152,7 @@ static void name_lineage(struct process *process) {
   for (guint i = 0; i < process->children->len; i++) name_lineage(g_ptr_array_index(process->children, i));
 }
 
-/* A place among the processes that its parent made. */
+/* Gives it a number among the processes that its parent made. */
 static void set_place(struct process *process, struct fork_event *birth) {
   process->birth = birth;
   process->how = birth->how;
@@ -215,12 +215,12 @@ static struct fork_event *add_fork(struct process *parent, enum how how, guint64
   return event;
 }
 
-/* The child is a program of its own from the start, and knows at most its parent. */
+/* The child is another program from the start, and knows at most its parent's pid. */
 gboolean how_starts(enum how how) {
   return how == HOW_VFORK || how == HOW_SPAWN || how == HOW_SYSTEM || how == HOW_POPEN;
 }
 
-/* The oldest that such a child may come from. */
+/* The oldest fork that such a child may come from. */
 static struct fork_event *childless(struct process *parent, pid_t pid) {
   for (guint i = 0; i < parent->forks->len; i++) {
     struct fork_event *event = g_ptr_array_index(parent->forks, i);
@@ -230,7 +230,7 @@ static struct fork_event *childless(struct process *parent, pid_t pid) {
   return NULL;
 }
 
-/* A process that nothing of its own told of so far; `id` is of the fork that made it, or 0. */
+/* A process that has written no record so far; `id` is the fork that made it, or 0. */
 static struct process *add_unknown(struct model *model, guint64 id, pid_t ppid, pid_t pid, guint64 time) {
   struct fork_event *birth = model_fork(model, id);
   if (birth != NULL && birth->child != NULL) birth = NULL;
@@ -244,7 +244,7 @@ static struct process *add_unknown(struct model *model, guint64 id, pid_t ppid, 
   return process;
 }
 
-/* The parent says now which process a fork made, after that one was given another's place. */
+/* The parent's record says which process its fork made, after the process was taken for another fork's child. */
 static void claim(struct fork_event *event, pid_t pid) {
   struct process *parent = event->parent;
   for (guint i = parent->children->len; how_starts(event->how) && event->pid != pid && i > 0; i--) {
@@ -306,7 +306,7 @@ static struct process *add_loaded(struct model *model, const struct record *reco
   return process;
 }
 
-/* After the handlers that ran before it. */
+/* Inserts it after the handlers that ran before it. */
 static guint64 time_of_birth(const struct fork_event *event) {
   guint64 time = event->time;
   for (guint i = 0; i < event->callbacks->len; i++) {
@@ -316,8 +316,8 @@ static guint64 time_of_birth(const struct fork_event *event) {
   return time;
 }
 
-/* Its parent may have told its pid before.  Two may tell of one fork: a child that made a process in a way that is not
- * seen, before it had called anything that is watched. */
+/* The parent may have written its pid before.  Two processes may name the same fork: if a child has made a process in
+ * an unseen way before its own first watched call. */
 static struct process *add_born(struct model *model, const struct record *record) {
   struct fork_event *birth = model_fork(model, record->words[0]);
   struct process *process = birth == NULL ? NULL : birth->child;
@@ -371,7 +371,7 @@ static void add_forked(struct model *model, const struct record *record) {
   set_place(child, event);
 }
 
-/* Its child may have told of itself before, or not at all. */
+/* Its child may have written a record before, or none at all. */
 static void add_spawn(struct model *model, const struct record *record) {
   struct fork_event *event = model_fork(model, record->words[0]);
   if (event == NULL) return;
@@ -455,7 +455,7 @@ static void add_module(struct model *model, struct process *process, const struc
   g_array_append_val(process->modules, module);
 }
 
-/* The dynamic linker has paths as RUNPATH makes them: "/usr/bin/../lib/libfoo.so". */
+/* Paths from the dynamic linker may have "..", from RUNPATH: "/usr/bin/../lib/libfoo.so". */
 static char *without_dots(const char *path) {
   return *path == '/' ? g_canonicalize_filename(path, NULL) : g_strdup(path);
 }
@@ -486,7 +486,7 @@ static void add_goes_on(struct process *process, const struct record *record) {
   process->went_on_by = g_strdup(record_string(record, 0));
 }
 
-/* Of a record by a process that is known already. */
+/* For a record of a process that is known already. */
 static void add_known(struct model *model, struct process *process, const struct record *record) {
   switch ((enum record_kind)record->kind) {
     case RECORD_FORK:
@@ -526,7 +526,7 @@ struct process *model_add(struct model *model, const struct record *record) {
   return process;
 }
 
-/* A child that was gone before it could tell of itself. */
+/* A child that ended before it wrote a record. */
 static void find_untold(struct model *model, const struct process *process) {
   for (guint i = 0; i < process->forks->len; i++) {
     struct fork_event *event = g_ptr_array_index(process->forks, i);
@@ -570,7 +570,7 @@ const char *process_unwatched(const struct process *process) {
   return "what watches was not loaded, or found no room";
 }
 
-/* The newest that holds the address: what was there before is unloaded. */
+/* The newest module that contains the address: an older one has been unloaded. */
 const struct module *process_module(const struct process *process, guint64 address, guint64 time) {
   for (guint i = process->modules->len; i > 0; i--) {
     const struct module *module = &g_array_index(process->modules, struct module, i - 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What doctor and explore have in common on the command line: where findings go, and what they do to the status. */
+/* The options that doctor and explore share: where findings are written, and how they change the exit status. */
 #ifndef ATFORK_OPTIONS_H
 #define ATFORK_OPTIONS_H
 
@@ -14,19 +14,19 @@ struct options {
   char **suppressions;
 };
 
-/* Parses these options and `entries`.  FALSE: what is wrong was said; else argv begins before the command. */
+/* Parses these options and `entries`.  TRUE: the command follows argv[0]; FALSE: there was a message. */
 gboolean options_parse(struct options *options, const GOptionEntry *entries, const char *summary, int *argc,
                        char ***argv);
 
-/* Says what is wrong with the command line; returns FALSE. */
+/* Writes what is wrong with the command line; returns FALSE. */
 gboolean options_misused(const struct options *options, const char *what);
 
-/* What --rules asks for, without a command.  Returns what to exit with. */
+/* Writes the rules, for --rules.  Returns the exit status. */
 int options_print_rules(void);
 
 gboolean options_read_suppressions(const struct options *options, struct findings *findings);
 
-/* Writes the report.  Returns what to exit with, where the command itself ended with `status`. */
+/* Writes the report.  `status` is the command's; returns the exit status. */
 int options_write(const struct options *options, const struct findings *findings, const struct model *model,
                   char **command, int status);
 

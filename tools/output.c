@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* g_file_set_contents() would rename a new file onto it, even onto /dev/null. */
+/* Not g_file_set_contents(): it would replace the file by a new one, even /dev/null. */
 gboolean output_write(const char *path, const GString *text) {
   FILE *file = fopen(path, "we");
   gboolean written = file != NULL && fwrite(text->str, 1, text->len, file) == text->len;

@@ -5,8 +5,8 @@
 
 #include <glib.h>
 
-/* Writes the text into the file, which is made if it is not there.  One that is there stays what it is: a device, a
- * FIFO, another name's link.  FALSE: it could not be written, which was said. */
+/* Writes the text to the file, and makes the file if necessary.  An existing device, FIFO or link stays what it is.
+ * FALSE, after a message: it could not be written. */
 gboolean output_write(const char *path, const GString *text);
 
 #endif

@@ -20,18 +20,18 @@ enum {
   RECORD_FRAMES = 32, /* return addresses, at most */
   RECORD_TEXT = 1024, /* bytes, at most: strings one after the other, each with its NUL */
   RECORD_MAGIC = 0x4b46,
-  LOG_STEP = 256 * 1024, /* bytes that room is made for at a time */
+  LOG_STEP = 256 * 1024, /* bytes of space that are allocated at a time */
 };
 
 #define LOG_MAGIC 0x31474f4c4b465441ULL /* "ATFKLOG1" */
 
 /* What is watched: the command says so in the header, and each process reads it once. */
 enum watch_flags {
-  WATCH_FORKS = 1,       /* always: processes, and how each came to be */
-  WATCH_LOCKS = 2,       /* locks, and who waits */
+  WATCH_FORKS = 1,       /* always: processes, and how each was made */
+  WATCH_LOCKS = 2,       /* locks, and threads that wait */
   WATCH_RANDOM = 4,      /* numbers that two processes draw */
   WATCH_DESCRIPTORS = 8, /* descriptors that two processes use */
-  WATCH_FILES = 16,      /* stdio, temporary files, what runs at exit */
+  WATCH_FILES = 16,      /* stdio, temporary files, exit handlers */
   WATCH_EXPLORE = 32,    /* probes */
 };
 
@@ -45,9 +45,9 @@ struct log_header {
   uint64_t slow;               /* ns that a handler may take */
   char probe[128];             /* of explore: a function of the program, or "" */
   _Atomic uint64_t tail;       /* where the next record begins */
-  _Atomic uint64_t end;        /* there is room up to here; beyond, the file system may be full */
-  _Atomic uint64_t lost;       /* records that had no room */
-  _Atomic uint32_t processes;  /* the last number that a process has got */
+  _Atomic uint64_t end;        /* space is allocated up to here; beyond, the file system may be full */
+  _Atomic uint64_t lost;       /* records for which there was no space */
+  _Atomic uint32_t processes;  /* the last number given to a process */
   _Atomic uint32_t wake;       /* a futex: changes with each record, while `sleeping` */
   _Atomic uint32_t sleeping;   /* the reader waits */
   _Atomic uint64_t operations; /* of explore: locks taken so far */
@@ -61,7 +61,7 @@ static inline uint64_t log_hash(uint64_t seed, uint64_t operation) {
   return hash ^ hash >> 31;
 }
 
-/* How a process came to be, or what a fork was made by. */
+/* How a process was made. */
 enum how {
   HOW_ROOT, /* the command started it */
   HOW_FORK,
@@ -77,7 +77,7 @@ enum how {
   HOW_CLONE,      /* clone() */
   HOW_CLONE_RAW,  /* syscall(SYS_clone) */
   HOW_CLONE3_RAW, /* syscall(SYS_clone3) */
-  HOW_UNSEEN,     /* found out by the child: an instruction of the program's own, say */
+  HOW_UNSEEN,     /* the child found out: for example, by the program's own system call instruction */
   HOW_PROBE,      /* of explore */
   HOWS
 };
@@ -119,15 +119,15 @@ enum record_kind {
                     the program, what it is; frames: where it was opened */
   RECORD_OUTPUT, /* id of the first fork at which the bytes were unflushed, stream, fd, their number; frames: where
                     they came out */
-  RECORD_EXIT_HANDLER, /* number of the process that registered it, function, 1: it did what others notice; frames:
-                          after it ran in another process */
+  RECORD_EXIT_HANDLER, /* number of the process that registered it, function, 1: it had an effect outside of the
+                          process; frames: after it ran in another process */
   RECORD_DELETED,      /* number of the process that made the file, inode, enum deleted, 1: its descriptor from then is
                           open here; path; frames */
   RECORD_LIBRARY,   /* enum library, id of the session (process that opened it << 32 | number) or, of CUDA, process that
                        initialised it; function; frames: a use after a fork */
   RECORD_PROBE,     /* the k-th operation, lock, site, 0 well / 1 hung / 2 crashed, status; frames */
-  RECORD_LOCK_ANEW, /* id, lock: one that RECORD_LOCK_HELD told of, made anew or given back by the child */
-  RECORD_THREAD_USED, /* id, tid of a thread that is lost; its name, function that was told to use it; frames */
+  RECORD_LOCK_ANEW, /* id, lock: one of RECORD_LOCK_HELD, initialised or released by the child */
+  RECORD_THREAD_USED, /* id, tid of a lost thread; its name, function that was called for it; frames */
   RECORD_PROBED,      /* the k-th operation, enum probed, status as of waitpid(); what the probe did; frames */
   RECORD_KINDS
 };
@@ -168,10 +168,10 @@ enum descriptor_kind {
   DESCRIPTOR_KINDS
 };
 #define DESCRIPTOR_GIVEN 0x80000000U  /* in a description's id: open since the program was started, under the rest */
-#define DESCRIPTOR_UNSEEN 0x40000000U /* opened by what we do not stand in front of, under the rest */
+#define DESCRIPTOR_UNSEEN 0x40000000U /* opened by a function that is not watched, under the rest */
 enum drawn_flags {
   DRAWN_UNSEEDED = 1, /* the program never seeded it: each run draws the same */
-  DRAWN_HIDDEN = 2,   /* the state is not seen: the number itself tells */
+  DRAWN_HIDDEN = 2,   /* the state cannot be read: numbers are compared */
   DRAWN_OWN = 4,      /* the state may have been set after the fork */
 };
 enum probed { PROBED_HUNG, PROBED_CRASHED, PROBED_MISSING, PROBED_LATE, PROBED_FAILED };
@@ -183,7 +183,7 @@ struct record {
   uint16_t kind;
   int32_t pid;
   int32_t tid;
-  uint32_t process; /* the number that this process has got; 0: it has none, as in a child of vfork() */
+  uint32_t process; /* the number of this process; 0: it has none, as in a child of vfork() */
   uint8_t args;
   uint8_t frames;
   uint16_t text;

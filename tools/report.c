@@ -10,7 +10,7 @@
 
 /* ---- Text ---- */
 
-/* Below main() there is the same in each program. */
+/* The frames below main() are the same in each program. */
 static void text_location(GString *text, struct location *location) {
   g_string_append_printf(text, "  %s\n", location->role);
   for (guint i = 0; i < location->places->len; i++) {
@@ -205,7 +205,7 @@ static void sarif_stack(struct json *json, struct location *location) {
   json_end(json, '}');
 }
 
-/* Code scanning shows no result without a place. */
+/* Code scanning shows only results with a place. */
 static struct place first_place(const struct finding *finding) {
   if (finding->locations->len == 0) return (struct place){.object = finding->process->program};
   struct location *first = g_ptr_array_index(finding->locations, 0);

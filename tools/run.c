@@ -9,7 +9,7 @@
 #include "adopt/environment.h"
 #include "launch.h"
 
-enum { PRIORITIES_MOST = 100 << 10 /* bytes: a variable of the environment has room for 128 KiB */ };
+enum { PRIORITIES_MOST = 100 << 10 /* bytes: the kernel allows 128 KiB for a variable of the environment */ };
 
 static int misused(const char *what) {
   g_printerr("atfork run: %s\n", what);
@@ -18,7 +18,7 @@ static int misused(const char *what) {
 
 /* ---- The file of priorities ---- */
 
-/* The last word of a line is the priority, and the pattern what stands before it. */
+/* The last word of a line is the priority; the text before it is the pattern. */
 static gboolean read_line(char *line, GString *priorities, char **trouble) {
   gint64 priority;
   g_strstrip(line);
@@ -38,7 +38,7 @@ static gboolean read_line(char *line, GString *priorities, char **trouble) {
   return TRUE;
 }
 
-/* What ADOPT_PRIORITIES is to be; NULL after saying what is wrong.  Free it. */
+/* The value for ADOPT_PRIORITIES; NULL after a message.  Free it. */
 static char *read_priorities(const char *path) {
   g_autoptr(GError) error = NULL;
   g_autofree char *text = NULL;
@@ -75,7 +75,7 @@ static gboolean is_way_of_bypassing(const char *word) {
   return g_strv_contains(words, word);
 }
 
-/* Becomes the command; or the status that we are to exit with, after saying why. */
+/* Executes the command.  Returns only on failure: the exit status, after a message. */
 static int become(char **command, const char *priorities, const char *bypassing) {
   g_autofree char *program = NULL;
   int status = launch_find_program("atfork run", "adopt the fork handlers of", command[0], &program);

@@ -49,7 +49,7 @@ struct place symbols_place(const struct process *process, guint64 address, guint
   return (struct place){.address = address, .object = module->path, .offset = address - module->slide};
 }
 
-/* clang writes no table of the addresses of each compilation unit, so all are asked. */
+/* clang writes no table of addresses, so all compilation units are searched. */
 static Dwarf_Die *find_unit(Dwfl_Module *module, guint64 address, Dwarf_Addr *bias) {
   Dwarf_Die *unit = dwfl_module_addrdie(module, address, bias);
   if (unit != NULL) return unit;
@@ -58,7 +58,7 @@ static Dwarf_Die *find_unit(Dwfl_Module *module, guint64 address, Dwarf_Addr *bi
   return NULL;
 }
 
-/* The compiler was given a path that began at its working directory: "../main.c". */
+/* If the compiler got a relative path ("../main.c"), its working directory comes before it. */
 static const char *whole_path(Dwarf_Die *unit, const char *file) {
   Dwarf_Attribute attribute;
   const char *directory = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));

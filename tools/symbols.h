@@ -18,17 +18,17 @@ struct place {
   guint line;
 };
 
-/* The object that the address lay in at that time (see struct frames). */
+/* The object that contained the address at that time (see struct frames). */
 struct place symbols_place(const struct process *process, guint64 address, guint64 time);
 
-/* Function, file and line, as far as the object's symbols and debugging information tell; strings live as long as the
- * process. */
+/* Fills in function, file and line, as far as symbols and debugging information have them.  The strings are never
+ * freed. */
 void symbols_find(struct place *place);
 
 /* "function (file.c:12)", "function (libc.so.6)" or "libc.so.6+0x123"; free it. */
 char *symbols_describe(struct place *place);
 
-/* Of something in memory: "0x5593757360a0", with the name of the variable where it has one: " (queue+0x28)"; free it.
+/* An address in memory, with the name of the variable if there is one: "0x5593757360a0 (queue+0x28)"; free it.
  */
 char *symbols_address(const struct process *process, guint64 address, guint64 time);
 

@@ -33,7 +33,7 @@ static void take_record(const struct record *record, gpointer data) {
   if (following->text != NULL) tree_text_record(following->text, process, record);
 }
 
-/* TRUE: some process runs still. */
+/* TRUE: a process still runs. */
 static gboolean look(gpointer data) {
   struct following *following = data;
   gboolean any = ends_look(following->ends) > 0;
@@ -41,7 +41,7 @@ static gboolean look(gpointer data) {
   return any;
 }
 
-/* A process that is about to end has closed its descriptors before, so the command may have ended first. */
+/* A process closes its descriptors before it ends, so the command may end first. */
 static void end_look(struct following *following) {
   for (guint i = 0; ends_look(following->ends) > 0 && i < 10; i++) g_usleep(2000);
 }
@@ -50,9 +50,9 @@ static void follow(struct following *following, struct launch *launch, gboolean 
   launch_follow(launch, take_record, look, following);
   if (all) launch_follow_rest(launch, take_record, look, following);
   end_look(following);
-  launch_drain(launch, take_record, following); /* what those said that have just ended, too */
+  launch_drain(launch, take_record, following); /* reads the records of processes that have just ended, too */
   ends_look(following->ends);
-  ends_look(following->ends); /* what was gone at the first is believed at the second */
+  ends_look(following->ends); /* a process that had ended at the first look is entered at the second */
   model_finish(following->model, launch->status);
 }
 
@@ -83,7 +83,7 @@ static int misused(const char *what) {
   return STATUS_TROUBLE;
 }
 
-/* Where the text goes; -1: nowhere.  It is not asked for where files are, but by --output. */
+/* Where the text is written; -1: nowhere, as with --json, --html or --trace only --output asks for it. */
 static int open_output(const struct options *options) {
   if (g_strcmp0(options->output, "-") == 0) return STDOUT_FILENO;
   if (options->output != NULL) return open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -107,7 +107,7 @@ static int run(const struct options *options, char **command) {
   struct launch launch = {.path = NULL};
   int status = launch_begin(&launch, command, &(struct log_header){.flags = WATCH_FORKS});
   if (status != 0) return status;
-  signal(SIGPIPE, SIG_IGN); /* whoever reads the text may go before the command ends */
+  signal(SIGPIPE, SIG_IGN); /* the reader of the text may end before the command */
   signal(SIGTTOU, SIG_IGN); /* the command may be a shell, which takes the terminal for itself */
   struct following following = {.model = model_new(launch.pid)};
   following.ends = ends_new(following.model);

@@ -9,7 +9,7 @@
 struct tree {
   struct model *model;
   char **command;
-  int status; /* that the command ended with, as a shell has it */
+  int status; /* of the command, as a shell shows it */
 };
 
 /* Each a whole file; free it. */

@@ -68,7 +68,7 @@ static void add_callbacks(GString *html, const struct fork_event *event) {
   g_string_append(html, "</td>");
 }
 
-/* The line that forked; how it came there when the pointer rests on it. */
+/* The line that forked, with the stack as a tooltip. */
 static void add_place(GString *html, const struct fork_event *event) {
   if (event == NULL || event->stack.count == 0) {
     g_string_append(html, "<td></td>");

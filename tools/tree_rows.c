@@ -47,7 +47,7 @@ static void add_arguments(GString *row, const struct process *process) {
   if (cut) g_string_append(row, "…");
 }
 
-/* What it began as, and each program that it became; of the last its arguments. */
+/* The program that it began with, and each program that it executed; the last one with its arguments. */
 static void add_programs(GString *row, const struct process *process) {
   const char *first = process->first == NULL ? "?" : process->first;
   clean_add(row, first);

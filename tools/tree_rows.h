@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tree as rows of text, not yet fitted to where they are shown. */
+/* The tree as rows of text, not yet cut to the width of a terminal. */
 #ifndef ATFORK_TREE_ROWS_H
 #define ATFORK_TREE_ROWS_H
 
@@ -17,7 +17,7 @@ struct row {
 /* Of struct row; unref it. */
 GPtrArray *tree_rows(const struct model *model);
 
-/* What a process is, without its place: pid, how, by which thread, and which program. */
+/* A process without its place in the tree: pid, how it was made, by which thread, and its program. */
 void row_add_birth(GString *row, const struct process *process);
 void row_add_failure(GString *row, const struct fork_event *event);
 void row_add_time(GString *row, const struct model *model, guint64 time);

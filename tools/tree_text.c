@@ -17,10 +17,10 @@ struct tree_text {
   int fd;
   int error; /* errno of a write that failed, 0: none */
   gboolean live, utf8, colour;
-  guint born;          /* how many processes have been told of */
-  GPtrArray *running;  /* of struct process, as far as told */
+  guint born;          /* how many processes have been written */
+  GPtrArray *running;  /* of struct process, as far as written */
   guint rows, columns; /* of the terminal */
-  guint foot;          /* rows at its foot that are ours */
+  guint foot;          /* rows at the bottom of the screen that are ours */
   gboolean changed;
   gint64 drawn; /* µs, when last */
 };
@@ -45,7 +45,7 @@ static void add_paint(const struct tree_text *text, GString *out, gunichar paint
   if (text->colour) g_string_append(out, codes[paint]);
 }
 
-/* What stands for a character where the locale has ASCII alone, as far as it is one of ours. */
+/* The replacement of one of our characters where the locale has only ASCII. */
 static const char *plain_form(gunichar character) {
   switch (character) {
     case 0x2502: /* │ */
@@ -134,7 +134,7 @@ static void tell_ended(struct tree_text *text) {
   }
 }
 
-/* It is told when the new program tells of itself, or it is known that it will not. */
+/* Written when the new program has written a record, or it is known that it will not. */
 static void tell_exec(struct tree_text *text, const struct process *process, guint64 time) {
   if (process->execs->len == 0) return;
   const struct exec_event *exec = g_ptr_array_index(process->execs, process->execs->len - 1);
@@ -182,7 +182,7 @@ static gboolean measure(struct tree_text *text) {
   return TRUE;
 }
 
-/* The terminal scrolls what is above the foot alone.  Before the foot grows, the lines that it will cover go up. */
+/* Only the part above the tree scrolls.  Before the tree grows, the lines that it will cover are scrolled up. */
 static void grow_foot(struct tree_text *text, GString *out, guint rows) {
   guint more = rows - text->foot;
   for (guint i = 0; i < more; i++) g_string_append(out, "\033D");
@@ -197,7 +197,7 @@ static gboolean runs_below(const struct process *process) {
   return FALSE;
 }
 
-/* Where there is no room for all: details go first, then what has ended; then the oldest. */
+/* If there is no room for all rows, details are left out first, then processes that have ended, then the oldest. */
 static void choose(GPtrArray *rows, guint most) {
   for (guint i = rows->len; rows->len > most && i > 0; i--)
     if (((struct row *)g_ptr_array_index(rows, i - 1))->detail) g_ptr_array_remove_index(rows, i - 1);
@@ -225,7 +225,7 @@ static void draw(struct tree_text *text) {
   g_autoptr(GPtrArray) rows = tree_rows(text->model);
   choose(rows, text->rows / 2);
   GString *out = g_string_new(NULL);
-  if (rows_before != text->rows) text->foot = 0; /* the terminal has dropped what it knew */
+  if (rows_before != text->rows) text->foot = 0; /* the terminal was resized, and has lost its scroll region */
   if (rows->len > text->foot) grow_foot(text, out, rows->len);
   g_string_append(out, "\0337");
   add_foot(text, out, rows);

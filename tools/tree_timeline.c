@@ -16,7 +16,7 @@ enum {
   MARGIN = 24,  /* px, right of it */
   BAR = 13,     /* px, a bar's height */
   INDENT = 9,   /* px, for each generation */
-  INDENTS = 10, /* generations that are shown so, at most */
+  INDENTS = 10, /* generations that are indented, at most */
   LINEAGE = 16, /* characters of a lineage, at most */
 };
 
@@ -26,7 +26,7 @@ static const double SMALL = 6.4;     /* px, one in a bar */
 struct timeline {
   GString *html;
   const struct model *model;
-  guint64 span;    /* ns that the chart has room for */
+  guint64 span;    /* ns that the chart spans */
   GPtrArray *rows; /* of struct process, from top to bottom */
   GHashTable *row; /* struct process -> its row + 1 */
 };
@@ -61,7 +61,7 @@ static guint depth_of(const struct process *process) {
   return depth;
 }
 
-/* To the last thing that is known. */
+/* To the last event that is known. */
 static guint64 find_span(const struct model *model) {
   guint64 last = model->root->end;
   for (guint i = 0; i < model->processes->len; i++) {
@@ -81,7 +81,7 @@ static void add_title(struct timeline *timeline, const char *text) {
   PRINT(timeline, "<title>%s</title>", escaped);
 }
 
-/* The end of a text that is too long. */
+/* Keeps the end of a text that is too long. */
 static char *cut(const char *text, glong most) {
   g_autofree char *valid = g_utf8_make_valid(text, -1);
   if (g_utf8_strlen(valid, -1) <= most) return g_steal_pointer(&valid);
@@ -163,7 +163,7 @@ static double add_execs(struct timeline *timeline, const struct process *process
   return last;
 }
 
-/* The program, where there is room for it. */
+/* The name of the program, if there is room for it. */
 static void add_name(struct timeline *timeline, const struct process *process, double y, double from) {
   double room = x_of(timeline, end_of(timeline, process)) - from - 10;
   g_autofree char *program = program_name(process);
@@ -230,7 +230,7 @@ static void add_row(struct timeline *timeline, const struct process *process) {
 
 /* ---- The scale, and what means what ---- */
 
-/* 1, 2 or 5 times a power of ten: some ten of them in the span. */
+/* The distance of ticks: 1, 2 or 5 times a power of ten, with some ten ticks in the span. */
 static guint64 tick_of(guint64 span) {
   for (guint64 power = 1;; power *= 10)
     for (guint i = 0; i < 3; i++) {

@@ -56,7 +56,7 @@ static void add_callback(struct json *json, const struct model *model, const str
   end_slice(json);
 }
 
-/* From inside the slice of the fork to that of its child's life. */
+/* An arrow from the slice of the fork to the slice of its child. */
 static void add_arrow(struct json *json, const struct model *model, const struct fork_event *event) {
   const struct process *child = event->child;
   begin_event(json, "s", "fork", event->parent->pid, event->tid);

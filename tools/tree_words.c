@@ -74,7 +74,7 @@ const char *unwatched_reason(const struct process *process) {
   const struct exec_event *exec = last_exec(process);
   if (exec != NULL) return unwatched_name(exec->unwatched);
   if (process->program == NULL || !how_starts(process->how)) return NULL;
-  /* Spawned by what has not looked at it. */
+  /* It was spawned by a program that did not check it. */
   return unwatched_name(launch_unwatched(process->program));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What all of tree's outputs say alike: programs, reasons, times, and callbacks by phase. */
+/* Texts that all outputs of the tree share: programs, reasons, times, and callbacks by phase. */
 #ifndef ATFORK_TREE_WORDS_H
 #define ATFORK_TREE_WORDS_H
 
@@ -8,7 +8,7 @@
 enum { PHASES = 3 };
 extern const char *const phase_names[PHASES]; /* "prepare", "parent", "child" */
 
-/* One handler or hook in one fork: what it took in each phase. */
+/* One handler or hook in one fork: how long it took in each phase. */
 struct callback_times {
   const struct callback *callback; /* the first of them */
   guint runs[PHASES];
@@ -25,7 +25,7 @@ char *callback_describe(const struct callback *callback);
 const char *unwatched_reason(const struct process *process);
 const char *unwatched_name(int unwatched); /* enum unwatched */
 
-/* A search in PATH fails often before it finds the program: for people a failure is told of the last exec alone. */
+/* A search in PATH often fails before it finds the program, so the text shows only the failure of the last exec. */
 gboolean exec_is_told(const struct process *process, guint i);
 
 /* "340 ns", "1.2 µs", "20.3 ms", "1.25 s"; free it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is loaded into a program whose fork handlers become hooks of the library: those of pthread_atfork(), whoever
- * registers them.
+ * The library that is loaded into a program to make its fork handlers hooks of libatfork: all that the program, its
+ * libraries and its plugins register by pthread_atfork().
  *
  * It may be called before any constructor, and from inside another library's malloc(): so it allocates nothing by
  * malloc().
@@ -16,7 +16,7 @@
 
 typedef void (*any_function)(void);
 
-/* The function of this name behind ours; NULL where the C library has none. */
+/* The C library's function of this name, which ours wraps; NULL: it has none. */
 any_function adopt_next(const char *name);
 
 /* ---- Objects ---- */
@@ -24,10 +24,10 @@ any_function adopt_next(const char *name);
 struct object {
   const char *path; /* lasts as long as the object is loaded; "": there is no such object */
   bool has_library; /* a copy of the library is linked into it */
-  bool stays;       /* it was loaded with the program, and so stays as long as the process */
+  bool stays;       /* it was loaded with the program, so it stays as long as the process */
 };
 
-/* Of what has been loaded so far: that is the program's own. */
+/* Of the objects loaded so far: these belong to the program. */
 void adopt_note_objects(void);
 
 void adopt_find_object(struct object *object, const void *address);
@@ -37,7 +37,7 @@ const char *adopt_name(const char *path);
 
 /* ---- Priorities ---- */
 
-/* Takes them out of the environment, which the program may change. */
+/* Copies them from the environment, as the program may change it. */
 void adopt_read_priorities(void);
 
 /* Of the handlers of the object with this path. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stands in front of what makes a process and runs no fork handlers: _Fork(), clone(), and the system calls.  The child
- * catches up at once.  What shares its parent's memory (vfork(), threads) is left alone; and so is the child of a
- * system call that gives it a stack of its own, which goes on who knows where.
+ * Wraps the functions that make a process and run no fork handlers: _Fork(), clone(), and the system calls.  The child
+ * catches up at once.  A child that shares its parent's memory (vfork(), threads) is left alone; so is one with its own
+ * stack, as it goes on at an unknown place.
  */
 #include <atfork.h>
 #include <dlfcn.h>
@@ -24,7 +24,7 @@ any_function adopt_next(const char *name) {
 
 static _Atomic(any_function) next_fork, next_clone, next_syscall;
 
-/* All are looked up at the load: the dynamic linker's lock is not to be taken in a child. */
+/* All are looked up at the load: a child must not take the dynamic linker's lock. */
 static any_function look_up(_Atomic(any_function) *next, const char *name) {
   any_function function = atomic_load_explicit(next, memory_order_relaxed);
   if (function != NULL) return function;
@@ -79,7 +79,7 @@ EXPORT int clone(int (*function)(void *argument), void *stack, int flags, void *
 
 /* ---- System calls ---- */
 
-/* Whether it makes a process that has memory of its own, and goes on where its parent does. */
+/* Whether it makes a process with its own memory that goes on where its parent does. */
 static bool makes_process(long number, const long *args) {
 #ifdef SYS_fork
   if (number == SYS_fork) return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What `atfork run --adopt` hands to what is loaded into the program. */
+/* What `atfork run --adopt` tells the library that it loads into the program. */
 #ifndef ATFORK_ADOPT_ENVIRONMENT_H
 #define ATFORK_ADOPT_ENVIRONMENT_H
 

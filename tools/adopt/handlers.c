@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stands in front of what registers fork handlers, and makes each three of them one hook.
+ * Wraps the functions that register fork handlers, and makes each set of three handlers one hook.
  *
- * The library's own handlers go on to the C library, which thus has these alone.  Hooks of one priority run in the
- * order of pthread_atfork().  A hook goes with its object where that can be unloaded; what was loaded with the program
- * keeps its hooks to the very end, as it does in the C library.
+ * libatfork's own handlers are passed on to the C library, which then has only these.  Hooks of one priority run in the
+ * order of pthread_atfork().  If an object can be unloaded, its hooks end then.  Objects loaded with the program keep
+ * their hooks to the end, as they keep handlers in the C library.
  *
- * No bypassing fork runs `prepare`.  A child handler that has one with it most often unlocks what that has locked, so
- * it runs after a fork that has run it, and is left out of bypassing forks, unless it is asked for.
+ * No bypassing fork runs `prepare`.  A child handler with a `prepare` usually unlocks what this has locked.  So it runs
+ * only after a fork that has run its `prepare`, unless --bypassing=all is given.
  */
 #include <atfork.h>
 #include <errno.h>
@@ -72,8 +72,8 @@ static void give_back(void *slot) {
 
 static enum { UNPAIRED, ALL, NONE } bypassing;
 
-/* The generation of the child that this thread has prepared, and the latest one that it was born to by such a fork; 0:
- * none.  The second keeps what the first was, when a handler of a child forks in its turn. */
+/* The generation of the child that this thread has prepared, and that of the process if an ordinary fork made it; 0:
+ * none.  The second is still right when a child's handler forks, and the first changes. */
 static _Thread_local uint64_t prepared_for __attribute__((tls_model("initial-exec")));
 static _Thread_local uint64_t born_prepared __attribute__((tls_model("initial-exec")));
 
@@ -113,7 +113,7 @@ static void run_child(void *data) {
 
 /* ---- Registering ---- */
 
-/* While the library is about to be made ready, it is the one that comes; and only then, as it has its handlers then. */
+/* While libatfork is being made ready, a call comes from it; and only then, as it has its handlers then. */
 enum { ASLEEP, WAKING, READY };
 static _Atomic int state;
 
@@ -157,8 +157,8 @@ static void read_bypassing(void) {
   if (which != NULL && strcmp(which, ADOPT_NONE) == 0) bypassing = NONE;
 }
 
-/* Before the first handler is adopted: other objects' constructors may run before ours.  So the library has its own
- * handlers in the C library. */
+/* Called before the first handler is adopted, as other objects' constructors may run before ours.  It has libatfork
+ * register its own handlers with the C library. */
 static void wake(void) {
   int asleep = ASLEEP;
   if (!atomic_compare_exchange_strong(&state, &asleep, WAKING)) return;
@@ -176,7 +176,7 @@ __attribute__((constructor)) static void on_load(void) {
   wake();
 }
 
-/* ---- What stands in front ---- */
+/* ---- Wrappers ---- */
 
 /*
  * Whether a copy of the library gives these to the C library.  One that is being loaded before ours has not said yet
@@ -203,7 +203,8 @@ EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
   return adopt(handlers, dso, &object);
 }
 
-/* What old programs call, and who looks for it by name: nobody knows when their handlers go. */
+/* Old programs call this, and programs that look the function up by name.  It is not known when their objects are
+ * unloaded. */
 EXPORT int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
   return __register_atfork(prepare, parent, child, NULL);
 }

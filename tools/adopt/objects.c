@@ -6,7 +6,7 @@
 
 #include "adopt.h"
 
-static unsigned with_program; /* so many objects come first, of those that are loaded */
+static unsigned with_program; /* how many objects, at the head of the list, were loaded with the program */
 static char program[PATH_MAX];
 
 static int count(struct dl_phdr_info *info, size_t size, void *counter) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Completion for bash.  Commands and options are those that the command itself tells with --help.
+# Completion for bash.  Commands and options are read from the command's own --help.
 
 _atfork_commands() {
   "$1" --help 2>/dev/null | sed -n 's/^  [^ ]* \([a-z]*\) .*\[ARGUMENT\.\.\.\].*/\1/p'
@@ -14,7 +14,7 @@ _atfork_wants_value() {
   "$1" "$2" --help 2>/dev/null | grep -q -e "^  $3=" -e "^  -., $3=" -e "^  $3, --[a-z-]*="
 }
 
-# What an option of this name wants.
+# What the value of an option is.
 _atfork_value() {
   case $1 in
     --fail-on) COMPREPLY=($(compgen -W 'note warning error never' -- "$2")) ;;
@@ -26,7 +26,7 @@ _atfork_value() {
   esac
 }
 
-# Where the program begins whose arguments are not ours: behind --, or at the first word that is no option.
+# Where the program begins, whose arguments are its own: after --, or at the first word that is no option.
 _atfork_program() {
   local i
   for ((i = 2; i < COMP_CWORD; i++)); do

@@ -2,7 +2,8 @@
 /*
  * Output that waits in buffers other than the C library's: of C++ file streams (libstdc++), and of Python's sys.stdout.
  *
- * Its beginning is kept at the fork.  A process that then writes bytes which begin so, has written what was there.
+ * The first bytes of such a buffer are kept at the fork.  If a process then writes bytes that begin with these, it has
+ * written the buffer.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -74,7 +75,7 @@ static void tell(const struct buffer *buffer, int fd) {
   LOG(RECORD_OUTPUT, NULL, &stack, buffer->fork, (uint64_t)(uintptr_t)buffer->of, (uint64_t)fd, buffer->size);
 }
 
-/* What has another beginning, is of something else, or the buffer was emptied meanwhile. */
+/* Bytes that begin in another way belong to something else, or the buffer was emptied in between. */
 void buffers_were_written(int fd, const void *bytes, size_t size) {
   for (struct buffer *buffer = buffers; buffer < buffers + BUFFERS; buffer++) {
     if (buffer->of == NULL || (buffer->fd != ANY && buffer->fd != fd)) continue;
@@ -102,7 +103,7 @@ struct filebuf {
 enum { FILEBUFS = 64, STREAMBUF_IN_IOS = 232 };
 
 static struct filebuf *_Atomic filebufs[FILEBUFS];
-static _Atomic bool unsynchronised; /* std::cout has a buffer of its own */
+static _Atomic bool unsynchronised; /* std::cout has its own buffer */
 extern WEAK const char _ZSt4cout[];
 
 static void look_at_streambuf(const struct streambuf *from, int fd, uint64_t fork) {
@@ -113,7 +114,7 @@ static void look_at_streambuf(const struct streambuf *from, int fd, uint64_t for
   wait_at(fork, &found);
 }
 
-/* The base that std::ios is, lies where the table of functions says. */
+/* The table of functions says where the base std::ios lies. */
 static const struct streambuf *streambuf_of(const char *stream) {
   const ptrdiff_t *table;
   memcpy(&table, stream, sizeof table);
@@ -170,7 +171,7 @@ EXPORT bool _ZNSt8ios_base15sync_with_stdioEb(bool synchronised) {
 typedef int visit_function(const char *, void *);
 WEAK int Py_IsInitialized(void);
 WEAK int PyGILState_Check(void);
-WEAK void *_PyThreadState_UncheckedGet(void); /* the same, until Python 3.12 and since */
+WEAK void *_PyThreadState_UncheckedGet(void); /* the same, in Python up to 3.12, and later */
 WEAK void *PyThreadState_GetUnchecked(void);
 WEAK const char *Py_GetVersion(void);
 WEAK const char *PySys_GetObject(const char *);
@@ -180,7 +181,7 @@ WEAK const char *PyUnicode_AsUTF8AndSize(const char *, ssize_t *);
 WEAK ssize_t PyList_Size(const char *);
 WEAK const char *PyList_GetItem(const char *, ssize_t);
 
-/* As objects and types are laid out, except where there is no global lock. */
+/* The layout of objects and types in an interpreter with the global lock. */
 enum { TYPE = 8, TYPE_NAME = 24, TYPE_FLAGS = 168, TYPE_TRAVERSE = 184 };
 enum { IS_LIST = 1UL << 25, IS_BYTES = 1UL << 27, IS_TEXT = 1UL << 28 };
 
@@ -212,7 +213,8 @@ struct shown {
   const char *text[8];
 };
 
-/* Text that waits is a list or bytes, or else text; other texts are the encoding, the newline and, last, `errors`. */
+/* Pending text is a list, bytes or text.  Other members that are text: the encoding, the newline and, last,
+ * `errors`. */
 static int show(const char *object, void *data) {
   struct shown *shown = data;
   if (is_kind(object, IS_LIST | IS_BYTES)) shown->pending = object;

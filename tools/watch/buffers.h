@@ -5,7 +5,7 @@
 
 #include "watch.h"
 
-extern _Atomic unsigned buffers_waiting; /* how many had bytes at a fork that were not written since */
+extern _Atomic unsigned buffers_waiting; /* how many buffers had bytes at a fork that have not been written since */
 
 void buffers_before_fork(uint64_t fork);
 void buffers_were_written(int fd, const void *bytes, size_t size);

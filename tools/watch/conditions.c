@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Condition variables, barriers, semaphores, and threads that are joined: what one thread waits for, and another does.
+ * Condition variables, barriers, semaphores, and joined threads: one thread waits for what another one does.
  *
- * A child in which a wait can have no end is found out before it hangs: it has one thread, it has lost others, and what
- * it waits for is in memory of its own.  A signal handler may still post a semaphore, so the wait is first tried for a
- * while.
+ * A wait that cannot end is recognised before the child hangs: the child has one thread and has lost others, and the
+ * object is in its private memory.  A signal handler may still post a semaphore, so the child first waits for a while.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -60,7 +59,8 @@ static bool is_alone(void) {
   return error == 0 && status.st_nlink == 3; /* ".", "..", and one */
 }
 
-/* A handler of these does not run a program on, or is there in each program of a language: Python's for SIGINT. */
+/* Handlers of these signals do not make a program go on, or each program of a language has them, as Python's for
+ * SIGINT. */
 static bool is_ordinary(int number) {
   static const int others[] = {SIGINT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE, SIGSTKFLT};
   for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -118,7 +118,7 @@ static void note_told(const void *object) {
     if (atomic_load(&thread->waits) == object) thread->told = true;
 }
 
-/* The object is made anew. */
+/* The object is initialised again. */
 static void forget_waiters(const void *object) {
   for (struct thread *thread = threads_lost; thread != NULL; thread = atomic_load(&thread->next))
     if (atomic_load(&thread->waits) == object) atomic_store(&thread->waits, NULL);
@@ -139,8 +139,8 @@ static void tell_waiters(const void *object, unsigned count, bool barrier, bool 
 
 enum { CONDITION_SHARED = 1, WAITERS_SHIFT = 3, REFERENCES_SHIFT = 1 };
 
-/* glibc before 2.41 waits for the threads of the older of its two groups to leave, before it signals those of the
- * other: lost ones never do. */
+/* glibc before 2.41 has two groups of waiters.  Before it signals the newer group, it waits for all threads of the
+ * older one to leave; lost threads never leave. */
 static bool signal_hangs(const pthread_cond_t *condition) {
 #if __GLIBC_PREREQ(2, 41)
   (void)condition;
@@ -152,7 +152,7 @@ static bool signal_hangs(const pthread_cond_t *condition) {
 #endif
 }
 
-/* The object says itself whether it has waiters: one that was zeroed, or initialised past us, has none. */
+/* The object itself says whether it has waiters: if it was zeroed, or initialised unseen, it has none. */
 static void use_condition(const void *object, bool destroys, const char *function, const void *site) {
   if (LIKELY(threads_lost == NULL)) return;
   const pthread_cond_t *condition = object;
@@ -210,7 +210,7 @@ EXPORT int cnd_init(cnd_t *condition) {
   return CALL(cnd_init)(condition);
 }
 
-/* The wait for a while of a child's only thread: when it ends by its limit, nobody was there to signal meanwhile. */
+/* The child's only thread waits for a while.  If this wait times out, no thread was there to signal. */
 static int wait_alone(pthread_cond_t *condition, pthread_mutex_t *mutex, const char *function, const void *site) {
   struct timespec limit = in_a_while();
   int error = CALL(pthread_cond_clockwait)(condition, mutex, CLOCK_MONOTONIC, &limit);
@@ -218,7 +218,7 @@ static int wait_alone(pthread_cond_t *condition, pthread_mutex_t *mutex, const c
   if (may_be_endless() && !has_signal_handler()) {
     held_stuck(&(struct stuck_at){STUCK_CONDITION, KIND_MUTEX, condition, NULL, 0, NULL, function, site, true});
   }
-  return 0; /* as a wakeup for no reason, which each program has to expect */
+  return 0; /* as a spurious wakeup, which every program has to expect */
 }
 
 static bool is_waited_alone(const void *object) {
@@ -227,7 +227,7 @@ static bool is_waited_alone(const void *object) {
          !memory_is_shared(condition);
 }
 
-/* The mutex is released inside, and taken again: its owner tells so, and its entry may stay. */
+/* The wait releases the mutex and takes it again.  Its owner shows this, so its entry may stay. */
 #define WAIT(object, call)                                             \
   do {                                                                 \
     struct thread *thread = held_thread(__func__);                     \
@@ -326,7 +326,7 @@ static int wait_semaphore(sem_t *semaphore, const void *site) {
   return CALL(sem_wait)(semaphore);
 }
 
-/* What the thread did not post since is one entry, however often it waited. */
+/* However often the thread waited without posting, there is one entry. */
 static void enter_semaphore(struct thread *thread, const sem_t *semaphore, const void *site) {
   held_remove(thread, semaphore);
   held_add(thread, semaphore, site, KIND_SEMAPHORE);
@@ -393,7 +393,7 @@ long conditions_futex(const long *args, bool *done, const void *site) {
   if (result == -ETIMEDOUT && may_be_endless() && !has_signal_handler())
     held_stuck(&(struct stuck_at){STUCK_FUTEX, KIND_MUTEX, (const void *)args[0], NULL, 0, NULL, "syscall(SYS_futex)",
                                   site, true});
-  if (result == -ETIMEDOUT) result = -EINTR; /* as a wakeup for no reason, which each caller has to expect */
+  if (result == -ETIMEDOUT) result = -EINTR; /* as a spurious wakeup, which every caller has to expect */
   if (result >= 0) return result;
   errno = (int)-result;
   return -1;
@@ -421,8 +421,9 @@ static void use_lost(pthread_t handle, const char *function, const void *site) {
   errno = saved;
 }
 
-/* fork() marks threads of the parent as ended, where it made their stacks: a join returns at once, with a result that
- * no thread gave.  Others are waited for without an end: the number, which the kernel would clear, is still there. */
+/* If the C library allocated a thread's stack, fork() marks the thread as ended, and a join returns at once, with a
+ * result that no thread gave.  A join of other threads never returns: the thread's number, which the kernel would
+ * clear, stays. */
 static void join_lost(pthread_t handle, const char *function, const void *site) {
   const struct thread *lost = find_lost(handle);
   if (lost == NULL) return;

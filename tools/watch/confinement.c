@@ -6,8 +6,8 @@
 #include "raw.h"
 #include "watch.h"
 
-/* What we ask the kernel for this process, while we may.  In a child of vfork() the memory is its parent's, which is
- * not confined. */
+/* Asks the kernel what this library needs to know, while it may.  In a child of vfork() the memory is its parent's,
+ * which is not confined. */
 static bool prepare(void) {
   if (watch_log == NULL || self_is_borrowed()) return false;
   self_get();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CUDA: what is initialised before a fork cannot be used in a child.
+ * CUDA: if it is initialised before a fork, the child cannot use it.
  *
- * Most programs look its functions up by name, as the runtime that is linked into them does: so dlsym() gives ours, and
- * keeps the one that it found; and cuGetProcAddress(), which is CUDA's own dlsym(), as well.
+ * Most programs, and the runtime that is linked into them, look its functions up by name.  So our dlsym() returns our
+ * functions, and stores the ones that it found.  So does our cuGetProcAddress(), which is CUDA's own dlsym().
  */
 #include <dlfcn.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "library.h"
 
 static bool begun;
-static uint32_t generation; /* forks_generation() when it was initialised, or told of last */
+static uint32_t generation; /* forks_generation() when it was initialised, or last recorded */
 static uint64_t process;    /* number of the process that initialised it */
 
 static void tell(const char *function) {
@@ -46,7 +46,7 @@ static void use(const char *function, bool initialised) {
   uses(cudaLaunchKernel)
 /* clang-format on */
 
-/* Parameters are passed on as they came: none has more words than these. */
+/* Parameters are passed on unchanged: no function has more than these. */
 #define PARAMETERS long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k
 #define FUNCTION(of, begins)                                                                          \
   int of(PARAMETERS);                                                                                 \
@@ -77,7 +77,7 @@ static const struct ours {
     {&next_of_get_v2, (any_function)cuGetProcAddress_v2},
 };
 
-/* Ours, in place of the one that was found; that, where we have none. */
+/* Our function in place of the one that was found; if we have none, the one that was found. */
 static void *replace(const char *name, void *found) {
   for (size_t i = 0; found != NULL && i < sizeof ours / sizeof ours[0]; i++) {
     void *own;
@@ -91,7 +91,7 @@ static void *replace(const char *name, void *found) {
   return found;
 }
 
-/* It is asked for names without a version's suffix, and gives the function of that version. */
+/* Its names have no suffix for a version, and it returns the function of the version that is asked for. */
 static void replace_versioned(const char *name, void **function) {
   char versioned[64];
   if (strlen(name) >= sizeof versioned - 3) return;
@@ -128,7 +128,7 @@ EXPORT int cuGetProcAddress_v2(const char *name, void **function, int version, u
 
 __attribute__((used, visibility("hidden"))) void *(*cuda_dlsym)(void *, const char *);
 
-/* What dlsym() returns, where it is ours; NULL: the C library's is to do it, which wants to know its caller. */
+/* What our dlsym() returns; NULL: the C library's dlsym() is called, which reads its caller's address. */
 __attribute__((used, visibility("hidden"))) void *cuda_look_up(void *object, const char *name);
 
 void *cuda_look_up(void *object, const char *name) {

@@ -20,7 +20,7 @@ static _Thread_local struct borrowed {
   uint64_t over; /* id of the last vfork() that has returned */
   uint64_t child;
   bool swept;
-  uint64_t set_up[DESCRIPTORS / 64 / 64]; /* of the child's, the first numbers */
+  uint64_t set_up[DESCRIPTORS / 64 / 64]; /* the first numbers of the child */
 } borrowed __attribute__((tls_model("initial-exec")));
 
 static bool is_borrowed(void) {
@@ -69,7 +69,8 @@ bool descriptors_are_swept(void) {
 
 /* ---- What is open ---- */
 
-/* A program that uses what was open as it was started, was given it on purpose: that is told before any fork, too. */
+/* If a program uses a descriptor that was open when it was started, this was intended.  So such a use is recorded even
+ * before any fork. */
 __attribute__((constructor(106))) static void count_given(void) {
   enum { LOOKED_AT = 256 };
   if (!watches(WATCH_DESCRIPTORS)) return;
@@ -88,7 +89,7 @@ static bool is_followed(int fd) {
   return false;
 }
 
-/* In this process it is new, so none of its uses is told before the next fork. */
+/* The descriptor is new in this process, so no use is recorded before the next fork. */
 static void enter(int fd, const void *site, bool semaphore) {
   struct descriptor *descriptor = &descriptors[fd];
   uint32_t number = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
@@ -105,7 +106,7 @@ int descriptor_opened(int fd, const void *site) {
   return fd;
 }
 
-/* Whatever comes to this number next, seen or not, is not what was there. */
+/* The next descriptor with this number is another one, whether its opening is seen or not. */
 void descriptor_closing(int fd) {
   if (!is_followed(fd)) return;
   if (descriptors[fd].id == 0 && raw_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0) return; /* none is there */
@@ -211,7 +212,7 @@ enum descriptor_kind descriptor_kind(int fd, struct stat *status, int *flags) {
 
 /* ---- What it is used for ---- */
 
-/* Once more after the next fork. */
+/* Recorded again after the next fork. */
 static void note(struct descriptor *descriptor, enum use use) {
   uint32_t generation = forks_generation() & 0xffffff;
   uint32_t noted = atomic_load_explicit(&descriptor->noted, memory_order_relaxed);

@@ -2,12 +2,12 @@
 /*
  * The descriptors of this process.
  *
- * What is open under one number in several processes is one open file description, and gets an id as it is opened:
- * a child's table is a copy.  After a fork each process tells of the first use of each kind of those that were open at
- * it.  So nothing is to be done at the fork itself.
+ * An open file description gets an id when it is opened.  A child has a copy of the table, so both processes know the
+ * same id.  After a fork, each process records the first use of each kind of the descriptors that were open at the
+ * fork.  Nothing is done at the fork itself.
  *
- * What a child of vfork() opens and closes changes its own descriptors, but it has its parent's memory: so it only
- * notes which numbers it has set up.
+ * A child of vfork() has descriptors of its own, but uses its parent's memory.  So it only notes which numbers it has
+ * set up.
  */
 #ifndef ATFORK_WATCH_DESCRIPTORS_H
 #define ATFORK_WATCH_DESCRIPTORS_H
@@ -17,17 +17,17 @@
 enum { DESCRIPTORS = 65536 };
 
 struct descriptor {
-  uint64_t id;            /* process that opened it and a number of its; 0: nobody that we saw */
-  _Atomic uint32_t noted; /* forks_generation() << 8 | the uses that were told since */
+  uint64_t id;            /* process that opened it, and a number; 0: opened unseen */
+  _Atomic uint32_t noted; /* forks_generation() << 8 | the uses recorded since then */
   uint32_t made_by;       /* number of the process that gave it this number */
-  const void *site;       /* that opened it; NULL: nobody that we saw, or it is meant to be handed down */
+  const void *site;       /* that opened it; NULL: opened unseen, or meant to be passed on */
   bool semaphore;         /* eventfd(EFD_SEMAPHORE) */
-  bool given;             /* it was open as the program was started */
+  bool given;             /* it was open when the program was started */
 };
 
 extern struct descriptor descriptors[DESCRIPTORS];
 extern int descriptors_highest; /* that was opened so far */
-extern int descriptors_given;   /* that are no standard streams, and were open as the program was started */
+extern int descriptors_given;   /* that are no standard streams, and were open when the program was started */
 
 static inline bool descriptor_is_known(int fd) {
   return (unsigned)fd < DESCRIPTORS;
@@ -35,14 +35,15 @@ static inline bool descriptor_is_known(int fd) {
 
 /* A new description; returns fd, which may be -1. */
 int descriptor_opened(int fd, const void *site);
-/* Another number for the same description; one that was asked for is meant to be handed down. */
+/* Another number for the same description.  If the program chose the number, the descriptor is meant to be passed
+ * on. */
 int descriptor_copied(int old, int fd, const void *site, bool asked_for);
 /* Before it is closed. */
 void descriptor_closing(int fd);
-/* Its close-on-exec flag was taken off: it is meant to be handed down. */
+/* Its close-on-exec flag was cleared: it is meant to be passed on. */
 void descriptor_given(int fd);
 
-/* This process goes through all that it has: what it leaves open, stays so on purpose. */
+/* This process goes through all of its descriptors, so those that it leaves open are meant to stay open. */
 void descriptors_swept(void);
 bool descriptors_are_swept(void);
 
@@ -60,12 +61,12 @@ static inline void descriptor_used(int fd, enum use use) {
   descriptor_tell(fd, use);
 }
 
-/* What it is now; *flags: of open(), as far as the kernel tells. */
+/* What kind it is now; *flags: of open(), if the kernel has them. */
 struct stat;
 void descriptor_name(int fd, char *name, size_t size);
 enum descriptor_kind descriptor_kind(int fd, struct stat *status, int *flags);
 
-/* Of a lock that other processes wait for, too: the caller holds one. */
+/* The caller holds a lock that other processes wait for, too. */
 extern _Atomic int descriptors_locked;
 
 #endif

@@ -48,7 +48,7 @@ static size_t count_strings(char *const *strings) {
   return count;
 }
 
-/* Whether the program would be watched with this environment as it is. */
+/* Whether the program would be watched with this environment unchanged. */
 static bool is_whole(char *const *envp) {
   bool preloads = false, logs = false;
   for (; envp != NULL && *envp != NULL; envp++) {
@@ -58,7 +58,7 @@ static bool is_whole(char *const *envp) {
   return preloads && logs;
 }
 
-/* A preload of the program's own comes after ours, in `joined`. */
+/* The program's own LD_PRELOAD comes after our library, in `joined`. */
 static void complete(char **full, char *const *envp, char *joined) {
   size_t count = 0;
   char *preloads = kept[0];
@@ -80,7 +80,7 @@ static void complete(char **full, char *const *envp, char *joined) {
 
 /* ---- Programs that cannot be watched ---- */
 
-/* Of another C library than ours, its loader would find what we need missing, and the program would not start. */
+/* With another C library than ours, the program would not start: its loader would not find what our library needs. */
 static bool is_foreign(int fd, const ElfW(Phdr) * interpreter) {
   char path[256] = "";
   raw_call(SYS_pread64, fd, (long)path, sizeof path - 1, (long)interpreter->p_offset, 0, 0);
@@ -110,7 +110,7 @@ static bool has_capabilities(int fd) {
   return raw_call(SYS_fgetxattr, fd, (long)"security.capability", 0, 0, 0, 0) > 0;
 }
 
-/* By system calls, here and below, as the program may have functions of its own by the C library's names. */
+/* By system calls, here and below, as the program may define functions with the C library's names. */
 static bool is_privileged(int fd) {
   struct stat status;
   if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0) return false;
@@ -131,7 +131,7 @@ bool program_is_watchable(const char *path, enum unwatched *why) {
 
 /* ---- What a program is given ---- */
 
-/* Not from another root, or by another user, whose loader would complain. */
+/* FALSE with another root directory, or as another user: the loader would write an error. */
 static bool is_within_reach(void) {
   return raw_call(SYS_faccessat, AT_FDCWD, (long)library, R_OK, 0, 0, 0) == 0;
 }
@@ -161,7 +161,7 @@ static char *without_ours(const char *preloads, char *joined) {
   size_t before = (size_t)(at - preloads);
   if (before == sizeof preload - 1 && *rest == '\0') return NULL;
   memcpy(joined, preloads, before);
-  strcpy(joined + before, *rest == '\0' ? rest : rest + 1); /* with what stands between the two */
+  strcpy(joined + before, *rest == '\0' ? rest : rest + 1); /* with the separator */
   return joined;
 }
 

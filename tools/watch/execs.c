@@ -26,7 +26,7 @@ NEXT(wait4);
 
 /* ---- exec ---- */
 
-/* The id of the vfork() that made this process, where it has borrowed its parent's memory; else 0, and the process is
+/* The id of the vfork() that made this process, if it uses its parent's memory; otherwise 0, and the process is
  * known. */
 static uint64_t borrowed_by(void) {
   if (self_is_borrowed()) return fork_under_way.vfork;
@@ -85,7 +85,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   return note_failed("a descriptor");
 }
 
-/* The arguments of execl() and its like, as an array on the caller's stack; the list ends with NULL. */
+/* The arguments of execl() and similar functions, as an array on the caller's stack; the list ends with NULL. */
 #define COLLECT(argv, first, rest)                                        \
   do {                                                                    \
     va_list counting;                                                     \
@@ -132,7 +132,7 @@ static void note_exit(int status, enum exit_by by) {
   LOG(RECORD_EXIT, NULL, NULL, (uint64_t)(unsigned)status, by, borrowed_by(), (uint64_t)raw_getppid());
 }
 
-/* The last of all handlers, as ours is registered before all others: of a return from main() too, which calls the C
+/* The last handler to run, as it is registered before all others.  A return from main() runs it, too: it calls the C
  * library's own exit(). */
 static void note_last(int status, void *unused) {
   (void)unused;

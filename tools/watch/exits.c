@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What runs at exit(): functions that the program itself registered, in a process that did not.
+ * Exit handlers that the program itself registered, and that run in another process than the one that registered them.
  *
- * Those of libraries are not looked at, which free what they have in any process; nor are the destructors of C++
- * objects, which the C library is given with an object of theirs.  One that asks which process it runs in, knows what
- * it does.
+ * Not watched are handlers of libraries, which free memory in any process; destructors of C++ objects, which are
+ * registered with their object; and handlers that check which process they run in.
  */
 #include <dlfcn.h>
 #include <semaphore.h>
@@ -46,7 +45,7 @@ static _Atomic uint32_t handlers_used;
 
 static bool asks; /* which process it is */
 
-/* How often this process wrote, in whatever way; UNKNOWN: the kernel does not tell. */
+/* How often this process has written, in any way; UNKNOWN: the kernel does not count. */
 #define UNKNOWN UINT64_MAX
 
 static uint64_t writes_so_far(void) {
@@ -123,7 +122,7 @@ static struct handler *enter(void (*function)(void *), void (*with_status)(int, 
   return &handlers[place];
 }
 
-/* atexit(), which is linked into each object, gives no argument. */
+/* atexit(), which is linked into each object, passes no argument. */
 EXPORT int __cxa_atexit(void (*function)(void *), void *argument, void *dso) {
   struct handler *handler = argument == NULL ? enter(function, NULL, NULL) : NULL;
   if (handler == NULL) return CALL(__cxa_atexit)(function, argument, dso);

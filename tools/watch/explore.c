@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Probes.  At a chosen lock operation, the thread that has just taken the lock stays where it is, and a helper thread
- * of ours forks, with the program's own fork handlers:
+ * Probes.  At a chosen lock operation, the thread that has taken the lock is stopped, and a helper thread of ours
+ * forks, with the program's own fork handlers:
  *
  *   the thread        the helper          the child of fork()           a child of its own
  *   asks, waits  -->  fork()         -->  supervises             -->   does what children commonly do
  *   goes on     <--   waits for it   <--  (ends hung ones)       <--   is stuck, hangs, or ends
  *
- * So the holder is lost in the child, as it would be if any other thread forked at this moment.  A prepare handler that
- * waits for this very lock makes the fork come later: then the holder goes on after a while, and there is no fault.
+ * So the holder is lost in the child, as if any other thread had forked at this moment.  If a prepare handler waits for
+ * this very lock, the fork comes later: the holder goes on after a while, and there is no finding.
  */
 #include "explore.h"
 
@@ -33,9 +33,9 @@ NEXT(pthread_create);
 
 enum {
   HANG_SIGNAL = SIGSTKFLT, /* the kernel does not send it, and programs do not use it */
-  STUCK_STATUS = 125,      /* held_stuck() has told of it */
+  STUCK_STATUS = 125,      /* held_stuck() has written a record */
   HUNG_STATUS = 124,       /* on_hang() has */
-  SLOW = 10,               /* what does not sleep in a futex has so many times the limit */
+  SLOW = 10,               /* a child that does not sleep in a futex gets so many times the limit */
   POLL = 1000000,          /* ns */
 };
 
@@ -62,7 +62,7 @@ static void allocate(void) {
   }
 }
 
-/* To nowhere: the supervisor has redirected stdout, with what the program left unwritten in it. */
+/* Its output is lost: the supervisor has redirected stdout, and what the program had not yet flushed. */
 static void print(void) {
   printf("%d\n", (int)raw_getpid());
   fflush(stdout);
@@ -141,7 +141,7 @@ static void sleep_a_little(void) {
   raw_call(SYS_nanosleep, (long)&time, 0, 0, 0, 0, 0);
 }
 
-/* Of both sides, for a word of this process or a shared one; false: the limit has passed. */
+/* Used by both sides, for a word of this process or a shared one; false: the limit has passed. */
 static bool wait_while(_Atomic uint32_t *word, uint32_t value, uint64_t nanoseconds) {
   uint64_t end = watch_now() + nanoseconds;
   while (atomic_load(word) == value) {
@@ -179,7 +179,7 @@ static void make_path(char path[40], pid_t pid, const char *file) {
   memcpy(path + at, file, strlen(file) + 1);
 }
 
-/* One that waits for another of its threads may do so for long, on a busy system. */
+/* On a busy system, a child may wait long for another of its threads. */
 static bool is_alone(pid_t pid) {
   char path[40];
   struct stat status;
@@ -192,7 +192,7 @@ static bool sleeps_in_futex(pid_t pid) {
   char path[40], text[32];
   make_path(path, pid, "/syscall");
   int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return true; /* we may not look, and so believe the limit */
+  if (fd < 0) return true; /* it cannot be read, so the limit decides */
   long size = raw_read(fd, text, sizeof text - 1);
   raw_close(fd);
   text[size < 0 ? 0 : size] = '\0';
@@ -205,7 +205,7 @@ static bool has_ended(pid_t pid, int *status) {
   return result == pid || result == -ECHILD;
 }
 
-/* It tells of itself, unless it does not even take a signal any more. */
+/* The child writes its record, unless it no longer handles even a signal. */
 static int end_hung(pid_t pid) {
   int status = 0;
   uint64_t end = watch_now() + limit();
@@ -217,7 +217,8 @@ static int end_hung(pid_t pid) {
   return status;
 }
 
-/* Until it has ended: `shared->at` changes as long as it does not hang.  What is awake has `patience` times the limit.
+/* Waits until it has ended: `shared->at` changes as long as it does not hang.  A child that is awake has `patience`
+ * times the limit.
  */
 static int watch_over(pid_t pid, unsigned patience) {
   _Atomic uint32_t *progress = &shared->at;
@@ -257,9 +258,9 @@ static void redirect_output(void) {
   raw_call(SYS_dup3, fd, STDERR_FILENO, 0, 0, 0, 0);
 }
 
-/* Each action that hangs or crashes is left out by the next child, which begins behind it. */
+/* If an action hangs or crashes, the next child begins after it. */
 static _Noreturn void supervise(void) {
-  if (atomic_load(&phase) == ABANDONED) raw_exit(0); /* the lock has been released: this is another moment */
+  if (atomic_load(&phase) == ABANDONED) raw_exit(0); /* the lock has been released, so the moment has passed */
   wait_while(&shared->may_begin, 0, limit());
   set(&shared->begun, 1);
   redirect_output();
@@ -280,7 +281,7 @@ static _Noreturn void supervise(void) {
 
 static _Atomic uint32_t busy;
 static _Atomic pid_t probe_pid;
-static _Atomic uint32_t helper_state; /* 0 none, 1 being started, 2 there, 3 cannot be had */
+static _Atomic uint32_t helper_state; /* 0 none, 1 being started, 2 running, 3 could not be started */
 static _Thread_local bool is_helper __attribute__((tls_model("initial-exec")));
 static _Thread_local bool is_asking __attribute__((tls_model("initial-exec")));
 
@@ -319,7 +320,7 @@ static void *help(void *unused) {
   return unused;
 }
 
-/* Its signals are the program's; a probe gets ours. */
+/* The helper blocks all signals, as they are for the program.  A probe handles HANG_SIGNAL. */
 static void start_helper(void) {
   sigset_t all, old;
   pthread_t thread;
@@ -345,7 +346,7 @@ static bool has_helper(void) {
 
 /* ---- The thread that took a lock ---- */
 
-static struct thread *asker;             /* it stays where it is, while a probe is asked for */
+static struct thread *asker;             /* it is stopped while a probe runs */
 static const void *_Atomic helper_waits; /* the last lock that the helper found taken, or not, in a fork handler */
 
 static bool holds(const struct thread *thread, const void *lock) {
@@ -362,7 +363,8 @@ void explore_waits(const void *lock) {
   if (atomic_compare_exchange_strong(&phase, &asked, ABANDONED)) raw_futex_wake(&phase);
 }
 
-/* One probe at a time.  The one before may wait in a fork handler still, for what the caller has taken again. */
+/* One probe at a time.  The previous one may still wait in a fork handler, for a lock that the caller has taken
+ * again. */
 static bool take_turn(void) {
   uint64_t end = watch_now() + limit();
   for (;;) {
@@ -398,7 +400,7 @@ static void ask(uint64_t k, enum lock_kind kind, const void *lock) {
   }
   if (!forked)
     log_probed(PROBED_LATE, 0, "fork", NULL);
-  else /* the holder stays until the probe has ended: the program goes on as it would have without it */
+  else /* the holder is stopped until the probe has ended; then the program goes on as without a probe */
     wait_while(&busy, 1, UINT32_MAX);
 }
 

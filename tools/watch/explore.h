@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Forks at a lock operation, as another thread would do it. */
+/* Forks at a lock operation, as another thread might. */
 #ifndef ATFORK_WATCH_EXPLORE_H
 #define ATFORK_WATCH_EXPLORE_H
 
@@ -13,7 +13,7 @@ void explore_taken(enum lock_kind kind, const void *lock);
 /* The caller is about to wait for the lock, maybe in a fork handler. */
 void explore_waits(const void *lock);
 
-/* A child of ours, which the program's own wait() must not tell of. */
+/* A child of ours, which the program's own wait() must not return. */
 bool explore_owns(pid_t pid);
 
 #endif

@@ -2,10 +2,10 @@
 /*
  * Each way to make a process.
  *
- * A function of the C library that runs fork handlers (fork(), and what calls its like inside: daemon(), forkpty())
- * is seen by a handler of ours, registered before all others: so it is the last of `prepare`, and the first of
- * `parent` and `child`.  What runs none is seen by the function in front of it, and where there is none (an instruction
- * of the program's own), by the child, as soon as it calls anything that is watched.
+ * Functions of the C library that run fork handlers (fork(), and those that fork inside: daemon(), forkpty()) are seen
+ * by a fork handler of ours.  It is registered before all others, so it is the last of `prepare`, and the first of
+ * `parent` and `child`.  Functions that run no handlers are wrapped.  If the program makes the system call by its own
+ * instruction, the child itself notices, in its first watched call.
  */
 #include <pthread.h>
 #include <pty.h>
@@ -77,7 +77,7 @@ void fork_end(uint64_t id, pid_t child) {
 
 /* ---- Those with handlers ---- */
 
-/* The fork is begun by whoever is in front of it, so that its own time and stack are right. */
+/* The wrapper has begun the fork, so that time and stack are those of its caller. */
 static void before(void) {
   if (watch_log == NULL) return;
   self_get();
@@ -90,7 +90,7 @@ static void in_parent(void) {
   if (fork_under_way.how == HOW_LIBC) fork_under_way.id = 0; /* the child tells its pid */
 }
 
-/* A child that has lost threads is entered at once, as their locks tell now who held them. */
+/* A child that has lost threads is entered at once: now the locks still show which thread held them. */
 static void in_child(void) {
   if (watch_log != NULL && fork_under_way.threads) self_get();
 }
@@ -115,7 +115,7 @@ EXPORT pid_t forkpty(int *amaster, char *name, const struct termios *termp, cons
   return finish(id, CALL(forkpty)(amaster, name, termp, winp));
 }
 
-/* Its parent ends inside, with no word. */
+/* Its parent ends inside the call, and writes no record. */
 EXPORT int daemon(int nochdir, int noclose) {
   fork_begin(HOW_DAEMON);
   int result = CALL(daemon)(nochdir, noclose);
@@ -152,7 +152,7 @@ static int begin_child(void *data) {
   return child.function(child.argument);
 }
 
-/* With the parent's memory, a vfork() of its own kind: exec and _exit() tell of the child. */
+/* A child with its parent's memory is like one of vfork(): exec and _exit() write its records. */
 static int clone_borrowing(int (*function)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
                            void *tls, pid_t *child_tid) {
   uint64_t id = fork_begin(HOW_CLONE);
@@ -177,7 +177,8 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
   return finish(id, CALL(clone)(begin_child, stack, flags, &child, parent_tid, tls, child_tid));
 }
 
-/* What syscall() makes; HOWS: no process, or one on a stack of its own, which no function can return to. */
+/* How syscall() makes a process; HOWS: it makes none, or one with its own stack, which cannot return from our
+ * function. */
 static enum how made_by(long number, const long *args) {
 #ifdef SYS_fork
   if (number == SYS_fork) return HOW_FORK_RAW;
@@ -202,7 +203,7 @@ EXPORT long syscall(long number, ...) {
   enum how how = watch_log == NULL ? HOWS : made_by(number, args);
   enum confinement confinement = confinement_of_syscall(number, args);
   uint64_t id = how == HOWS ? 0 : begin_bypassing(how);
-  /* A child on a stack of its own returns to where that stack says, and never here. */
+  /* A child with its own stack returns to the address on that stack, never here. */
   long result = CALL(syscall)(number, args[0], args[1], args[2], args[3], args[4], args[5]);
   exits_syscall(number);
   if (confinement != CONFINED_NOT && result == 0) raw_confine(confinement);
@@ -275,8 +276,8 @@ EXPORT FILE *popen(const char *command, const char *type) {
 }
 
 /*
- * vfork() returns twice on one stack, so nothing of ours may lie on it: we note the call, and jump there.  Whoever
- * returns, returns to the caller.
+ * vfork() returns twice on one stack, so nothing of ours may lie on it: the call is noted, then we jump to the C
+ * library's vfork(), which returns to our caller.
  */
 __attribute__((used)) static any_function note_vfork(void) {
   NEXT(vfork);

@@ -2,9 +2,9 @@
 /*
  * The handlers of pthread_atfork(): which object registered each, and how long it takes.
  *
- * A handler is told nothing of itself, so each gets three functions of its own from a table, which are registered in
- * place of the program's: they go with the object that registered them, as the C library has it.  When the table is
- * full, what comes more is registered as it is.
+ * A handler gets no argument.  So each set of handlers is replaced by three functions of a table, which know their
+ * index.  They end with the object that registered them, as the C library's do.  When the table is full, further
+ * handlers are registered unchanged.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -41,7 +41,7 @@ static uint64_t address_of(void (*function)(void)) {
 static void run(unsigned number, unsigned phase) {
   struct slot *slot = &slots[number];
   self_get();
-  /* prepare() of this fork runs before ours, which begins a fork that no function told of. */
+  /* The prepare() of this handler runs before ours, which begins a fork that no wrapper has begun. */
   if (phase == 0 && fork_under_way.id == 0) fork_begin(HOW_LIBC);
   uint64_t id = phase == 2 ? self_page->fork : fork_under_way.id;
   struct text text = {.size = 0};
@@ -91,7 +91,8 @@ static int look_at(struct dl_phdr_info *object, size_t size, void *data) {
   return 0;
 }
 
-/* Its hooks are right in a child of a bypassing fork, too, once that polls, so its handlers do not count as missed. */
+/* libatfork's hooks also run in a child of a bypassing fork, when the child polls.  So its handlers do not count as
+ * missed. */
 static bool is_libatfork(const void *dso) {
   struct search search = {(uintptr_t)dso, false};
   dl_iterate_phdr(look_at, &search);

@@ -11,7 +11,7 @@
 
 /* ---- The caller ---- */
 
-/* In a child, each lock is looked at as long as there are lost threads; nothing is to be told of any other. */
+/* In a child, locks are checked as long as there are lost threads. */
 static bool is_quick(const struct self *self) {
   return !watches(WATCH_EXPLORE) && threads_lost == NULL &&
          (self->how == HOW_ROOT || atomic_load_explicit(&self->went_on, memory_order_relaxed));
@@ -30,7 +30,8 @@ struct thread *held_enter(const char *function) {
 
 /* ---- The table ---- */
 
-/* A semaphore that was waited for need never be posted by the same thread, so these go first; then the oldest. */
+/* Drops the entries of semaphores, as the thread that waited for one may never post it; if there are none, the oldest
+ * entry. */
 __attribute__((cold)) void held_make_room(struct thread *thread) {
   unsigned kept = 0;
   for (unsigned i = 0; i < HELD; i++) {
@@ -53,7 +54,7 @@ __attribute__((cold)) void held_remove_below(struct thread *thread, const void *
 
 /* ---- Memory ---- */
 
-/* Of a lock whose thread is lost in the middle of an unlock, the memory may be gone. */
+/* If a lost thread was in the middle of an unlock, the memory of the lock may be gone. */
 static bool is_mapped(const void *address) {
   unsigned char resident;
   uintptr_t page = (uintptr_t)address & ~(uintptr_t)(sysconf(_SC_PAGESIZE) - 1);
@@ -100,12 +101,12 @@ bool memory_is_shared(const void *address) {
   return shared;
 }
 
-/* ---- Who holds a lock, as its own memory tells ---- */
+/* ---- Which thread holds a lock, by the lock's own memory ---- */
 
 enum { MUTEX_ROBUST = 16, MUTEX_PROTECT = 64, MUTEX_SHARED = 128, MUTEX_TYPE = 3, READER_SHIFT = 3 };
 
-/* 0: nobody that could be lost; -1: somebody who is in the middle of taking or releasing it.  One that is robust is
- * marked as shared in any case. */
+/* 0: no thread, or one of another process; -1: a thread in the middle of taking or releasing it.  A robust mutex is
+ * always marked as shared. */
 static pid_t mutex_owner(const pthread_mutex_t *mutex) {
   int kind = mutex->__data.__kind;
   if (mutex->__data.__lock == 0 || (kind & (MUTEX_ROBUST | MUTEX_SHARED)) == MUTEX_SHARED) return 0;
@@ -172,7 +173,7 @@ bool locks_hold_shared(void) {
   return false;
 }
 
-/* Whether this entry of a lost thread is true. */
+/* Whether the lost thread really holds the lock of this entry. */
 static bool holds(const struct thread *thread, const struct held *entry) {
   const void *lock = atomic_load_explicit(&entry->lock, memory_order_relaxed);
   if (lock == NULL || !is_mapped(lock)) return false;
@@ -256,7 +257,7 @@ void held_stuck(const struct stuck_at *at) {
   if (at->ends) raw_exit(125);
 }
 
-/* A mutex that knows its owner's number, and that the thread which forked took before: it is another's now. */
+/* The forking thread took this mutex before the fork, and has another number now: the mutex has a different owner. */
 static bool is_own_of_before(const pthread_mutex_t *mutex, pid_t owner) {
   return (mutex->__data.__kind & MUTEX_TYPE) != 0 && (mutex->__data.__kind & MUTEX_TYPE) != 3 && owner > 0 &&
          !lives(owner) && find_entry(thread_get(), mutex) != NULL;
@@ -292,7 +293,7 @@ static bool find_by_entry(const void *lock, struct stuck_at *at) {
   return true;
 }
 
-/* Readers do not wait for readers, except where a writer that waits, and is lost, goes before them. */
+/* Readers do not wait for readers, except if a lost writer was waiting, and has priority. */
 static bool readers_wait(const pthread_rwlock_t *lock) {
   enum { WRITER_WAITS = 2 };
   return lock->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP &&
@@ -321,7 +322,7 @@ __attribute__((cold)) void held_check(enum lock_kind kind, const void *lock, con
   if (threads_lost == NULL) return;
   int saved = errno;
   struct stuck_at at = {STUCK_LOCK, kind, lock, NULL, 0, NULL, function, site, !timed};
-  static const void *_Atomic told; /* a wait that goes on may come again and again */
+  static const void *_Atomic told; /* a timed wait may be repeated */
   if ((!timed || atomic_load(&told) != lock) && find_holder(kind, lock, &at) && !memory_is_shared(lock)) {
     atomic_store(&told, lock);
     held_stuck(&at);
@@ -341,7 +342,7 @@ static void tell_held(uint64_t id, const struct thread *thread, struct held *ent
       (uint64_t)(uintptr_t)entry->site);
 }
 
-/* fork() makes the locks of all streams anew; what makes a process past it does not. */
+/* fork() initialises the locks of all streams; calls that bypass it do not. */
 static void tell_streams(uint64_t id) {
   FILE *const streams[] = {stdin, stdout, stderr};
   for (unsigned i = 0; i < sizeof streams / sizeof streams[0]; i++) {
@@ -354,7 +355,8 @@ static void tell_streams(uint64_t id) {
   }
 }
 
-/* Those at the head of the list of the lost are new; a child that did not go on left its own to its child. */
+/* The first lost thread whose locks are recorded already.  New ones are at the head of the list, with those of a parent
+ * that did not go on. */
 static const struct thread *told_until;
 
 void locks_go_on(uint64_t id) {

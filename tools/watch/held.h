@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of locks that each thread holds, and what a child makes of those of lost threads.
+ * The table of locks that each thread holds, and the check of lost threads' locks in a child.
  *
- * Nothing in a table is believed alone: the entry of a lock that knows its owner is written before the lock is taken,
- * and goes after the release, and the child looks at the owner in its copy of the lock, which no thread changes any
- * more.  Where a lock has no owner (readers, spinlocks, semaphores), its entry is written after it was taken.
+ * The entry of a lock with an owner is written before the lock is taken, and removed after the release.  The entry
+ * alone proves nothing: the child also checks the owner in its copy of the lock, which no thread changes any more.  The
+ * entry of a lock without an owner (readers, spinlocks, semaphores) is written after the lock was taken.
  */
 #ifndef ATFORK_WATCH_HELD_H
 #define ATFORK_WATCH_HELD_H
@@ -14,13 +14,13 @@
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define SITE __builtin_return_address(0)
 
-/* The caller, where nothing but its table is to be kept; NULL: go by held_enter().  A child finds `quick` wiped. */
+/* The calling thread, if only its table has to be written; NULL: use held_enter().  In a child `quick` is wiped. */
 static inline struct thread *held_quick(void) {
   return LIKELY(atomic_load_explicit(&self_page->quick, memory_order_relaxed)) ? thread_current : NULL;
 }
 
-/* The same where the way is not quick; `function` is what the program calls, NULL: what any child may call.  NULL:
- * locks are not watched. */
+/* The same, the slow way.  `function` is what the program calls; NULL: a function that any child may call.  Returns
+ * NULL if locks are not watched. */
 struct thread *held_enter(const char *function);
 
 static inline struct thread *held_thread(const char *function) {
@@ -31,7 +31,8 @@ static inline struct thread *held_thread(const char *function) {
 void held_make_room(struct thread *thread);
 void held_remove_below(struct thread *thread, const void *lock);
 
-/* A signal handler that locks finds its place above: the count goes up before the entry is written, and down after. */
+/* A signal handler that locks uses the entry above: the count is raised before the entry is written, and lowered
+ * after. */
 static inline void held_put(struct thread *thread, const void *lock, const void *site, enum lock_kind kind) {
   struct held *entry = &thread->held[thread->held_count++];
   atomic_signal_fence(memory_order_seq_cst);
@@ -57,13 +58,13 @@ static inline void held_remove(struct thread *thread, const void *lock) {
   }
 }
 
-/* In a child that has lost threads: if one of them holds the lock, this is written down, and the process ends; a wait
- * that is `timed` goes on. */
+/* In a child with lost threads: if one of them holds the lock, writes a record and ends the process; a `timed` wait
+ * goes on. */
 void held_check(enum lock_kind kind, const void *lock, const char *function, const void *site, bool timed);
 
-/* The lock was made anew, or destroyed, or the caller has it alone: no lost thread holds it any more. */
+/* The lock was initialised or destroyed, or only the caller holds it: no lost thread holds it any more. */
 void held_forget(const void *lock);
-/* The caller has just taken it: no lost thread has it then, unless as a reader. */
+/* The caller has taken it, so no lost thread holds it, except as a reader. */
 void held_taken(enum lock_kind kind, const void *lock);
 void held_forget_not_own(const struct thread *thread, const void *lock); /* unless the thread has an entry for it */
 

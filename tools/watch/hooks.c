@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hooks of libatfork, where it is in the process: what each takes, in each phase.
+ * The hooks of libatfork, if it is in the process: how long each takes in each phase.
  *
- * A hook is registered with callbacks of ours, and a node that has the program's own.  All else is libatfork's: ids,
- * order, errors, when a hook ends.  Those of atfork_register_mutex() are left as they are: their callbacks are inside
- * libatfork, which knows them by their addresses.
+ * A hook is registered with our callbacks, and a node that has the program's own.  Ids, order, errors and the end of a
+ * hook are libatfork's.  Hooks of atfork_register_mutex() are not changed: libatfork recognises their callbacks by
+ * address.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -24,23 +24,24 @@ NEXT(atfork_foreach);
 enum { NODES = 128 /* in a chunk */, CHUNKS = 8192 };
 
 struct node {
-  _Atomic uint32_t next; /* while it is free: number of the next that is, 0: none */
+  _Atomic uint32_t next; /* while it is free: number of the next free one, 0: none */
   uint32_t number;       /* from 1 on */
   struct atfork_hook hook;
   char name[64];
-  char object[192]; /* path of the one that registered it */
+  char object[192]; /* path of the object that registered it */
 };
 
 static struct node *_Atomic chunks[CHUNKS];
 static _Atomic uint32_t used;
-/* Number of the first free node; above it a count of changes, so that a node that went and came back is noticed. */
+/* Number of the first free node, and above it a count of changes: it shows that a node was taken and freed in
+ * between. */
 static _Atomic uint64_t free_nodes;
 
 static struct node *node_at(uint32_t number) {
   return &atomic_load_explicit(&chunks[(number - 1) / NODES], memory_order_acquire)[(number - 1) % NODES];
 }
 
-/* The acquire pairs with the release in give_back(): what was in the node before is over. */
+/* The acquire pairs with the release in give_back(): no thread uses the former content of the node. */
 static struct node *take_free(void) {
   uint64_t first = atomic_load_explicit(&free_nodes, memory_order_acquire), rest;
   do {
@@ -156,7 +157,7 @@ static int look_at(struct dl_phdr_info *object, size_t size, void *data) {
   return 1;
 }
 
-/* In an object that was loaded later, for itself alone: any copy of libatfork leads to the one that serves. */
+/* Searches objects that were loaded later with RTLD_LOCAL: any copy of libatfork calls the one that serves. */
 static any_function find_local(struct next *next) {
   struct search search = {.path = ""};
   any_function function = NULL;
@@ -172,7 +173,7 @@ static any_function find_local(struct next *next) {
   return function;
 }
 
-/* NULL: there is none in the process, which has asked for it by a weak symbol, or by dlsym(). */
+/* NULL: there is no libatfork in the process, which has asked for it by a weak symbol, or by dlsym(). */
 static any_function find(struct next *next) {
   any_function function = next_function(next);
   return function != NULL ? function : find_local(next);

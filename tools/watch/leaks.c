@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors that go into another program past exec, and that nobody meant for it.
+ * Descriptors that stay open past exec, although they are not meant for the new program.
  *
- * Meant for it are: what was set up between the fork and exec, by dup2() to a number that was asked for, or by taking
- * FD_CLOEXEC off; what is one of its standard streams, too; and what it is told the number of.
+ * Meant for it are descriptors set up between the fork and exec, by dup2() to a chosen number or by clearing
+ * FD_CLOEXEC; those that are also one of its standard streams; and those whose number it gets as an argument or in the
+ * environment.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,13 +40,13 @@ static bool tells_number(const char *text, long number) {
   return false;
 }
 
-/* As systemd hands sockets down: from 3 on. */
+/* As systemd passes sockets: from 3 on. */
 static bool tells_count(const char *variable, int fd) {
   static const char name[] = "LISTEN_FDS=";
   return strncmp(variable, name, sizeof name - 1) == 0 && fd - 3 < strtol(variable + sizeof name - 1, NULL, 10);
 }
 
-/* The program was started with it, so it tells nothing of what was opened since. */
+/* The program was started with this variable, so it does not name descriptors opened since. */
 static bool is_old(const char *variable) {
   size_t length = strcspn(variable, "=");
   char name[64];
@@ -74,7 +75,7 @@ static bool is_told(const struct spawn *spawn, int fd) {
 
 /* ---- What is set up for it ---- */
 
-/* As the C library lays its actions out, which it shows to nobody. */
+/* The layout of the C library's actions, which no header shows. */
 struct action {
   enum { DO_CLOSE, DO_DUP2, DO_OPEN, DO_CHDIR, DO_FCHDIR, DO_CLOSEFROM } tag;
   union {

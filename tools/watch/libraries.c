@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What libraries other than the C library are called for: sessions, which two processes have after a fork.
+ * Sessions of libraries other than the C library: after a fork, two processes have copies of their state.
  *
- * As with descriptors, a session has an id that is given as it is opened; after a fork, each process tells of the first
- * use of those that were open at it.
+ * As a descriptor does, a session gets an id when it is opened.  After a fork, each process records the first use of
+ * each session that was open at the fork.
  */
 #include "library.h"
 
@@ -13,15 +13,15 @@ enum { SESSIONS = 1024, NEAR = 8 };
 
 struct session {
   const void *of;      /* NULL: the place is free */
-  uint64_t id;         /* process that opened it, and a number of its */
-  uint32_t generation; /* forks_generation() when it was opened, or told of last */
+  uint64_t id;         /* process that opened it, and a number */
+  uint32_t generation; /* forks_generation() when it was opened, or last recorded */
 };
 
-/* Each is at one of the NEAR places from its first one on; where there is no room, another is forgotten. */
+/* Each session is at one of NEAR places, from its first one on.  If there is no room, another session is forgotten. */
 static struct session sessions[SESSIONS];
 static uint32_t serial;
 
-/* Its place, or one for it. */
+/* Its place, or a free one. */
 static struct session *place_of(const void *of) {
   static unsigned turn;
   uintptr_t address = (uintptr_t)of, first = address >> 4 ^ address >> 14;
@@ -49,7 +49,7 @@ static void tell(enum library library, uint64_t id, const char *function) {
   LOG(RECORD_LIBRARY, &text, &stack, library, id);
 }
 
-/* Whether it was open at a fork, and is used since for the first time. */
+/* Whether it was open at a fork, and is used for the first time since. */
 static bool is_first_use(const void *of) {
   uint32_t generation = forks_generation();
   if (LIKELY(generation == 0) || of == NULL) return false;
@@ -149,7 +149,7 @@ int sqlite3_step(void *statement);
 int sqlite3_reset(void *statement);
 int sqlite3_finalize(void *statement);
 
-/* One in memory has nothing that another process could see. */
+/* A database in memory shares nothing with another process. */
 static void database_opened(int error, void *session, const void *caller) {
   static struct next next = {.name = "sqlite3_db_filename"};
   __typeof__(&sqlite3_db_filename) filename = (__typeof__(&sqlite3_db_filename))library_next(&next, caller);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of libraries that ours stand in front of.
+ * Finds the functions of libraries that ours wrap.
  *
- * A process may have two copies of a library, each for objects of its own.  So what is called is what the dynamic
- * linker would have given to the caller: of all objects the first that has the function in the version that the caller
- * asks for, and otherwise what the caller itself was linked with, which may be hidden from all others.
+ * A process may have two copies of a library, used by different objects.  So our function calls the one that the
+ * dynamic linker would have given to the caller: that of the first object with this function in the version that the
+ * caller needs; otherwise that of a library that the caller itself is linked with, which may be hidden from all others.
  */
 #include "library.h"
 
@@ -16,7 +16,7 @@ _Thread_local unsigned library_depth __attribute__((tls_model("initial-exec")));
 
 /* ---- What the caller asks for ---- */
 
-/* Of the tables that the dynamic linker does not relocate, an object has the distance to its beginning. */
+/* If the dynamic linker does not relocate a table's address, it is relative to the beginning of the object. */
 static const void *table_of(const struct link_map *object, ElfW(Sxword) tag) {
   for (const ElfW(Dyn) *at = object->l_ld; at->d_tag != DT_NULL; at++)
     if (at->d_tag == tag)
@@ -83,7 +83,7 @@ struct call {
 };
 
 static struct call calls[CALLS];
-static const struct next taken; /* by whoever is about to fill it in */
+static const struct next taken; /* by the thread that is about to fill it in */
 
 static struct call *place_of(const struct next *next, const void *caller, unsigned number) {
   uintptr_t hash = ((uintptr_t)caller ^ (uintptr_t)next >> 4) * 0x9e3779b1U;
@@ -101,7 +101,7 @@ static any_function recall(const struct next *next, const void *caller) {
   return NULL;
 }
 
-/* Where there is no room, it is looked up each time. */
+/* If there is no room, it is looked up each time. */
 static void remember(const struct next *next, const void *caller, any_function function) {
   for (unsigned i = 0; i < NEAR; i++) {
     struct call *call = place_of(next, caller, i);
@@ -124,7 +124,7 @@ any_function library_next(struct next *next, const void *caller) {
   return function;
 }
 
-/* Nobody calls from there any more, and another object may come to it. */
+/* No code calls from there any more, and another object may be loaded there. */
 void library_forget_unloaded(void) {
   for (struct call *call = calls; call < calls + CALLS; call++) {
     const struct next *next = atomic_load_explicit(&call->next, memory_order_acquire);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions of libraries that the program may not have, or may load later, for its own eyes alone (RTLD_LOCAL). */
+/* Functions of libraries that the program may not have, or may load later with RTLD_LOCAL. */
 #ifndef ATFORK_WATCH_LIBRARY_H
 #define ATFORK_WATCH_LIBRARY_H
 
 #include "watch.h"
 
-/* The function of this name that the caller would have called; NULL: there is none.  It may take the dynamic linker's
- * lock the first time that it is asked for a caller. */
+/* The function of this name that the caller would have called; NULL: there is none.  The first call for a caller may
+ * take the dynamic linker's lock. */
 any_function library_next(struct next *next, const void *caller);
 void library_forget_unloaded(void); /* callers: after an object was unloaded */
 
-/* How deep in functions of a session: what descriptors they use, is their own affair. */
+/* How deep the thread is in functions of a session: descriptors that they use are not recorded. */
 extern _Thread_local unsigned library_depth __attribute__((tls_model("initial-exec")));
 
 /* Declares `next`.  Without such a function, returns the second argument, which is empty in a void function. */

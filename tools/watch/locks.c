@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Mutexes, read-write locks, spinlocks and those of streams: each is entered into the table of the thread that takes
- * it, with the line that does. */
+/* Mutexes, read-write locks, spinlocks and locks of streams: each is entered into the table of the thread that takes
+ * it, with the line of code. */
 #include <pthread.h>
 #include <stdio.h>
 #include <threads.h>
@@ -41,14 +41,14 @@ NEXT(flockfile);
 NEXT(ftrylockfile);
 NEXT(funlockfile);
 
-/* A mutex tells its owner by the number that the kernel gave the thread: the one that forked has another one here. */
+/* A mutex has the kernel's number of its owner.  In a child, the thread that forked has another number. */
 void locks_in_child(void) {
   if (threads_lost != NULL) threads_know_caller();
 }
 
-/* ---- What each of the functions does around the one that it stands in front of ---- */
+/* ---- What each wrapper does around its function ---- */
 
-/* `failed`: what `call` returned leaves the lock untaken. */
+/* `failed`: a result of `call` that means the lock was not taken. */
 #define TAKE(kind, lock, timed, failed, call)                                                        \
   do {                                                                                               \
     struct thread *thread = held_thread(__func__);                                                   \
@@ -63,7 +63,7 @@ void locks_in_child(void) {
     return result;                                                                                   \
   } while (0)
 
-/* A lock that knows no owner is entered when it is the caller's; and so is what is only tried. */
+/* A lock without an owner is entered when the caller has taken it; so is a lock that is only tried. */
 #define TAKE_FIRST(kind, lock, checked, timed, failed, call)                                                        \
   do {                                                                                                              \
     struct thread *thread = held_thread(__func__);                                                                  \
@@ -78,7 +78,7 @@ void locks_in_child(void) {
 
 #define TRY(kind, lock, call) TAKE_FIRST(kind, lock, false, true, is_untaken(result), call)
 
-/* Behind the release the lock's memory may be gone: its address alone is used. */
+/* After the release, the memory of the lock may be gone: only its address is used. */
 #define RELEASE(lock, call) RELEASE_BY(__func__, lock, call)
 #define RELEASE_BY(name, lock, call)                                       \
   do {                                                                     \
@@ -96,7 +96,7 @@ void locks_in_child(void) {
     return call;                                           \
   } while (0)
 
-/* The owner of a robust mutex has died: the caller has it. */
+/* The owner of a robust mutex has died: the caller owns it now. */
 static inline bool is_untaken(int error) {
   return error != 0 && error != EOWNERDEAD;
 }
@@ -116,11 +116,11 @@ __attribute__((noinline)) static int lock_slowly(pthread_mutex_t *mutex, const v
   return error;
 }
 
-/* That of the C library, which has been looked up where the way is quick. */
+/* The C library's function.  In the quick way it has been looked up before. */
 #define DIRECT(name) ((__typeof__(&name))atomic_load_explicit(&next_of_##name.function, memory_order_relaxed))
 
-/* What is seldom, and the call itself, are jumped to: that spares saving registers.  A lock that was refused leaves its
- * entry, but has another owner. */
+/* The rare case, and the call itself, are tail calls, so no registers are saved.  If the lock was refused, its entry
+ * stays, but the lock has another owner. */
 EXPORT int pthread_mutex_lock(pthread_mutex_t *mutex) {
   struct thread *thread = held_quick();
   if (UNLIKELY(thread == NULL || thread->held_count >= HELD)) return lock_slowly(mutex, SITE);

@@ -15,7 +15,7 @@
 
 struct log_header *watch_log;
 
-/* ---- The functions that ours stand in front of ---- */
+/* ---- The wrapped functions ---- */
 
 extern struct next __start_watch_nexts[], __stop_watch_nexts[];
 
@@ -38,7 +38,7 @@ const char *watch_variable(const char *name) {
   return NULL;
 }
 
-/* The path comes by the environment, so that it goes on across exec. */
+/* The path is in the environment, so it survives exec. */
 static void map_log(void) {
   const char *path = watch_variable("ATFORK_WATCH_LOG");
   if (path == NULL) return;
@@ -82,8 +82,8 @@ void text_add(struct text *text, const char *string) {
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* A full file system has the kernel end who writes to a page that it cannot have, unless that was asked for before.  A
- * kernel that cannot be asked, or does not answer, is believed. */
+/* If the file system is full, the kernel ends a process that writes to a new page of the file.  So space is allocated
+ * first.  If the kernel cannot allocate it in advance, space is assumed. */
 static bool make_room(uint64_t until) {
   uint64_t end = atomic_load_explicit(&watch_log->end, memory_order_relaxed);
   while (end < until) {
@@ -96,7 +96,7 @@ static bool make_room(uint64_t until) {
   return true;
 }
 
-/* NULL, with the record counted as lost: there is no room. */
+/* NULL: there is no space, and the record was counted as lost. */
 static struct record *take_place(size_t size) {
   uint64_t at = atomic_fetch_add_explicit(&watch_log->tail, size, memory_order_relaxed);
   if (at + size <= watch_log->size && make_room(at + size)) return (struct record *)(void *)((char *)watch_log + at);
@@ -113,7 +113,7 @@ static void wake_reader(void) {
   raw_futex_wake(&watch_log->wake);
 }
 
-/* Not by memcpy(): a child that only exits would have a page of the C library mapped for it. */
+/* Not by memcpy(): in a child that only exits, this would touch one more page of the C library. */
 static void copy_words(uint64_t *to, const uint64_t *from, size_t count) {
   for (size_t i = 0; i < count; i++) to[i] = from[i];
 }
@@ -162,7 +162,7 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *data
   uintptr_t address = _Unwind_GetIPInfo(context, &at_instruction);
   if (address == 0) return _URC_END_OF_STACK;
   if (watch_is_ours(address)) return _URC_NO_REASON;
-  /* What a signal interrupted is at an instruction; what has called something, behind it. */
+  /* The address of an interrupted frame is an instruction; that of a caller is the one after its call. */
   if (at_instruction) stack->in_signal = true;
   if (stack->count == 0) stack->frame = (const void *)_Unwind_GetCFA(context);
   stack->frames[stack->count++] = at_instruction ? address : address - 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The objects of this process, told as soon as a stack has a frame in one that has not been told yet.  To ask the
- * dynamic linker at each fork would cost a page: it takes a lock.
+ * The objects of this process.  They are recorded when a stack has a frame in an object that has not been recorded yet.
+ * Asking the dynamic linker at each fork would cost a page, as it takes a lock.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -25,7 +25,7 @@ static bool is_known(uint64_t address) {
   return false;
 }
 
-/* Two threads at once may tell of one twice. */
+/* Two threads may record the same object at once. */
 static void remember(uint64_t first, uint64_t end) {
   unsigned count = atomic_load_explicit(&known_count, memory_order_relaxed);
   if (count >= KNOWN) return;
@@ -69,7 +69,7 @@ void modules_tell_all(void) {
   dl_iterate_phdr(tell, NULL);
 }
 
-/* A thread that is gone may have held the dynamic linker's lock; what its parent knew, a child knows. */
+/* A lost thread may have held the dynamic linker's lock.  A child knows the objects that its parent knew. */
 bool modules_have(uint64_t address) {
   if (!is_known(address) && threads_lost == NULL) modules_tell_all();
   return is_known(address);
@@ -80,7 +80,7 @@ void modules_tell(const struct stack *stack) {
     if (!modules_have(stack->frames[i])) return;
 }
 
-/* Another object may come to where one was. */
+/* Another object may be loaded at the same address. */
 EXPORT int dlclose(void *handle) {
   atomic_store_explicit(&known_count, 0, memory_order_relaxed);
   int result = CALL(dlclose)(handle);
@@ -88,7 +88,7 @@ EXPORT int dlclose(void *handle) {
   return result;
 }
 
-/* Each copy of libatfork has a note of this name in what it is linked into. */
+/* Each copy of libatfork has a note of this name in the object that it is linked into. */
 bool modules_have_libatfork(const struct dl_phdr_info *object) {
   static const char name[8] = "atfork\0";
   for (unsigned i = 0; i < object->dlpi_phnum; i++) {
@@ -100,7 +100,7 @@ bool modules_have_libatfork(const struct dl_phdr_info *object) {
   return false;
 }
 
-/* The dynamic linker names the program as it was called, which may be no path. */
+/* The dynamic linker's name for the program is the one it was called by, which may not be a path. */
 static bool is_program(const Dl_info *object) {
   Dl_info program;
   return dladdr((void *)getauxval(AT_PHDR), &program) != 0 && program.dli_fbase == object->dli_fbase;

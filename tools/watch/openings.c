@@ -52,7 +52,7 @@ static int opened(int fd, const char *path, int flags, const void *site) {
   return fd;
 }
 
-/* The mode, which is there only where a file may be made. */
+/* The mode, which is passed only if a file may be created. */
 #define MODE(flags, mode)                                     \
   do {                                                        \
     if (((flags)&O_CREAT) != 0 || __OPEN_NEEDS_MODE(flags)) { \
@@ -149,7 +149,7 @@ EXPORT FILE *tmpfile64(void) {
   return temporary_opened(CALL(tmpfile64)(), SITE);
 }
 
-/* One in memory has no descriptor, and errno says so. */
+/* A stream in memory has no descriptor, and fileno() sets errno. */
 static void stream_closing(FILE *file) {
   int saved = errno;
   stdio_before_close(file);

@@ -2,9 +2,9 @@
 /*
  * Numbers that two processes draw from copies of one state.
  *
- * Where a generator stands is known: which process seeded it, and how many numbers it has given since; or, where the
- * state lies in the program's memory, the state itself.  After a fork, each process tells of its first draws with the
- * place at which they were made.  The doctor looks for two processes that drew the same number at the same place.
+ * The position of a generator is known: which process seeded it, and how many numbers it has given since; or the state
+ * itself, if it lies in the program's memory.  After a fork, each process records its first draws with the position.
+ * The doctor looks for two processes that drew the same number at the same position.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -51,12 +51,13 @@ struct generator {
   uint32_t told;       /* draws since that fork */
 };
 
-/* Each is at one of the NEAR places from its first one on; where there is no room, another is forgotten. */
+/* Each generator is at one of NEAR places, from its first one on.  If there is no room, another generator is
+ * forgotten. */
 static struct generator generators[GENERATORS];
 static struct generator random_generator, drand48_generator;
 static uint32_t seedings;
 
-/* What random() draws from: its default, or the array that initstate() or setstate() was given. */
+/* The state of random(): its default, or the array given to initstate() or setstate(). */
 static char default_state;
 static const void *random_state = &default_state;
 
@@ -104,7 +105,7 @@ static bool is_early(struct generator *generator) {
   return generator->told < TOLD && ++generator->told != 0;
 }
 
-/* From a state that none but the generator's functions change. */
+/* A draw from a state that only the generator's functions change. */
 static void draw(struct generator *generator, const void *state, uint64_t value, const char *function) {
   if (!watches(WATCH_RANDOM)) return;
   uint64_t before = generator->drawn++;
@@ -114,9 +115,9 @@ static void draw(struct generator *generator, const void *state, uint64_t value,
 }
 
 /*
- * Whether a state from which nobody has drawn so far may have been set after the fork, by each process for itself: a
- * local variable does not lie where others do; and where its function was called before the fork, or was inlined there,
- * it has a small value, as a program that wants the same numbers gives.
+ * Whether a state that is drawn from for the first time may have been set by each process after the fork.  It must be a
+ * local variable, so it lies on the stack.  If it lies below the frame of the fork, its function was called later.
+ * Otherwise only a small value counts, as programs use that need the same numbers.
  */
 static bool may_be_own(const void *state, uint64_t value) {
   enum { MOST_OF_STACK = 8 << 20, SMALL = 1 << 24 };
@@ -125,7 +126,7 @@ static bool may_be_own(const void *state, uint64_t value) {
   return value < SMALL || (frame != NULL && at < frame);
 }
 
-/* From a state in the program's memory, which was `before`, and is `after`. */
+/* A draw from a state in the program's memory, which was `before`, and is `after`. */
 static void draw_from(const void *state, uint64_t before, uint64_t after, uint64_t value, const char *function) {
   if (!watches(WATCH_RANDOM)) return;
   struct generator *generator = generator_of(state);
@@ -136,7 +137,7 @@ static void draw_from(const void *state, uint64_t before, uint64_t after, uint64
   tell(state, before, 0, value, goes_on || !may_be_own(state, before) ? 0 : DRAWN_OWN, function);
 }
 
-/* From a state that is hidden: two numbers of so many bits are not the same by chance. */
+/* A draw from a hidden state: two numbers of so many bits are not the same by chance. */
 static void draw_hidden(struct generator *generator, const void *bytes, size_t size, const char *function) {
   if (!watches(WATCH_RANDOM) || size < sizeof(uint32_t) || LIKELY(!is_early(generator))) return;
   uint64_t words[2] = {0, 0};
@@ -168,7 +169,7 @@ EXPORT void srandom(unsigned number) {
   seed(generator_of(random_state));
 }
 
-/* Where a state was before, is in the state itself; what is told back to setstate() is its address. */
+/* A state contains its own position; setstate() gets its address. */
 EXPORT char *initstate(unsigned number, char *state, size_t size) {
   char *old = CALL(initstate)(number, state, size);
   if (old == NULL) return NULL;
@@ -177,7 +178,7 @@ EXPORT char *initstate(unsigned number, char *state, size_t size) {
   return old;
 }
 
-/* The default has an address of the C library's own. */
+/* The default state lies in the C library. */
 EXPORT char *setstate(char *state) {
   char *old = CALL(setstate)(state);
   if (old != NULL) random_state = generator_of(state)->seeded != 0 ? (const void *)state : &default_state;

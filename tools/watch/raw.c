@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call itself.  The C library's syscall() is one of those that ours stand in front of, and sets errno. */
+/* The system call itself: the C library's syscall() is wrapped by ours, and sets errno. */
 #include "raw.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ void raw_confine(enum confinement confinement) {
   confined = confinement;
 }
 
-/* What each program needs, even one that only reads and writes. */
+/* Calls that each program needs, even one that only reads and writes. */
 static bool is_harmless(long number) {
   return number == SYS_getpid || number == SYS_gettid || number == SYS_exit_group;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls that none of our own functions stands in front of, and that leave errno alone: < 0 is -errno. */
+/* System calls that are not watched, and leave errno alone: a result < 0 is -errno. */
 #ifndef ATFORK_WATCH_RAW_H
 #define ATFORK_WATCH_RAW_H
 
@@ -14,11 +14,11 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Under seccomp, a call of ours that the program itself has no need of may end the process: then there is none. */
+/* Under seccomp, a call that the program itself does not need may end the process.  Then it is not made. */
 enum confinement { CONFINED_NOT, CONFINED_BY_FILTER, CONFINED_STRICTLY };
 void raw_confine(enum confinement confinement);
 bool raw_is_confined(void);
-/* What this call, when it has succeeded, confines us to. */
+/* The confinement that follows if this call succeeds. */
 enum confinement confinement_of_prctl(int option, unsigned long mode);
 enum confinement confinement_of_syscall(long number, const long *args);
 

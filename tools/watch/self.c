@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which process this is, among those watched. */
+/* The identity of this process among all watched processes. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -14,7 +14,7 @@ static struct self before_loading;
 struct self *self_page = &before_loading;
 uint32_t self_loaded;
 
-/* Without a kernel that wipes (before 4.14), a child finds its parent's page, and a pid that is not its own. */
+/* If the kernel cannot wipe it (before 4.14), a child finds its parent's page, with a pid that is not its own. */
 static void make_page(void) {
   long size = sysconf(_SC_PAGESIZE);
   void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -36,7 +36,7 @@ static void describe_birth(void) {
   fork_under_way.id = 0;
 }
 
-/* Of the thread that forked: the kernel gives it to the child. */
+/* The name of the thread that forked: the kernel gives it to the child. */
 static void add_name(struct text *text) {
   char name[16] = "";
   raw_call(SYS_prctl, PR_GET_NAME, (long)name, 0, 0, 0, 0);

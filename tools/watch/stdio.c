@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams of the C library.  At a fork the two processes have the same bytes in a stream's buffer: those that are not
- * written yet come out twice, if both write them; and those that were read ahead belong to an offset that both move.
+ * Streams of the C library.  After a fork, two processes have the same bytes in a stream's buffer.  Unwritten bytes
+ * appear twice if both processes write them.  Bytes that were read ahead belong to a file offset that both processes
+ * move.
  *
- * The C library writes and reads inside, past any function of ours.  So a stream's buffer is looked at before the fork,
+ * The C library reads and writes internally, which no wrapper sees.  So a stream's buffer is checked before the fork,
  * and again when the stream is flushed or closed, before the next fork, and at the end of the process.
  */
 #undef _FILE_OFFSET_BITS /* it would have open() mean open64() */
@@ -36,7 +37,7 @@ struct stream {
 
 static struct stream streams[STREAMS];
 
-/* The C library's list of all, and its lock, which fork() takes, too. */
+/* The C library's list of all streams, and its lock, which fork() takes, too. */
 extern FILE *_IO_list_all;
 void _IO_list_lock(void);
 void _IO_list_unlock(void);
@@ -49,7 +50,7 @@ static uint64_t hash_of(const char *bytes, size_t size) {
   return hash;
 }
 
-/* Of the beginning and the end: a write or a read changes either. */
+/* A sum of the beginning and the end: a write or a read changes one of them. */
 static uint64_t hash_ends(const char *bytes, size_t size) {
   if (size / 2 <= LOOKED_AT) return hash_of(bytes, size);
   return hash_of(bytes, LOOKED_AT) ^ hash_of(bytes + size - LOOKED_AT, LOOKED_AT) << 1;
@@ -63,7 +64,7 @@ static size_t unread_of(const FILE *file) {
   return file->_IO_read_end > file->_IO_read_ptr ? (size_t)(file->_IO_read_end - file->_IO_read_ptr) : 0;
 }
 
-/* Of a stream for wide characters they lie elsewhere: of its first pointers, the fourth and fifth are these two. */
+/* A wide stream has its own pointers: these two are its fourth and fifth. */
 static const char *output_pointer(const FILE *file, unsigned which) {
   const char *const *wide = (const char *const *)(const void *)file->_wide_data;
   if (file->_mode > 0 && wide[4] > wide[3]) return wide[3 + which];
@@ -88,7 +89,7 @@ static bool is_pending(const struct stream *stream) {
          hash_ends(stream->base, stream->size) == stream->hash;
 }
 
-/* What was read since overwrote what was there. */
+/* A later read has overwritten the buffer. */
 static bool has_read(const struct stream *stream) {
   const FILE *file = stream->file;
   if (is_output(file)) return false;
@@ -113,7 +114,7 @@ static void tell_output(const struct stream *stream) {
       stream->size);
 }
 
-/* What was read ahead, and is not used, goes back: by the offset, where there is one. */
+/* Bytes that were read ahead and not used are given back, by moving the offset, if there is one. */
 static void give_back(const struct stream *stream) {
   struct stat status;
   int fd = stream->file->_fileno;
@@ -121,7 +122,7 @@ static void give_back(const struct stream *stream) {
   if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && S_ISREG(status.st_mode)) descriptor_used(fd, USE_SEEK);
 }
 
-/* `flushes`: the C library is about to write what is left, and to give back what was read ahead. */
+/* `flushes`: the C library is about to write the rest, and to give back what was read ahead. */
 static void settle(struct stream *stream, bool flushes) {
   if (stream->output) {
     if (!flushes && is_pending(stream)) return;
@@ -149,7 +150,8 @@ static bool is_open(const FILE *file) {
   return false;
 }
 
-/* Streams of its own, such as that of getpwent(), the C library closes inside: what is in its list no more is gone. */
+/* The C library closes its own streams internally, such as that of getpwent(): a stream that is no longer in its list
+ * is closed. */
 static void settle_all(bool flushes, bool may_wait) {
   if (!has_any()) return;
   bool alone = threads_others() == 0;
@@ -162,7 +164,7 @@ static void settle_all(bool flushes, bool may_wait) {
   if (!alone) _IO_list_unlock();
 }
 
-/* The C library's own write() is not seen.  To a file both may write: the one offset keeps them apart. */
+/* The C library's own write() is not seen.  Both processes may write to a file: its offset keeps the writes apart. */
 static void note_output(const FILE *file) {
   struct stat status;
   if (LIKELY(forks_generation() == 0) || file == NULL || !has_output(file)) return;
@@ -222,7 +224,7 @@ void stdio_at_exit(void) {
   settle_all(true, true);
 }
 
-/* At the end of a process, where nobody opens and closes streams any more. */
+/* At the end of a process, when no thread opens or closes streams any more. */
 uint64_t stdio_state(void) {
   uint64_t state = 0;
   for (const FILE *file = _IO_list_all; file != NULL; file = file->_chain)
@@ -267,7 +269,7 @@ static void look_at(FILE *file, uint64_t id) {
     look_at_input(file, id);
 }
 
-/* A fork without handlers may be in a signal handler, or while another thread has the lock. */
+/* A fork without handlers may come in a signal handler, or while another thread has the lock. */
 void stdio_before_fork(uint64_t id, bool with_handlers) {
   if (!watches(WATCH_FILES)) return;
   bool alone = !fork_under_way.threads;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Temporary files and directories: who made each, and who deletes it.
+ * Temporary files and directories: which process made each, and which process deletes it.
  *
- * Of those that this process made, or a parent of its before the fork, the path, the file's number and, where it was
- * seen, the descriptor are kept.  A child that deletes one which is not its own tells so; and the maker tells when it
+ * For each one that this process made, or its parent before the fork, these are kept: the path, the inode and, if
+ * known, the descriptor.  If a child deletes one that it has not made, it writes a record.  So does the maker, if it
  * looks for one that is gone.
  */
 #undef _FILE_OFFSET_BITS /* it would have open() mean open64() */
@@ -49,17 +49,17 @@ enum { FILES = 64, PATH_ROOM = 240 };
 struct temporary {
   char path[PATH_ROOM];   /* as the program named it */
   uint64_t device, inode; /* 0: the place is free */
-  uint64_t id;            /* of its descriptor, as it was made; 0: none */
+  uint64_t id;            /* of its descriptor, when it was made; 0: none */
   uint32_t maker, fd;     /* number of the process */
 };
 
-/* The oldest is forgotten, when there are too many. */
+/* When there are too many, the oldest is forgotten. */
 static struct temporary files[FILES];
 static _Atomic uint32_t files_made;
 
 /* ---- What is made ---- */
 
-static const char *directory_variable; /* TMPDIR, as the program was started */
+static const char *directory_variable; /* TMPDIR when the program was started */
 
 __attribute__((constructor(105))) static void learn_directory(void) {
   directory_variable = watch_variable("TMPDIR");
@@ -108,7 +108,7 @@ static void made(int fd, const char *path) {
   file->maker = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
 }
 
-/* Its maker needs it as long as it has it open, by whichever descriptor. */
+/* Its maker needs the file as long as it has it open by any descriptor. */
 static void opened_again(int fd) {
   struct stat status;
   if (!watches(WATCH_FILES) || self_is_borrowed() || !descriptor_is_known(fd) || !identify(fd, NULL, &status)) return;
@@ -134,7 +134,7 @@ static void tell(const struct temporary *file, enum deleted what) {
   LOG(RECORD_DELETED, &text, &stack, file->maker, file->inode, what, is_open_still(file));
 }
 
-/* That this process is to have made, and that path, or what it lies in, is. */
+/* Whether this process has made it, and the path, or a directory above it, is temporary. */
 static void look_for_missed(const char *path) {
   uint32_t self = atomic_load_explicit(&self_get()->number, memory_order_relaxed);
   for (struct temporary *file = files; file < files + FILES; file++) {
@@ -162,7 +162,7 @@ void files_opened(int fd, const char *path, int flags) {
     opened_again(fd);
 }
 
-/* The file that `path` in `directory` is: NULL, where it is none that we know. */
+/* The known file at `path` in `directory`; NULL: none. */
 static struct temporary *find(int directory, const char *path) {
   struct stat status;
   if (!watches(WATCH_FILES) || atomic_load_explicit(&files_made, memory_order_relaxed) == 0) return NULL;
@@ -209,7 +209,7 @@ EXPORT int remove(const char *path) {
   return deleted_or_missed(file, CALL(remove)(path), path);
 }
 
-/* Under its new name it is no temporary file any more. */
+/* With its new name it is no longer a temporary file. */
 EXPORT int rename(const char *old, const char *new) {
   struct temporary *file = find(AT_FDCWD, old);
   int result = CALL(rename)(old, new);
@@ -293,7 +293,7 @@ EXPORT char *mkdtemp(char *path) {
   return result;
 }
 
-/* Python's tempfile and Ruby's tmpdir make theirs by it. */
+/* Python's tempfile and Ruby's tmpdir use it. */
 EXPORT int mkdir(const char *path, mode_t mode) {
   int result = CALL(mkdir)(path, mode);
   if (result == 0 && is_in_temporary(path)) made(-1, path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The threads of this process, and in a child those that it lost. */
+/* The threads of this process, and in a child its lost threads. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ static struct thread *make(void) {
   return mapped == MAP_FAILED ? NULL : mapped;
 }
 
-/* Of a thread that has ended, and that the kernel knows no longer: its destructors may lock until then. */
+/* Frees the entry of a thread when the kernel no longer knows it: until then its destructors may lock. */
 static struct thread *reuse(pid_t tid) {
   pid_t pid = raw_getpid();
   for (struct thread *thread = atomic_load(&threads_live); thread != NULL; thread = atomic_load(&thread->next)) {
@@ -45,7 +45,7 @@ static struct thread *reuse(pid_t tid) {
   return NULL;
 }
 
-/* Memory that cannot be had leaves a thread that is not told from others like it. */
+/* Without memory, the thread has no entry of its own. */
 static struct thread nobody;
 
 static struct thread *take_place(pid_t tid) {
@@ -102,18 +102,18 @@ static void forget_handle(pthread_t handle) {
     if (thread->handle == (uintptr_t)handle) thread->handle = 0;
 }
 
-/* The memory of a thread that is detached may be gone before pthread_create() returns. */
+/* The memory of a detached thread may be gone before pthread_create() returns. */
 static bool stays(const pthread_attr_t *attributes) {
   int state = PTHREAD_CREATE_JOINABLE;
   return attributes == NULL ||
          (pthread_attr_getdetachstate(attributes, &state) == 0 && state == PTHREAD_CREATE_JOINABLE);
 }
 
-/* For a fork before the thread tells of itself.  The number is in that of the thread's clock, as the kernel has it. */
+/* For a fork before the thread has entered itself.  The thread's clock id contains its number. */
 static void learn_identity(struct thread *place, pthread_t handle) {
   clockid_t clock;
   pid_t old = NOT_BEGUN;
-  if (atomic_load(&place->tid) != old) return; /* it may be over, its memory gone, and its place another's */
+  if (atomic_load(&place->tid) != old) return; /* it may have ended, its memory may be gone, and its place reused */
   place->handle = (uintptr_t)handle;
   if (pthread_getcpuclockid(handle, &clock) != 0) return;
   atomic_compare_exchange_strong(&place->tid, &old, (pid_t)(~(unsigned)clock >> 3));
@@ -191,7 +191,8 @@ static void read_name(struct thread *thread, pid_t tid) {
   char *at = path + sizeof "/proc/self/task/" - 1;
   while (count > 0) *at++ = digits[--count];
   memcpy(at, "/comm", sizeof "/comm");
-  atomic_store(&thread->named, true); /* before we look: whoever names it anew meanwhile has us look again */
+  atomic_store(&thread->named,
+               true); /* before the name is read: if another thread changes it meanwhile, it is read again */
   int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
   long size = raw_read(fd, thread->name, sizeof thread->name);
@@ -240,7 +241,8 @@ EXPORT int prctl(int option, ...) {
 
 /* ---- At a fork ---- */
 
-/* What was made past our pthread_create() does not tell of its end.  In a child of vfork() all have another process. */
+/* A thread that was not made by our pthread_create() does not report its end.  In a child of vfork(), all threads
+ * belong to another process. */
 static void note_ended(void) {
   pid_t pid = raw_getpid();
   if (self_is_borrowed()) return;
@@ -266,13 +268,13 @@ static void log_lost(uint64_t id, const struct thread *thread) {
       waits != NULL, (uint64_t)(uintptr_t)waits);
 }
 
-/* The list of the parent becomes that of the lost, but for the caller, who begins the new one. */
+/* The parent's list becomes the list of lost threads, except for the caller, which begins the new list. */
 void threads_born(uint64_t id) {
   struct thread *me = thread_current;
   struct thread *first = atomic_load(&threads_live);
   if (first == NULL || (first == me && atomic_load(&me->next) == NULL))
     return;                           /* nothing is written: no page is copied */
-  struct thread *lost = threads_lost; /* a lock that a thread of the grandparent held is held still */
+  struct thread *lost = threads_lost; /* a lock that a thread of the grandparent held is still held */
   for (struct thread *thread = first, *next; thread != NULL; thread = next) {
     next = atomic_load(&thread->next);
     if (thread == me || !runs(thread)) continue;

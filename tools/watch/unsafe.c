@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signs that a child goes on: what may not be called after a fork with threads, and takes its locks inside, past all
- * functions of ours.  One sign is enough, so these are the ones that nearly every program shows.
+ * Signs that a child goes on: calls of functions that must not be called after a fork with threads, and whose internal
+ * locks are not watched.  One sign is enough, so these are functions that nearly every program calls.
  */
 #include <netdb.h>
 #include <stdarg.h>

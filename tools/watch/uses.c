@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions that use a descriptor in a way that other processes which have it, too, notice. */
+/* Functions that use a descriptor in a way that other processes with this descriptor notice. */
 #undef _FILE_OFFSET_BITS /* it would have open() mean open64() */
 #include <dirent.h>
 #include <stdarg.h>
@@ -56,9 +56,9 @@ NEXT(__read_chk);
 NEXT(__recv_chk);
 NEXT(__recvfrom_chk);
 
-/* ---- Reading: also in vain, as another process may have been faster ---- */
+/* ---- Reading: also if nothing was read, as another process may have been faster ---- */
 
-/* At the end of a file nothing was read because of where the offset is; of a stream, as there comes nothing more. */
+/* An empty read of a file depends on the offset; an empty read of a stream means that its end was reached. */
 static void was_read_to_end(int fd) {
   if (forks_generation() != 0 && raw_call(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0) >= 0) descriptor_used(fd, USE_READ);
 }
@@ -85,7 +85,7 @@ EXPORT ssize_t readv(int fd, const struct iovec *parts, int count) {
   return was_read(fd, SIZE_MAX, CALL(readv)(fd, parts, count));
 }
 
-/* To look at what comes is not to take it. */
+/* MSG_PEEK does not remove the data. */
 static ssize_t was_received(int fd, size_t size, ssize_t result, int flags) {
   return (flags & MSG_PEEK) != 0 ? result : was_read(fd, size, result);
 }
@@ -108,7 +108,7 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, in
   return was_received(fd, size, CALL(__recvfrom_chk)(fd, buffer, size, room, flags, from, length), flags);
 }
 
-/* Descriptors may come with it. */
+/* Descriptors may be passed with the data. */
 static void were_given(const struct msghdr *message, const void *site) {
   if (message->msg_controllen == 0) return;
   for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
@@ -231,7 +231,7 @@ static long offset_of(int fd) {
   return raw_call(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
 }
 
-/* Where the offset was, if that matters; -1: it does not. */
+/* The offset before, if it matters; -1: it does not. */
 static long before_entry(DIR *directory) {
   return LIKELY(forks_generation() == 0) ? -1 : offset_of(dirfd(directory));
 }
@@ -295,7 +295,7 @@ EXPORT int eventfd_write(int fd, eventfd_t value) {
   return result;
 }
 
-/* ---- Locks that are for other processes: who holds one, shares on purpose ---- */
+/* ---- Locks between processes: a process that holds one shares on purpose ---- */
 
 EXPORT int flock(int fd, int operation) {
   int result = CALL(flock)(fd, operation);

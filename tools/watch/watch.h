@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is loaded into each watched process, before all else.  It stands in front of functions of the C library, calls
- * these, and writes down what they did.
+ * The library that is loaded into each watched process, before all others.  It wraps functions of the C library, calls
+ * them, and records what they did.
  *
- * It may be called anywhere: in a signal handler, in a child of vfork(), in a child whose other threads are gone.  So
- * it allocates nothing by malloc(), and takes no lock.
+ * It may be called anywhere: in a signal handler, in a child of vfork(), in a child whose other threads are lost.  So
+ * it calls no malloc(), and takes no lock.
  */
 #ifndef ATFORK_WATCH_H
 #define ATFORK_WATCH_H
@@ -23,7 +23,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
-/* ---- The functions that ours stand in front of ---- */
+/* ---- The wrapped functions ---- */
 
 typedef void (*any_function)(void);
 
@@ -34,8 +34,8 @@ struct next {
 
 any_function watch_next(struct next *next);
 
-/* The next function of this name; all are looked up as we are loaded, and one that is called before, then.  NULL where
- * the C library has none. */
+/* The wrapped function of this name.  All are looked up at the load; if one is called before, at that call.  NULL: the
+ * C library has none. */
 static inline any_function next_function(struct next *next) {
   any_function function = atomic_load_explicit(&next->function, memory_order_relaxed);
   return LIKELY(function != NULL) ? function : watch_next(next);
@@ -64,10 +64,10 @@ struct stack {
   uint64_t frames[RECORD_FRAMES];
   unsigned count;
   bool in_signal;    /* some frame is a signal handler's */
-  const void *frame; /* what the first one's function has on the stack lies at it and above */
+  const void *frame; /* the stack frame of the first function begins here, and extends upwards */
 };
 
-/* From the caller of a function that ours stands in front of: frames of ours are left out. */
+/* From the caller of a wrapped function: our own frames are left out. */
 void stack_take(struct stack *stack);
 
 bool watch_is_ours(uintptr_t address); /* it lies in the object that this is */
@@ -81,15 +81,15 @@ void log_write(enum record_kind kind, const uint64_t *args, size_t count, const 
   log_write(kind, (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t), text, \
             stack)
 
-/* Of the environment that the program was started with, for constructors; NULL: there is none of this name. */
+/* A variable of the environment that the program was started with, for constructors; NULL: it is not set. */
 const char *watch_variable(const char *name);
 
-/* The objects that the stack's frames lie in, where they have not been told yet; and all. */
+/* Records the objects that contain the stack's frames, if they have not been recorded yet; and all objects. */
 void modules_tell(const struct stack *stack);
 void modules_tell_all(void);
 bool modules_have(uint64_t address); /* it lies in an object that is loaded */
 
-void modules_path(const void *address, char *path, size_t size); /* of the object that it lies in; "": of none */
+void modules_path(const void *address, char *path, size_t size); /* of the object that contains it; "": none */
 
 struct dl_phdr_info;
 bool modules_have_libatfork(const struct dl_phdr_info *object);
@@ -97,22 +97,22 @@ bool modules_have_libatfork(const struct dl_phdr_info *object);
 /* ---- This process ---- */
 
 /*
- * In a page that the kernel wipes at a fork: a child finds zeros, however it was made.  It is entered by its first call
- * that is watched, so that one which only execs or exits touches next to nothing.
+ * It lies in a page that the kernel wipes at a fork: a child finds zeros, however it was made.  The child enters itself
+ * in its first watched call, so a child that only execs or exits touches almost nothing.
  */
 struct self {
-  _Atomic uint32_t number; /* among all watched processes; 0: nobody has entered it yet */
+  _Atomic uint32_t number; /* among all watched processes; 0: not yet entered */
   pid_t pid;
   uint64_t fork; /* id of the fork that made it; 0: none that was seen */
   enum how how;
   _Atomic uint32_t forks; /* how many it began */
   _Atomic bool went_on;   /* RECORD_GOES_ON was written */
-  _Atomic bool quick;     /* who locks has only to keep its table */
-  bool in_handler;        /* a fork handler of the child runs: also of one that calls exec at once */
+  _Atomic bool quick;     /* a thread that locks has only to write its table */
+  bool in_handler;        /* a fork handler of the child runs: this does not mean that the child goes on */
 };
 
 extern struct self *self_page;
-extern uint32_t self_loaded; /* number of the process that the program was started in: a child finds it, too */
+extern uint32_t self_loaded; /* number of the process that the program was started in, also in its children */
 
 void self_enter(void);
 
@@ -125,26 +125,26 @@ static inline struct self *self_get(void) {
 /* In a child of vfork() the memory, this page too, is the parent's. */
 bool self_is_borrowed(void);
 
-/* As self_get(), where that is sure to be the first call of many a child: a write first spares it a page fault. */
+/* As self_get(), where it is the first call of many children: writing first saves a page fault. */
 static inline struct self *self_get_at_end(void) {
   atomic_fetch_add_explicit(&self_page->number, 0, memory_order_relaxed);
   return self_get();
 }
 
-/* What only a child that goes on calls, and one that is to exec or _exit() does not: `function` is such. */
+/* `function` is a function that only a child that goes on calls, not one that is about to exec or _exit(). */
 void self_goes_on(const char *function);
 
 /* ---- A fork ---- */
 
-/* That this thread is in the middle of.  A child finds it, too: so it lies in thread-local memory, a page of which the
- * C library writes to in each child anyway. */
+/* The fork that this thread is in the middle of.  The child reads it, too.  So it lies in thread-local memory, on a
+ * page that the C library writes in each child anyway. */
 struct fork_under_way {
   uint64_t id; /* 0: none */
   enum how how;
-  bool threads; /* there are others than the one that forks */
+  bool threads; /* there are other threads than the one that forks */
   uint64_t begun;
-  uint64_t vfork;    /* id of the last vfork(): the child finds it here, in the memory that it borrows */
-  const void *frame; /* of the caller: what lies below was not there yet.  It stays after the fork */
+  uint64_t vfork;    /* id of the last vfork(): the child reads it here, in its parent's memory */
+  const void *frame; /* of the caller: frames below were not there yet.  It keeps its value after the fork */
 };
 
 extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_model("initial-exec")));
@@ -153,14 +153,14 @@ extern _Thread_local struct fork_under_way fork_under_way __attribute__((tls_mod
 uint64_t fork_begin(enum how how);
 void fork_end(uint64_t id, pid_t child); /* in the parent; child < 0: -errno */
 
-/* Written to before each fork, so a child that only ends reads it without a page fault. */
+/* Written before each fork, so a child that only ends reads it without a page fault. */
 extern struct forks {
   _Atomic uint32_t begun; /* see forks_generation() */
   _Atomic bool streams;   /* some stream had bytes in its buffer */
   _Atomic bool acts;      /* see exits_acts() */
 } forks;
 
-/* What other processes notice was done: an exit handler that does none is well in any process. */
+/* Counts effects that other processes notice: an exit handler without any is fine in every process. */
 static inline void exits_acts(void) {
   if (!LIKELY(atomic_load_explicit(&forks.acts, memory_order_relaxed)))
     atomic_store_explicit(&forks.acts, true, memory_order_relaxed);
@@ -186,10 +186,10 @@ struct held {
 struct thread {
   struct thread *_Atomic next;
   _Atomic pid_t tid; /* 0: free */
-  char name[16];     /* as of the last fork, or as it was named */
+  char name[16];     /* as of the last fork, or of the last change */
   _Atomic bool named;
   uintptr_t handle;  /* pthread_self() */
-  const void *start; /* routine; NULL: the first thread, or one that something else made */
+  const void *start; /* its start routine; NULL: the first thread, or a thread made in another way */
   _Atomic bool ended;
   /* The condition variable, barrier, semaphore or thread that it waits for. */
   const void *_Atomic waits;
@@ -200,8 +200,8 @@ struct thread {
 };
 
 extern _Thread_local struct thread *thread_current __attribute__((tls_model("initial-exec")));
-extern struct thread *_Atomic threads_live; /* of this process; also those that have ended */
-extern struct thread *threads_lost;         /* of a parent: gone in this child */
+extern struct thread *_Atomic threads_live; /* threads of this process, also ended ones */
+extern struct thread *threads_lost;         /* lost threads: they exist only in a parent */
 
 struct thread *thread_enter(void);
 
@@ -210,20 +210,20 @@ static inline struct thread *thread_get(void) {
   return LIKELY(thread != NULL) ? thread : thread_enter();
 }
 
-unsigned threads_others(void);                     /* how many run beside the caller */
-void threads_know_caller(void);                    /* its tid is another one after a fork; before others can fork */
-void threads_own_name(char name[16]);              /* the caller's, as it is now */
-void threads_learn_names(void);                    /* in a parent, before a fork */
-void threads_born(uint64_t id);                    /* in a child: all but the caller are lost */
-const struct thread *threads_find_lost(pid_t tid); /* NULL: none such, or it lives */
+unsigned threads_others(void);        /* how many other threads run */
+void threads_know_caller(void);       /* its tid has changed after a fork; called before other threads can fork */
+void threads_own_name(char name[16]); /* the caller's, as it is now */
+void threads_learn_names(void);       /* in a parent, before a fork */
+void threads_born(uint64_t id);       /* in a child: all threads except the caller are lost */
+const struct thread *threads_find_lost(pid_t tid); /* NULL: there is none, or it is alive */
 
-/* ---- Hooks for what is watched beside forks: each in a file of its own ---- */
+/* ---- What else is watched: a file for each ---- */
 
-/* In the parent before a fork, in the order of the calls; then in the parent, or in the child. */
+/* The first two are called in the parent before a fork; then one of the others, in the parent or in the child. */
 void locks_in_child(void);
 void locks_go_on(uint64_t id); /* in a child that does */
 bool locks_hold_shared(void);  /* the caller holds a lock that is for several processes */
-/* Of syscall(SYS_futex); *done: it is a wait, and this is its result. */
+/* For syscall(SYS_futex); *done: it was a wait, and the result is the wait's. */
 long conditions_futex(const long *args, bool *done, const void *site);
 void descriptors_before_exec(const char *path, char *const *argv, char *const *envp);
 void descriptors_before_spawn(const char *path, char *const *argv, char *const *envp,
@@ -232,8 +232,8 @@ void descriptors_syscall(long number, const long *args, long result, const void 
 void files_opened(int fd, const char *path, int flags);                                 /* fd: or -1; keeps errno */
 void exits_syscall(long number);
 uint64_t stdio_state(void); /* of what the streams have in their buffers */
-/* What became of the streams since the last fork: before another one, or at the end.  Beside other threads, only if the
- * caller may wait for the lock of the C library's list. */
+/* Checks the streams since the last fork: called before the next fork, or at the end.  If there are other threads, only
+ * if the caller may wait for the lock of the C library's list. */
 void stdio_settle(bool may_wait);
 void stdio_before_fork(uint64_t id, bool with_handlers);
 void stdio_at_exit(void); /* the C library is about to flush all streams */
