@@ -67,6 +67,11 @@ extern "C" {
 #define ATFORK_VERSION_MAJOR 0
 #define ATFORK_VERSION_MINOR 1
 #define ATFORK_VERSION_MICRO 0
+/* Whether the header is of this version or a later one, for #if too.  Since 0.1. */
+#define ATFORK_CHECK_VERSION(major, minor, micro)                     \
+  (ATFORK_VERSION_MAJOR != (major)   ? ATFORK_VERSION_MAJOR > (major) \
+   : ATFORK_VERSION_MINOR != (minor) ? ATFORK_VERSION_MINOR > (minor) \
+                                     : ATFORK_VERSION_MICRO >= (micro))
 
 #ifndef ATFORK_API /* script/amalgamate's atfork.c has one of its own */
 #if defined(ATFORK_BUILDING) && !defined(_WIN32)
@@ -427,7 +432,8 @@ ATFORK_API int atfork_launcher(char *buf, size_t size);
 
 /*
  * The version of the library that runs, "MAJOR.MINOR.MICRO", that of the copy which serves this process;
- * ATFORK_VERSION_MAJOR, _MINOR and _MICRO are that of the header.
+ * ATFORK_VERSION_MAJOR, _MINOR and _MICRO are that of the header, and ATFORK_CHECK_VERSION(major, minor, micro) is true
+ * where the header is of that version or a later one.
  *
  * Returns  a string that is never freed
  * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
