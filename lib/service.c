@@ -16,6 +16,7 @@ const struct service *_Atomic atfork_service_chosen;
 static const struct service own_service = {
     .version = SERVICE_TEXT(ATFORK_VERSION_MAJOR) "." SERVICE_TEXT(ATFORK_VERSION_MINOR) "." SERVICE_TEXT(
         ATFORK_VERSION_MICRO),
+    .size = sizeof own_service,
     .register_hook = atfork_hook_register,
 #ifndef _WIN32
     .register_mutex = atfork_mutex_register,

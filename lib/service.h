@@ -24,6 +24,7 @@
 
 struct service {
   const char *version; /* comes first in every protocol */
+  size_t size;         /* of the table: a later version appends to it, and finds by this what an older one lacks */
   /* As the public functions of these names, the registering ones as their _for forms. */
   atfork_id (*register_hook)(const struct atfork_hook *hook, void *dso);
 #ifndef _WIN32
