@@ -112,14 +112,16 @@ static void count(void *counter) {
   ++*(int *)counter;
 }
 
-/* Programs read both in place, and will with each later library of this SONAME. */
+/* Programs read both in place, and will with each later library of this SONAME.  Where the kernel does not wipe pages,
+ * the mark stays 0, and programs call the library. */
 static void test_what_is_read_in_place(void) {
   static struct atfork_once control;
   int made = 0;
-  g_assert_cmpuint(*mark(), ==, generation() + 1);
+  uint64_t here = generation() + 1;
+  g_assert_true(*mark() == here || *mark() == 0);
   once(&control, count, &made);
   g_assert_cmpint(made, ==, 1);
-  g_assert_cmpuint(control.state[0], ==, ~*mark());
+  g_assert_cmpuint(control.state[0], ==, ~here);
 }
 
 /* ---- Versions ---- */
