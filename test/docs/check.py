@@ -5,7 +5,8 @@
 check.py LIBRARY_DIR INCLUDE_DIR CC -- FILE.md...     (LUA_CPATH, RUBYLIB, PYTHON and PYTHONPATH are set)
 
 A sample must succeed, and write nothing to stderr.  A block of `text` shows what the sample before it prints, where `…`
-stands for anything in a line.  A sample in Python that imports a module which is not installed is skipped.
+stands for anything in a line.  A sample in Python that imports a module which is not installed is skipped.  One that begins
+with a comment of a file's name is a part of something larger, which another test runs.
 """
 import os
 import pathlib
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+FILE = re.compile(r"(?:#|--|//) [\w./-]+\.\w+(, added)?\n")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Seconds until a wait is given up; script/test says how many times as long things take here as on an idle machine.
@@ -105,7 +107,7 @@ def main(arguments):
                 path = pathlib.Path(work) / f"{file.stem}{index}.{ {'ruby': 'rb', 'python': 'py'}.get(language, language) }"
                 path.write_text(text)
                 commands = command_for(language, path, library, include, cc)
-                if commands is None:
+                if commands is None or FILE.match(text):
                     continue
                 number += 1
                 name = f"{file.name}, sample {index} ({language})"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 # Read by Puma's master, in each mode: what is registered here, every worker inherits.
 mode = ENV.fetch("WORKLOAD_MODE")
-samples = File.read(File.join(__dir__, "../../../doc/ruby.md")).scan(/^```rb\n(.*?)^```$/m).flatten
+samples = File.read(File.join(__dir__, "../../../doc/guide/server.md")).scan(/^```rb\n(.*?)^```$/m).flatten
 require_relative "workload" unless %w[late adopt].include?(mode)
 
 bind "tcp://127.0.0.1:0"
