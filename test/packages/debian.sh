@@ -1,0 +1,103 @@
+#!/bin/sh
+# Debian's packages: built from the last commit, read by lintian, and installed, used, upgraded and purged in a clean root.
+# Speaks the Test Anything Protocol.
+#
+# debian.sh SOURCE
+set -eu
+
+source=$1
+# shellcheck source=test/lib/tap.sh
+. "$source/test/lib/tap.sh"
+
+skip() {
+  echo "1..0 # SKIP $1"
+  exit
+}
+
+[ "$(id -u)" -eq 0 ] || skip "only root can make a clean root"
+git -c safe.directory='*' -C "$source" rev-parse --quiet --verify HEAD >/dev/null || skip "no repository, which is what is built"
+for tool in dh dpkg-buildpackage lintian mmdebstrap py3versions; do
+  command -v "$tool" >/dev/null || skip "no $tool"
+done
+
+# build DIRECTORY OPTIONS [VARIABLE=VALUE...]: the source package and the binary packages, in DIRECTORY.
+build() {
+  mkdir "$1"
+  git -c safe.directory='*' clone --quiet "$source" "$1/tree"
+  (
+    cd "$1/tree"
+    debian/rules orig
+    options=$2
+    shift 2
+    env DEB_BUILD_OPTIONS="parallel=$(nproc) $options" "$@" dpkg-buildpackage --no-sign
+  )
+}
+
+builds() {
+  build "$work/first" '' >"$work/build.log" 2>&1 || { tail -n 50 "$work/build.log"; return 1; }
+}
+
+ran_tests_of_the_core() {
+  grep -E '^Ok: +[1-9][0-9]+ *$' "$work/build.log"
+  grep -E '^Fail: +0 *$' "$work/build.log"
+}
+
+has_no_warning_of_dpkg() {
+  ! grep -E '^dpkg-[a-z]+: warning' "$work/build.log"
+}
+
+lintian_is_content() {
+  lintian --allow-root --fail-on error,warning --tag-display-limit 0 "$work"/first/*.changes
+}
+
+# The list that packages take their dependencies from, the linker's list, and what the library has.
+symbols_are_the_map_s() {
+  map=$source/lib/atfork.map
+  sed -n 's/^  \(atfork_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$work/map"
+  sed -n 's/^ \(atfork_[a-z0-9_]*\)@.*/\1/p' "$source/debian/libatfork0.symbols" | sort >"$work/listed"
+  nm -D --defined-only --without-symbol-versions "$work"/first/tree/debian/libatfork0/usr/lib/*/libatfork.so.0 |
+    sed -n 's/.* T //p' | sort >"$work/exported"
+  test -s "$work/map"
+  diff "$work/map" "$work/listed"
+  diff "$work/map" "$work/exported"
+}
+
+# In another place, later, by another's settings, and without the tests.
+builds_the_same_again() {
+  build "$work/the second one" nocheck TZ=UTC-14 LC_ALL=C >"$work/again.log" 2>&1 || { tail -n 50 "$work/again.log"; return 1; }
+  if grep '^Ok: ' "$work/again.log"; then return 1; fi
+  for package in "$work"/first/*.deb; do
+    cmp "$package" "$work/the second one/${package##*/}"
+  done
+}
+
+# Results of a script in the clean root, as if they were of this one.
+report() {
+  grep -E '^(not )?ok ' "$1" >"$work/results" || echo 'not ok 0 - the clean root' >"$work/results"
+  while read -r line; do
+    number=$((number + 1))
+    case $line in not*) failed=1 ;; esac
+    echo "$line" | sed "s/ok [0-9]*/ok $number/"
+  done <"$work/results"
+}
+
+in_a_clean_root() {
+  mkdir "$work/packages"
+  find "$work/first" -maxdepth 1 -name '*.deb' ! -name '*-dbgsym_*' -exec cp -t "$work/packages" {} +
+  status=0
+  "$source/script/clean-root" --name debian --bring "$work/packages" test/packages/debian_installed.sh >"$work/inside" || status=$?
+  report "$work/inside"
+  if [ "$status" -ne 0 ]; then
+    failed=1
+    sed 's/^/# /' "$work/inside" >&2
+  fi
+}
+
+check "debian/rules orig and dpkg-buildpackage" builds
+check "the core's tests ran in the build" ran_tests_of_the_core
+check "no warning of dpkg" has_no_warning_of_dpkg
+check "lintian has no error and no warning" lintian_is_content
+check "libatfork0.symbols, lib/atfork.map and the library have the same symbols" symbols_are_the_map_s
+check "a build elsewhere gives the same packages" builds_the_same_again
+in_a_clean_root
+all_checked
