@@ -1,0 +1,25 @@
+# What the tests of packages share: the clean root that each of them runs in.  To be sourced, with $source set.
+# shellcheck shell=sh disable=SC2154
+
+# enter_root NAME [DIRECTORY]: runs test/packages/inside/NAME.sh in a clean root, with DIRECTORY as /root/brought.
+enter_root() {
+  [ "$(id -u)" -eq 0 ] || skip_all "only root may make a clean root"
+  command -v mmdebstrap >/dev/null 2>&1 || skip_all "mmdebstrap is not here"
+  git -c safe.directory='*' -C "$source" rev-parse --quiet --verify HEAD >/dev/null 2>&1 ||
+    skip_all "a clean root has a clone of the repository, and this is none"
+  "$source/script/clean-root" --name "$1" --bring "${2:-$source/test/packages/inside}" "test/packages/inside/$1.sh"
+}
+
+skip_all() {
+  echo "1..0 # SKIP $1"
+  exit
+}
+
+# install_library BUILD DIRECTORY: what a program needs that uses the C library, as installed.
+install_library() {
+  DESTDIR="$2.all" meson install -C "$1" --no-rebuild >/dev/null
+  (cd "$2.all" && find . -path '*/include/atfork*.h' -o -name 'libatfork.*' -o -name atfork.pc -o -path '*/cmake/atfork/*') >"$2.list"
+  mkdir -p "$2"
+  tar -C "$2.all" -cf - -T "$2.list" | tar -C "$2" -xf -
+  rm -rf "$2.all" "$2.list"
+}

@@ -1,0 +1,13 @@
+#!/bin/sh
+# The Python wheel and the source distribution, in a clean root.  Speaks the Test Anything Protocol.
+#
+# wheel.sh SOURCE BUILD
+set -eu
+
+source=$1
+# shellcheck source=test/packages/root.sh
+. "$source/test/packages/root.sh"
+brought=$(mktemp -d)
+trap 'rm -rf "$brought"' EXIT
+install_library "$2" "$brought"
+enter_root wheel "$brought"
