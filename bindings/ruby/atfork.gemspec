@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# script/gem builds it, with SWIG's wrapper inside, so that whoever installs it needs no SWIG.  Bundler takes the
-# repository as it is, and extconf.rb then runs SWIG.
-made = ["LICENSE", "atfork/native_wrap.c"]
+# script/gem builds the gem, with SWIG's wrapper and a copy of the library inside: its users need neither SWIG nor
+# libatfork.  Bundler takes the repository as it is, and extconf.rb then makes both.
+made = ["LICENSE", "atfork/native_wrap.c", "atfork/vendor/atfork.c", "atfork/vendor/atfork.h"]
 if defined?(Gem::Commands::BuildCommand) && !made.all? { |name| File.exist?(File.join(__dir__, name)) }
   abort "atfork.gemspec: gem build cannot make #{made.join(" and ")}; build the gem by script/gem"
 end
@@ -15,7 +15,7 @@ Gem::Specification.new do |spec|
   spec.description = <<~TEXT
     Puts a process right after fork: connections, caches, random numbers, background threads.  Hooks run before a
     fork, after it in the parent, and in the child, each exactly once, also in forks that C code makes and in
-    Process.daemon.  Needs libatfork.
+    Process.daemon.  Brings its own copy of libatfork, and uses an installed one where pkg-config finds it.
   TEXT
   spec.author = "The authors of libatfork"
   spec.homepage = File.read(File.join(__dir__, "../../meson.build"))[/^home = '([^']+)'/, 1]

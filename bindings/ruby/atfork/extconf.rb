@@ -1,21 +1,66 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# Builds atfork/native against the libatfork that pkg-config finds.  SWIG is needed from the repository only: the gem has
-# its wrapper inside.
+# Builds atfork/native with the libatfork that pkg-config finds, if that is as new as this gem, and else with a copy of
+# the library inside.  --enable-system-libraries insists on the first, --disable-system-libraries on the second.
+#
+# The gem brings SWIG's wrapper and the copy.  In the repository they are made here, in the directory of the build.
+require "fileutils"
 require "mkmf"
 
-pkg_config("atfork") or abort "atfork: pkg-config finds no libatfork; install it, or set PKG_CONFIG_PATH"
-have_func("atfork_register", "atfork.h") or abort "atfork: libatfork does not link; see mkmf.log"
+ROOT = File.expand_path("../../..", __dir__)
+IN_GEM = File.exist?(File.join(__dir__, "native_wrap.c"))
 
-unless File.exist?(File.join(__dir__, "native_wrap.c"))
+def run(*command)
+  system(*command) or abort "atfork: #{command.first} failed"
+end
+
+def wrap_by_swig
   swig = find_executable("swig") or abort "atfork: SWIG is needed to build from the repository"
-  command = [swig, "-ruby", "-prefix", "AtFork::", "-o", "native_wrap.c", File.join(__dir__, "native.i")]
-  system(*command) or abort "atfork: SWIG failed"
-  common = File.expand_path("../../common", __dir__)
+  run(swig, "-ruby", "-prefix", "AtFork::", "-o", "native_wrap.c", File.join(__dir__, "native.i"))
+  common = File.join(ROOT, "bindings/common")
   $srcs = Dir[File.join(__dir__, "*.c")] + Dir[File.join(common, "*.c")] + ["native_wrap.c"]
   $VPATH << common
   $INCFLAGS << " -I$(srcdir) -I#{common}"
 end
-append_cflags("-std=c11")
+
+# The directory that has the library as one file.
+def copy_of_library
+  return File.join(__dir__, "vendor") if IN_GEM
+
+  FileUtils.mkdir_p("vendor")
+  run("sh", File.join(ROOT, "script/amalgamate"), "vendor")
+  File.expand_path("vendor")
+end
+
+def fits?(installed, version)
+  Gem::Requirement.new(">= #{version}", "< #{version.segments.first + 1}").satisfied_by?(Gem::Version.new(installed))
+end
+
+def build_with_system
+  pkg_config("atfork")
+  have_func("atfork_register", "atfork.h") or abort "atfork: libatfork does not link; see mkmf.log"
+end
+
+def build_with_copy(copy)
+  $srcs = ($srcs || Dir[File.join(__dir__, "*.c")]) + [File.join(copy, "atfork.c")]
+  $VPATH << copy
+  $INCFLAGS << " -I#{copy}"
+  append_cflags("-pthread")
+  append_ldflags(["-pthread", "-Wl,-z,nodelete,-z,now"])
+end
+
+wrap_by_swig unless IN_GEM
+copy = copy_of_library
+version = Gem::Version.new(File.read(File.join(copy, "atfork.c"))[/libatfork ([\d.]+)/, 1])
+installed = pkg_config("atfork", "modversion")
+fits = !installed.nil? && fits?(installed, version)
+with_system = enable_config("system-libraries", fits)
+if with_system && !fits
+  abort "atfork: pkg-config finds #{installed ? "libatfork #{installed}" : "no libatfork"}, and #{version} is needed; " \
+        "set PKG_CONFIG_PATH, or leave out --enable-system-libraries"
+end
+message "building with #{with_system ? "libatfork #{installed} of the system" : "a copy of libatfork #{version}"}\n"
+with_system ? build_with_system : build_with_copy(copy)
+append_cflags(["-std=c11", "-fvisibility=hidden"])
 create_makefile("atfork/native")
