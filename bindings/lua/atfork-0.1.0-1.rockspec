@@ -2,15 +2,16 @@ rockspec_format = "3.0"
 package = "atfork"
 version = "0.1.0-1"
 source = {
-  -- What `meson dist` makes; `luarocks make` takes the directory that it is called in.
-  url = "file://atfork-0.1.0.tar.xz",
-  dir = "atfork-0.1.0",
+  -- script/rock makes it; `luarocks make` takes the directory that it is called in.
+  url = "https://libatfork.example/atfork-lua-0.1.0.tar.gz",
+  dir = "atfork-lua-0.1.0",
 }
 description = {
   summary = "Hooks that put a process right after fork()",
   detailed = [[
     Runs Lua and C functions around fork(), each once in every new process: in priority order, isolated from each
-    other's errors, and in forks that no library was told of too.  Needs the C library libatfork, and SWIG to build.
+    other's errors, and in forks that bypass pthread_atfork, too.  Has a copy of the C library libatfork inside, unless
+    pkg-config finds an installed one.
   ]],
   homepage = "https://libatfork.example",
   license = "MIT",
@@ -18,9 +19,6 @@ description = {
 }
 supported_platforms = { "linux" }
 dependencies = { "lua >= 5.1, < 5.6" }
-external_dependencies = {
-  ATFORK = { header = "atfork.h", library = "atfork" },
-}
 build = {
   type = "make",
   makefile = "bindings/lua/rock.mk",
@@ -29,8 +27,6 @@ build = {
     CFLAGS = "$(CFLAGS)",
     LIBFLAG = "$(LIBFLAG)",
     LUA_INCDIR = "$(LUA_INCDIR)",
-    ATFORK_INCDIR = "$(ATFORK_INCDIR)",
-    ATFORK_LIBDIR = "$(ATFORK_LIBDIR)",
   },
   install_variables = {
     LIBDIR = "$(LIBDIR)",

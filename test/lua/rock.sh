@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the rock against an installed library, into the same tree, and uses it from there, for each Lua that luarocks
+# Builds the rock with an installed library, into the same tree, and uses it from there, for each Lua that luarocks
 # knows; neither touches what the other has installed.  Nothing is downloaded.  Speaks the Test Anything Protocol.
 #
 # rock.sh SOURCE BUILD VERSION LUA...    VERSION is the project's
@@ -22,8 +22,8 @@ installs() {
 # One for each Lua, in the same checkout.
 makes() {
   cd "$work/source"
-  luarocks --lua-version "$1" --tree "$tree" make "bindings/lua/atfork-$version-1.rockspec" \
-    ATFORK_INCDIR="$(dirname "$header")" ATFORK_LIBDIR="$(dirname "$library")"
+  export PKG_CONFIG_SYSROOT_DIR="$work/dest" PKG_CONFIG_LIBDIR="$pc" ATFORK=system
+  luarocks --lua-version "$1" --tree "$tree" make "bindings/lua/atfork-$version-1.rockspec"
 }
 
 # runs LUA WANTED    where to look comes in the environment; WANTED is the C module that is loaded
@@ -69,10 +69,12 @@ done
 check "meson install with DESTDIR" installs
 header=$(find "$work/dest" -name atfork.h)
 library=$(find "$work/dest" -name libatfork.so)
+pc=$(dirname "$(find "$work/dest" -name atfork.pc)")
 tree=$(dirname "$(dirname "$header")")
 # In a copy, as it leaves what it builds where it is called.
 mkdir -p "$work/source/bindings"
 cp -r "$source/bindings/lua" "$source/bindings/common" "$source/bindings/atfork.i" "$work/source/bindings/"
+cp -r "$source/lib" "$source/script" "$source/meson.build" "$source/LICENSE" "$work/source/"
 for lua in "$@"; do
   check "luarocks make for Lua $lua" makes "$lua"
   check "the rock in Lua $lua" rock_runs "$lua"
