@@ -83,7 +83,7 @@ exports_when_asked() {
 tests='order pairing unregister once bypass adopted token threads copies copies_unload copies_odd unload begun waiting'
 passes() {
   CC=gcc meson setup "$work/build" "$source" -Damalgamation=true -Dtests=enabled -Dwerror=true \
-    -Dlua= -Druby=disabled -Dpython= -Dexamples=false -Dtools=disabled -Dman=false
+    -Dlua= -Druby=disabled -Dpython= -Dexamples=false -Dtools=disabled -Dman=false -Ddocs=disabled
   ninja -C "$work/build" -t targets all >"$work/targets"
   # shellcheck disable=SC2086,SC2046 # words are wanted
   ninja -C "$work/build" $(sed -n 's/: .*//p' "$work/targets" | grep -xE "test/core/(test-($(echo $tests | tr ' ' '|'))(-program)?|lib(plugin|calling|copy-.*|plain|pair)\.so|worker|static-worker|exiting|staying)")
