@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A benchmark still gives its figures: check.py PROGRAM ARGUMENT...
 
 Each line that it prints must be a figure (bench.h) with numbers in it.  How large they are is not asked.
