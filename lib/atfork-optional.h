@@ -1,44 +1,76 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * atfork-optional: fork handlers that use libatfork where it is loaded, and pthread_atfork(3) elsewhere.
+ * atfork-optional: use libatfork only where it is loaded
  *
- * This header is for a library that must not depend on libatfork.  It needs no other header of libatfork, and nothing
- * to link with: install it, or copy it into your source tree.  (With a glibc older than 2.34, link with -pthread.)
+ * This header is for a library that must not depend on libatfork.  The library registers its fork
+ * handlers by atfork_optional_register().  If libatfork is loaded, they become a hook of libatfork;
+ * otherwise they are passed to pthread_atfork(3).
  *
- *   static struct atfork_optional hook = {.name = "libfoo", .prepare = lock, .parent = unlock, .child = unlock};
+ * The header needs no other header of libatfork, and nothing to link with.  You may copy it into
+ * your source tree.  (With a glibc older than 2.34, link with -pthread.)
  *
- *   int foo_init(void) {
- *     return atfork_optional_register(&hook);
- *   }
+ * ---- Example ----
  *
- * atfork_optional_register() looks for libatfork at that moment, and decides for good:
+ *     #include <atfork-optional.h>
+ *     #include <pthread.h>
  *
- * - The program or one of its libraries is linked with libatfork: the hook is registered there.
- * - libatfork was loaded by dlopen(3) before the call, with RTLD_GLOBAL or with RTLD_LOCAL, as interpreters load it:
- *   the hook is registered there.
- * - libatfork is loaded by dlopen(3) after the call: pthread_atfork(3) has the callbacks, and keeps them.  They still
- *   run once in each fork.  They do not take part in the order of libatfork's hooks.
- * - musl's dlopen(3) loads no libatfork.  There the program must be linked with it.
- * - A program that is linked statically has libatfork only if something else in the program uses
- *   atfork_register_for(), or if it is linked with -Wl,-u,atfork_register_for.
- * - Another plugin has a static copy of libatfork whose functions are hidden: that copy is not found.
+ *     static pthread_mutex_t cache = PTHREAD_MUTEX_INITIALIZER;
  *
- * What libatfork adds is then there without a change of your library: the priority counts, the callbacks run in a child
- * that clone(2) or _Fork(3) has made, and the hook ends before dlclose(3) unmaps your code.  Without libatfork the
- * callbacks have what pthread_atfork(3) gives them, and no more:
+ *     static void lock(void) {
+ *       pthread_mutex_lock(&cache);
+ *     }
  *
- * - `priority` and `name` have no effect.  The callbacks run in the order of pthread_atfork(3).
- * - A fork that bypasses pthread_atfork(3) runs no callback.
- * - The C library decides what becomes of the callbacks at dlclose(3).  glibc forgets them.  musl unloads no object.
- *   With another C library link your library with -Wl,-z,nodelete, so that it stays loaded.
- * - A callback must not register a hook, and must not fork: with some C libraries that waits for ever.
+ *     static void unlock(void) {
+ *       pthread_mutex_unlock(&cache);
+ *     }
  *
- * So write callbacks that are right in both cases.  A hook cannot be taken back, as pthread_atfork(3) has no way to do
- * that.  The callbacks take no data, for the same reason.  A library that needs either depends on libatfork, and
- * includes <atfork.h>.
+ *     static struct atfork_optional hook = {
+ *         .name = "libfoo",
+ *         .prepare = lock,
+ *         .parent = unlock,
+ *         .child = unlock,
+ *     };
  *
- * Only ELF systems find libatfork.  On others pthread_atfork(3) has the callbacks.  On Windows nothing forks: the call
- * fails with ENOSYS, and a library whose hooks shall run in atfork_spawned() uses <atfork.h>.
+ *     int foo_init(void) {
+ *       return atfork_optional_register(&hook);
+ *     }
+ *
+ * ---- When libatfork is found ----
+ *
+ * The call looks for libatfork once, and decides for good:
+ *
+ * - The program, or a library that it is linked with, is linked with libatfork: it is found.
+ * - dlopen(3) has loaded libatfork before the call, with RTLD_GLOBAL or with RTLD_LOCAL (as the
+ *   interpreters of Lua, Ruby and Python do): it is found.  musl's dlopen(3) cannot load libatfork.
+ * - dlopen(3) loads libatfork after the call: pthread_atfork(3) has the callbacks, and keeps them.
+ *   They still run once in each fork.  They have no place in the order of libatfork's hooks.
+ * - The program is linked statically: libatfork.a is found if another part of the program uses
+ *   atfork_register_for(), or if the program is linked with -Wl,-u,atfork_register_for.
+ * - A plugin has a static copy of libatfork whose functions are hidden: the copy is not found.
+ *
+ * ---- With and without libatfork ----
+ *
+ * With libatfork, `priority` decides the order, the `child` callback also runs after a bypassing fork
+ * (atfork_poll()), and the hook ends before dlclose(3) unmaps your code.
+ *
+ * Without libatfork the callbacks have what pthread_atfork(3) gives them, and no more:
+ *
+ * - `priority` and `name` have no effect.
+ * - clone(2), _Fork(3) and syscall(SYS_fork) run no callbacks.
+ * - The C library decides what becomes of the callbacks at dlclose(3).  glibc forgets them.  musl
+ *   never unloads your code.  With another C library, link your library with -Wl,-z,nodelete.
+ * - A callback must not register a hook, and must not fork: with some C libraries that waits for
+ *   ever.
+ *
+ * Write callbacks that are right in both cases.  They take no data, and cannot be unregistered, as
+ * pthread_atfork(3) offers neither.  If your library needs more, depend on libatfork, and include
+ * <atfork.h>.
+ *
+ * ---- Systems ----
+ *
+ * Only on ELF systems does the call look for libatfork.  On others it calls pthread_atfork(3).  On
+ * Windows nothing forks: the call fails with ENOSYS.  A library whose hooks shall run in
+ * atfork_spawned() includes <atfork.h> there.
  */
 #ifndef ATFORK_OPTIONAL_H
 #define ATFORK_OPTIONAL_H
@@ -58,15 +90,15 @@
 extern "C" {
 #endif
 
-/* The callbacks of a library.  It has static storage: libatfork keeps its address. */
+/* The fork handlers of a library. */
 struct atfork_optional {
-  const char *name;      /* for people; NULL is "" */
-  int priority;          /* -32768 … 32767, as in struct atfork_hook; 0 is usual */
-  void (*prepare)(void); /* before the fork; each callback may be NULL, but not all of them */
-  void (*parent)(void);  /* after the fork, in the parent */
-  void (*child)(void);   /* after the fork, in the child */
-  uint64_t id;       /* the call sets it: the hook's id in libatfork, or 0 when pthread_atfork(3) has the callbacks */
-  int is_registered; /* private */
+  const char *name;      /* for people; may be NULL */
+  int priority;          /* -32768 ... 32767; 0 is usual */
+  void (*prepare)(void); /* before the fork */
+  void (*parent)(void);  /* after it, in the parent */
+  void (*child)(void);   /* after it, in the child */
+  uint64_t id;           /* of the hook; set by the call */
+  int is_registered;     /* private */
 };
 
 #ifdef __ELF__
@@ -172,22 +204,32 @@ static inline int atfork_optional_is_valid(const struct atfork_optional *hook) {
 }
 
 /*
- * Registers the callbacks of a library: with libatfork if it is loaded, and with pthread_atfork(3) otherwise.
+ * Registers the fork handlers of a library
  *
- * `prepare` runs before a fork, in the forking thread.  `parent` runs after the fork in the parent, also if the fork
- * has failed.  `child` runs after the fork in the child.  The library is found as <atfork-optional.h> says in its
- * introduction.  A hook that is registered already stays as it is, and the call returns 0: so it may stand in an
- * initialising function that runs more than once.
+ * Registers a hook with libatfork if it is loaded, and calls pthread_atfork(3) otherwise;
+ * atfork-optional(3) says when libatfork is found.
  *
- * With libatfork the hook belongs to the shared object that contains the call.
+ * - `prepare` runs before a fork, in the forking thread.
+ * - `parent` runs after the fork in the parent, also if the fork has failed.
+ * - `child` runs after the fork in the child.
+ * - `priority` and `name` are as in struct atfork_hook (atfork_register(3)).  Only libatfork uses
+ *   them.
  *
- * hook     the callbacks; with static storage, and not changed after the call.  `id` and `is_registered` are 0 at first
- * Returns  0, and then `hook->id` is the hook's id in libatfork, or 0 if pthread_atfork(3) has the callbacks; or -1
- *          and errno, with nothing changed:
- *          EINVAL  hook is NULL, has no callback, or a priority out of range
- *          ENOMEM  no memory
+ * Each callback may be NULL, but not all of them.  With libatfork the hook belongs to the shared
+ * object that contains the call.
+ *
+ * If the hook is registered already, the call does nothing and returns 0.  So the call may stand in
+ * an initialising function that runs more than once.
+ *
+ * hook     the callbacks.  It must exist as long as the shared object is loaded (make it static), and
+ *          must not change after the call.  Its members `id` and `is_registered` must be 0 at first
+ * Returns  0, and then `hook->id` is the id of the hook in libatfork, or 0 if pthread_atfork(3) has
+ *          the callbacks; or -1 and errno, and nothing has changed:
+ *          EINVAL  `hook` is NULL, it has no callback, or its priority is out of range
+ *          ENOMEM  there is no memory
  *          ENOSYS  on Windows
- * Thread-safe, but for two calls with the same hook at once.  Async-signal-safe: no.  Since 0.1.
+ * Thread-safe, but two threads must not register the same hook at once.  Async-signal-safe: no.
+ * Since 0.1.
  */
 static inline int atfork_optional_register(struct atfork_optional *hook) {
   int before = errno, failure = 0;

@@ -1,55 +1,164 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * atfork: puts a process right after fork().
+ * atfork: repair a process after fork()
  *
- * A *hook* is up to three callbacks that are registered together: `prepare` runs before a fork in
- * the forking process, `parent` after it there, `child` after it in the new process.  Hooks are
- * ordered by (priority, registration): `parent` and `child` run in that order, `prepare` in the
- * reverse, so a low priority is nearer the base: prepared last, put right first.
+ * A child process has copies of its parent's locks, random numbers, connections and caches, and
+ * most of them are wrong in the child.  Code that owns such state registers a *hook*, and the
+ * library calls the hook before and after each fork, and exactly once in each new process.
  *
- * The *generation* is how many forks deep a process is: 0 where the library was first loaded.  The
- * *lineage* says which child of which child it is: "0", "0.1", "0.2", "0.2.1", …
+ * ---- Terms ----
  *
- * A *bypassing fork* runs no pthread_atfork(3) handlers: clone(2), clone3(2), _Fork(3),
- * syscall(SYS_fork).  atfork_generation() and atfork_once() notice it at once; the child hooks run
- * at atfork_poll(), or before the process's next ordinary fork.
+ * A *hook* is a set of callbacks that are registered together.  `prepare` runs before a fork, in
+ * the forking thread.  `parent` runs after the fork in that thread.  `child` runs after the fork in
+ * the child process.
  *
- * A worker that is spawned rather than forked takes its place in the tree by a token: atfork_token(), atfork_spawned();
- * or by the number that a launcher has given it: atfork_adopt().  atfork_place() says how a process has come to its
- * place.
+ * The *order* of hooks is by priority, then by registration.  `parent` and `child` callbacks run
+ * in this order, `prepare` callbacks in the reverse order.  So the hook with the lowest priority
+ * is prepared last, and repaired first: give a low priority to what other hooks use.
  *
- * Callbacks run in the thread that forks, and no lock of the library is held meanwhile: they may
- * register, unregister, call every function of the library, and fork.  They must return: leaving one by
- * longjmp(3), by an exception or by ending the thread is undefined.  The library allocates nothing
- * while it runs them; what a callback itself may do in the child of a process with threads, only its
- * author can know (fork(2), "async-signal-safe").
+ * The *generation* of a process is the number of forks between the first process, which loaded the
+ * library, and this one: 0, 1, 2, ...  The *lineage* says which child of which child a process is:
+ * "0", "0.1", "0.2", "0.2.1", ...
  *
- * The library is ready when it is loaded: a child that makes the first call finds its place in the tree, whatever its
- * parent has called.  In a program that never calls the library a fork numbers its child; with glibc
- * the parent has one page more to copy, and the child none.  Without memory at the load each fork is noticed by its
- * pid, or the children of such a program are named by theirs.
+ * A *bypassing fork* makes a child without the handlers of pthread_atfork(3): clone(2), clone3(2),
+ * _Fork(3), syscall(SYS_fork).  In such a child atfork_generation() and atfork_once() are right at
+ * once.  Its `child` callbacks run when the child calls atfork_poll(), or before its next ordinary
+ * fork.  vfork(2), posix_spawn(3) and threads are no forks.
  *
- * Async-signal-safe "after the first call": that one, of whatever function, tells the C library of our fork handlers by
- * pthread_atfork(3), and the first registration from a shared object of what to do when it goes, by __cxa_atexit.  Both
- * take locks of the C library, malloc(3)'s among them: a signal handler that makes the first call while its own thread
- * is inside such a function may wait for ever, and so may a child that makes it, where another thread of the parent was
- * inside one.  What a process has called its children have called too.
+ * The *place* of a process is its generation and its lineage.  A worker process that is spawned,
+ * not forked, takes its place by a token (atfork_token(), atfork_spawned()), or by the number that
+ * a launcher such as Slurm has given it (atfork_adopt()).
  *
- * A call that waits says nothing of it, unless the environment had ATFORK_DEBUG=1 as the program started: then it
- * writes a line to stderr after 1 s, after 10 s, and whenever the wait has doubled: which call waits in which thread,
- * for which hook, and why.  Not in setuid programs.  Without it, a debugger's backtrace has a function that is named
- * for what is waited for: `gdb -batch -p PID -ex bt` shows atfork_fork_waits_for_hook(), and the hook's name and id.
+ * ---- Example ----
  *
- * A process has one registry, however many copies of the library are in it: the system's shared library, another that a
- * package brought along, a static one in a plugin.  The copy that is loaded first serves, and the functions of each
- * later one call it: order, ids, lineage, tokens and atfork_once() are the process's.  A copy of another protocol,
- * which a much older or newer version may have, says so in a line on stderr and stays apart.  A plugin whose static
- * copy serves stays loaded until the process ends; link it with the shared library, and it can go.  On Windows each
- * copy serves itself.
+ *     #include <atfork.h>
+ *     #include <stdio.h>
+ *     #include <sys/wait.h>
+ *     #include <unistd.h>
  *
- * On Windows, where nothing forks, `child` hooks run in atfork_spawned(), and `prepare` and `parent` never do.  There
- * is no atfork_register_mutex().  A module (program or DLL) that registers a hook stays loaded until the process ends,
- * and what is registered then is not destroyed.  "Async-signal-safe" is of no meaning there.
+ *     static void connect_again(void *server) {
+ *       printf("process %d connects to %s\n",
+ *              (int)atfork_generation(), (char *)server);
+ *     }
+ *
+ *     int main(void) {
+ *       static char server[] = "db.example";
+ *       if (atfork_register_after_fork(connect_again, server) == 0)
+ *         return 1;
+ *       pid_t pid = fork();
+ *       if (pid == 0) return 0;
+ *       return waitpid(pid, NULL, 0) == pid ? 0 : 1;
+ *     }
+ *
+ *     // prints: process 1 connects to db.example
+ *
+ * ---- What a callback may do ----
+ *
+ * The library holds no lock while it calls a callback.  A callback may call every function of the
+ * library: it may register and unregister hooks, also its own, and it may fork.
+ *
+ * A callback must return.  It must not leave by longjmp(3), by a C++ exception, or by ending the
+ * thread: the behaviour is undefined.
+ *
+ * Between the fork and the end of the `child` callbacks the library itself allocates no memory, and
+ * calls no function that does.  When the callbacks of a fork have run, it restores errno.
+ *
+ * ---- Child callbacks in a multithreaded process ----
+ *
+ * Only the forking thread exists in the child.  A lock that another thread held at the fork stays
+ * locked there for ever.  So POSIX lets the child of a multithreaded process call only
+ * async-signal-safe functions (signal-safety(7)) until it calls exec(3).
+ *
+ * C libraries allow more after an ordinary fork.  In its `child` callbacks, and after them, you may
+ * also call:
+ *
+ * - with glibc: malloc(3) and its family, stdio(3), and pthread_create(3).  glibc locks malloc
+ *   before the fork, after the `prepare` callbacks.  In the child it resets the locks of malloc and
+ *   of all streams before the `child` callbacks.  But if another thread was writing to a stream, the
+ *   stream may contain half of that output.
+ * - with musl since 1.2.2: most functions, malloc(3) among them.  Do not use a stream that another
+ *   thread may have been using, and do not call fflush(NULL).
+ *
+ * With glibc, some functions wait for ever in the child if another thread was in a function of the
+ * same group at the fork:
+ *
+ * - rand(3), srand(3), random(3), srandom(3)
+ * - setenv(3), putenv(3), unsetenv(3)
+ * - localtime(3), mktime(3), strftime(3), tzset(3)
+ * - setlocale(3)
+ * - getpwuid(3), getpwnam(3), getgrgid(3), getaddrinfo(3)
+ * - syslog(3)
+ * - popen(3), pclose(3)
+ * - iconv_open(3)
+ * - dlopen(3), rarely
+ *
+ * Your own locks, and those of other libraries, are free in the child only if a fork handler sees
+ * to that: atfork_register_mutex() does it for a mutex.
+ *
+ * After a bypassing fork the C library resets nothing.  If the parent had other threads, call only
+ * async-signal-safe functions in the child.
+ *
+ * ---- Other fork handlers ----
+ *
+ * All hooks run from one set of fork handlers, which the library registers with pthread_atfork(3) at
+ * the first call of one of its functions (with musl: when it is loaded).  If another library
+ * registers its handlers later, its `prepare` runs before all hooks.  So a lock that this `prepare`
+ * takes is held while the callbacks of hooks run.
+ *
+ * ---- Signal handlers ----
+ *
+ * Many functions are async-signal-safe after the first call.  The first call of a function of the
+ * library calls pthread_atfork(3), and the first registration from a shared object calls
+ * __cxa_atexit().  Both take locks of the C library, as malloc(3) does.  So if a signal handler
+ * makes the first call while its thread is inside malloc(3), it may wait for ever.  The same happens
+ * in a child that makes the first call, if another thread of its parent was inside malloc(3) at a
+ * bypassing fork.  To avoid this, call atfork_generation() once when your program starts.  What a
+ * process has called, its children need not call first.
+ *
+ * ---- When the library is loaded ----
+ *
+ * The library is ready when it is loaded.  A child that makes the first call finds its place in
+ * the tree, whatever its parent has called.  In a program that never calls the library, a fork
+ * costs the parent one page fault more, and the child none (with glibc).  The library is never
+ * unloaded.
+ *
+ * A hook ends with the shared object whose code registered it: before dlclose(3) unmaps that code,
+ * and at exit(3).
+ *
+ * ---- Several copies in one process ----
+ *
+ * A process has one registry, however many copies of the library are in it: the shared library of
+ * the system, another one that a package brings along, a static one in a plugin.  The copy that is
+ * loaded first serves the process, and the functions of all other copies call it.  Order, ids,
+ * lineage, tokens and atfork_once() are common to all copies.
+ *
+ * Copies of very different versions may have different protocols.  Then the later copy writes a
+ * line to stderr, and keeps a registry of its own.
+ *
+ * The serving copy stays loaded until the process ends.  If it is a static copy in a plugin, the
+ * plugin stays loaded, too.  Link plugins with the shared library, and they can be unloaded.
+ *
+ * On Windows each copy serves itself.
+ *
+ * ---- Systems ----
+ *
+ * Linux, with glibc or musl.  musl's dlopen(3) does not load the shared library: link the program
+ * with it.
+ *
+ * Windows has no fork.  There `child` callbacks run in atfork_spawned() and atfork_adopt(), and
+ * `prepare` and `parent` never run.  atfork_register_mutex() does not exist.  A program or DLL that
+ * registers a hook stays loaded until the process ends, and the `destroy` of such a hook does not
+ * run at that end.  "Async-signal-safe" has no meaning.
+ *
+ * ---- Environment ----
+ *
+ * ATFORK_DEBUG  If it was 1 when the program started, a call that waits says so on stderr: after
+ *               1 s, after 10 s, and whenever the time has doubled.  The line names the call, the
+ *               thread, the hook, and what holds it up.  Ignored in setuid programs.  Without it,
+ *               `gdb -batch -p PID -ex bt` shows a function whose name says what the thread waits
+ *               for, such as `atfork_fork_waits_for_hook()`
+ * ATFORK_RUN    The run to repeat: see atfork_run()
+ * ATFORK_TOKEN  The place of a spawned worker: see atfork_spawned()
  */
 #ifndef ATFORK_H
 #define ATFORK_H
@@ -67,7 +176,7 @@ extern "C" {
 #define ATFORK_VERSION_MAJOR 0
 #define ATFORK_VERSION_MINOR 1
 #define ATFORK_VERSION_MICRO 0
-/* Whether the header is of this version or a later one, for #if too.  Since 0.1. */
+/* True if the header is of this version or of a later one; also for #if.  Since 0.1. */
 #define ATFORK_CHECK_VERSION(major, minor, micro)                     \
   (ATFORK_VERSION_MAJOR != (major)   ? ATFORK_VERSION_MAJOR > (major) \
    : ATFORK_VERSION_MINOR != (minor) ? ATFORK_VERSION_MINOR > (minor) \
@@ -81,178 +190,243 @@ extern "C" {
 #endif
 #endif
 
-/* Names a hook.  0 is never a hook, and an id is never given again to another one. */
+/* Names a hook.  0 names none.  The library gives an id to one hook only. */
 typedef uint64_t atfork_id;
 
 enum { ATFORK_PRIORITY_MIN = -32768, ATFORK_PRIORITY_MAX = 32767 };
 
+/* What a hook is; all members may be 0 but one callback. */
 struct atfork_hook {
-  const char *name;            /* copied; NULL is ""; for people and for atfork_foreach() */
-  int priority;                /* ATFORK_PRIORITY_MIN (-32768) … ATFORK_PRIORITY_MAX (32767) */
-  void (*prepare)(void *data); /* each callback may be NULL, but not all of them */
-  void (*parent)(void *data);
-  void (*child)(void *data);
-  int (*try_prepare)(void *data); /* instead of prepare: 0, or non-zero for "not now" */
-  void (*wait)(void *data);    /* with try_prepare, may be NULL: takes what that has refused, however long it lasts */
-  void *data;                  /* handed to each callback */
-  void (*destroy)(void *data); /* may be NULL; called once, when the hook is gone for good */
+  const char *name;               /* for people */
+  int priority;                   /* lower: repaired earlier */
+  void (*prepare)(void *data);    /* before the fork */
+  void (*parent)(void *data);     /* after it, in the parent */
+  void (*child)(void *data);      /* after it, in the child */
+  int (*try_prepare)(void *data); /* as prepare; may refuse */
+  void (*wait)(void *data);       /* if try_prepare refused */
+  void *data;                     /* passed to each callback */
+  void (*destroy)(void *data);    /* once, after the hook's end */
 };
 
 /*
- * Registers a hook.
+ * Registers a hook: callbacks around each fork
  *
- * When a `try_prepare` returns non-zero ("not now": a lock is taken, say), the hooks prepared so far
- * get their `parent`.  Then, with nothing prepared, the library calls the `wait` of the hook that refused: it blocks
- * until it has what `try_prepare` would have taken, and keeps it.  That hook is prepared now, and the library begins
- * the prepare phase again with the others, less those that were unregistered meanwhile.  So locks that other threads
- * take in another order cannot deadlock a fork, and locks that are nearly always taken cannot starve it.  If there is
- * no `wait`, the library backs off for 1 ms at most, and begins again with all of them.  A hook has `prepare` or
- * `try_prepare`, not both.
+ * The hook takes part in each fork that begins after this call.  If a fork is under way, made by
+ * another thread or by the calling callback, the hook does not take part in that one.  The library
+ * copies the hook and its name.
  *
- * While `wait` runs, other threads may take back all hooks but this one; a thread that has what it waits for must not
- * take this one back, or unload an object that has hooks.
+ * - `name` is for people, and for atfork_foreach().  NULL means "".
+ * - `priority` is from ATFORK_PRIORITY_MIN (-32768) to ATFORK_PRIORITY_MAX (32767).  It decides the
+ *   order of hooks; see atfork(3).
+ * - `prepare`, `parent` and `child` run before the fork, and after it in the parent and in the
+ *   child.  Each may be NULL.  `parent` runs also if the fork has failed.
+ * - `try_prepare` takes the place of `prepare`: a hook has one of them, not both.  It returns 0 when
+ *   it is prepared, and another number to refuse: "not now".
+ * - `wait` goes with `try_prepare`, and may be NULL.
+ * - `data` is passed to each callback.
+ * - `destroy` runs once, when the hook has ended: no other callback of it runs after that.  It may
+ *   be NULL.
  *
- * A hook that is registered while a fork is under way, by a callback or by another thread, first
- * takes part in the next fork.
+ * ---- A hook that refuses ----
  *
- * A hook goes with the shared object whose code registered it, before dlclose(3) unmaps that code, and
- * at exit(3).  (`&__dso_handle` is how the C++ ABI names a shared object; see __cxa_atexit.)  The plain
- * symbol `atfork_register`, which FFIs and dlsym(3) find, cannot know its caller: such a hook stays
- * until it is unregistered.  On Windows a DLL that has registered a hook is never unloaded, but for those of the plain
- * symbol.
+ * Suppose two hooks take two locks before each fork, and a thread takes the same locks in the other
+ * order.  With plain `prepare` callbacks that is a deadlock.  `try_prepare` avoids it: it tries the
+ * lock, and refuses if the lock is busy.
  *
- * In C++ the hook may also be given by reference, and so be a temporary: in C++20
- * `atfork_register({.name = "log", .child = reopen})`.  In C++11 set the fields of an `atfork_hook hook = {}`, and give
- * `hook` or `&hook`.
+ * When a hook refuses, the library calls the `parent` of all hooks that were prepared for this
+ * fork.  Then nothing is held, and the library calls the `wait` of the hook that refused.  `wait`
+ * blocks until it has taken what `try_prepare` could not take, and returns with it taken.  This
+ * hook is now prepared.  The library begins the prepare phase again with the other hooks, without
+ * those that were unregistered meanwhile.  So busy locks neither deadlock a fork nor starve it.
  *
- * hook     what to register; copied
- * Returns  the hook's id; or 0 and errno:
- *          EINVAL  hook is NULL, has no callback, both prepare and try_prepare, wait without
- *                  try_prepare, or a priority out of range
- *          ENOMEM  no memory; nothing is changed
- * Thread-safe.  Async-signal-safe: yes, after the first of the same shared object.  Since 0.1.
+ * If the hook has no `wait`, the library pauses for at most 1 ms, and begins again with all hooks.
+ *
+ * While `wait` runs, other threads may unregister every hook but this one.  A thread that holds
+ * what `wait` waits for must not unregister this hook, nor unload an object that has hooks.
+ *
+ * ---- The shared object of a hook ----
+ *
+ * The hook belongs to the shared object that contains the call.  It ends before dlclose(3) unmaps
+ * that object, and at exit(3).  This is why atfork_register() is also a macro: the macro passes the
+ * address of the caller's object.  The function of that name, which dlsym(3) and foreign function
+ * interfaces find, does not know its caller; such a hook stays until it is unregistered.
+ *
+ * On Windows a DLL that has registered a hook by the macro is never unloaded.
+ *
+ * ---- C++ ----
+ *
+ * A hook may be passed by reference, so it may be a temporary: in C++20
+ * `atfork_register({.name = "log", .child = reopen})`.  In C++11 declare `atfork_hook hook = {}`, set
+ * its members, and pass `hook` or `&hook`.
+ *
+ * hook     what to register
+ * Returns  the id of the hook; or 0 and errno:
+ *          EINVAL  `hook` is NULL; it has no callback; it has both `prepare` and `try_prepare`; it
+ *                  has `wait` without `try_prepare`; or its priority is out of range
+ *          ENOMEM  there is no memory; nothing has changed
+ * Thread-safe.  Async-signal-safe: yes, after the first call from the same shared object.
+ * Since 0.1.
  */
 ATFORK_API atfork_id atfork_register(const struct atfork_hook *hook);
 
 /*
- * Registers `func(data)` to run in each new process: a hook with only a `child`, at priority 0.
+ * Registers a function to call in each child
  *
- * The hook belongs to the caller's shared object, as atfork_register()'s does.
+ * Registers a hook whose only callback is `child`, with priority 0 and without a name.  Like all
+ * hooks, it belongs to the shared object that contains the call; see atfork_register().
  *
- * The call that the library grew from: PyTorch's torch.multiprocessing._atfork.register_after_fork().
- *
- * func     not NULL
- * data     handed to func
- * Returns  as atfork_register()
- * Thread-safe.  Async-signal-safe: yes, after the first of the same shared object.  Since 0.1.
+ * func     what to call, as `func(data)`; not NULL
+ * data     passed to func
+ * Returns  the id of the hook; or 0 and errno:
+ *          EINVAL  `func` is NULL
+ *          ENOMEM  there is no memory; nothing has changed
+ * Thread-safe.  Async-signal-safe: yes, after the first call from the same shared object.
+ * Since 0.1.
  */
 ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *data);
 
 #ifndef _WIN32
 /*
- * Registers a hook that holds `mutex` across each fork, so that no child is made while another thread
- * is inside it: locked before the fork, unlocked after it in the parent and in the child.
+ * Registers a mutex, to hold it across each fork
  *
- * While it is busy the fork is "not now", and waits for it as the hook's `wait` does (atfork_register()): so mutexes
- * that other threads lock in another order cannot deadlock a fork, nor busy ones starve it.  A thread that has it may
- * take this hook back.  Signals are held back for 100 ms at a time while a fork waits.  A thread that forks while it
- * holds the mutex itself waits for ever, as with pthread_atfork(3) and a plain lock (ATFORK_DEBUG=1 tells); if it is a
- * recursive one, the child has it free.  Not on Windows.
+ * The forking thread locks the mutex before the fork, and unlocks it after the fork in the parent
+ * and in the child.  So no child is made while another thread holds the mutex.
  *
- * In the child of a bypassing fork, a mutex that another thread of the parent had locked is made free: by
- * atfork_poll(), or in the next fork.
+ * If the mutex is busy, the fork waits for it with no other registered mutex locked, as
+ * atfork_register() describes.  Mutexes that threads lock in another order deadlock no fork, and
+ * busy mutexes starve none.  A thread that holds the mutex may unregister it.  While a fork waits,
+ * it blocks signals for up to 100 ms at a time.
  *
- * A mutex may be registered more than once: a fork locks it once, for the first of its hooks that it prepares, and
- * the parent unlocks it when the last of them has run, the child when the first has.
+ * A thread that forks while it holds the mutex itself waits for ever, as with pthread_atfork(3) and
+ * a plain lock; ATFORK_DEBUG=1 says so.  If the mutex is recursive, the fork goes on, and the child
+ * finds the mutex unlocked.
  *
- * The hook belongs to the caller's shared object, as atfork_register()'s does.
+ * A bypassing fork locks nothing.  If another thread of the parent held the mutex then, the child
+ * gets it unlocked by atfork_poll(), or by its next fork.
  *
- * mutex     of the types normal, recursive or error-checking; private to the process, not robust, and without a
- *           priority protocol.  It stays the caller's, and must outlive the hook
- * priority  ATFORK_PRIORITY_MIN (-32768) … ATFORK_PRIORITY_MAX (32767)
- * Returns   as atfork_register(); EINVAL also for a NULL mutex
- * Thread-safe.  Async-signal-safe: no.  Since 0.1.
+ * A mutex may be registered more than once.  Each fork locks it once: for the first of its hooks
+ * that is prepared.  The parent unlocks it after the last of its hooks, the child with the first.
+ *
+ * The hook belongs to the shared object that contains the call; see atfork_register().
+ *
+ * mutex     of type normal, recursive or error-checking; not robust, not shared between processes,
+ *           and without a priority protocol.  It must exist as long as the hook
+ * priority  ATFORK_PRIORITY_MIN (-32768) to ATFORK_PRIORITY_MAX (32767)
+ * Returns   the id of the hook; or 0 and errno:
+ *           EINVAL  `mutex` is NULL, or `priority` is out of range
+ *           ENOMEM  there is no memory; nothing has changed
+ * Thread-safe.  Async-signal-safe: no.  Not on Windows.  Since 0.1.
  */
 ATFORK_API atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority);
 #endif
 
 /*
- * Takes a hook back.  When it returns, no callback of the hook is running or will run in this process,
- * and `destroy` has run: it waits for what other threads have under way that the hook takes part in, forks and
- * atfork_foreach().
+ * Unregisters a hook
  *
- * From inside a callback or a visit it never waits: a hook that takes part in forks under way still gets the rest of
- * them, `parent` in the parent and `child` in the child, takes part in the forks that their callbacks make meanwhile,
- * and ends, with `destroy`, when the last of them does, or the last atfork_foreach().
+ * When this function returns, no callback of the hook is running or will run in this process, and
+ * its `destroy` has run.  To keep this promise it waits for the forks of other threads, and for
+ * their calls of atfork_foreach(), if the hook takes part in them.
  *
- * A fork may come while another thread is here: then the hook ends in the child, too, with its `destroy`; unless that
- * thread has called `destroy` already, or is just about to.
+ * Inside a callback of any hook, or inside a visitor of atfork_foreach(), it does not wait.  Then the
+ * hook ends later, with its `destroy`: when the last fork or visit ends that it takes part in.
+ * Until then its callbacks run for these forks (so that each `prepare` gets its `parent` and
+ * `child`), and for forks that their callbacks make.
  *
- * id       what a registration returned
+ * If another thread forks during this call, the hook ends in the child, too, and `destroy` runs
+ * there.  There is one exception: if the unregistering thread had called `destroy` already, or was
+ * about to, `destroy` does not run in the child.
+ *
+ * id       the id that a registration has returned
  * Returns  0; or -1 and errno:
- *          ENOENT  id names no hook, or one that was unregistered already
- *          ENOMEM  only in a signal handler that interrupted this library in its own thread, when there is no memory
- * Thread-safe.  Async-signal-safe: yes, but it may wait.  Since 0.1.
+ *          ENOENT  no hook has this id, or the hook has been unregistered before
+ *          ENOMEM  only in a signal handler that interrupted a function of this library: there is
+ *                  no memory
+ * Thread-safe.  Async-signal-safe: yes, after the first call, but it may wait.  Since 0.1.
  */
 ATFORK_API int atfork_unregister(atfork_id id);
 
 /*
- * How many forks deep this process is.  Right at once in every child, one of a bypassing fork included.
- * Bypassing forks that no process in between looked at count as one.
+ * Returns how many forks deep this process is
  *
- * Returns  0 where the library was first loaded, a parent's + 1 in its child
+ * It is the number of forks between the first process of the tree and this one.  It is right at once in every child,
+ * also after a bypassing fork.  Compare it with a stored number to find out whether the process has forked: the call
+ * costs two loads.
+ *
+ * If a process makes a bypassing fork, and neither the child nor a callback calls the library, and
+ * the child makes another such fork, then both count as one.
+ *
+ * Returns  0 in the process that first loaded the library; in a child the number of its parent + 1
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API uint64_t atfork_generation(void);
 
 /*
- * Writes this process's lineage: "0", "0.1" for its first child, "0.2", "0.2.1".  Unique in the tree of
- * processes, and the same from run to run if the forks are.  A fork that fails uses up a number.
- * The child of a bypassing fork is named by its pid: "0.p4711".  If another process of the tree may have been named by
- * that pid before, the name is "0.p10004711", then "0.p20004711", …  One exception: another library's fork handler
- * makes the child, between the phases of an ordinary fork.  Then the library takes it for that fork's child, and both
- * have the same lineage.  When a lineage grows past some 900 bytes, a digest replaces its left part:
+ * Writes the lineage of this process, such as "0.2.1"
+ *
+ * The first process is "0", its first child "0.1", its second "0.2", and the first child of that
+ * "0.2.1".  A fork that fails uses up a number.  The lineage is unique in the tree of processes.  It
+ * is the same in each run of a program that forks in the same order.
+ *
+ * The child of a bypassing fork is named by its pid: "0.p4711".  If another process of the tree may
+ * have been named by this pid before, the name is "0.p10004711", then "0.p20004711", and so on.
+ *
+ * When a lineage becomes longer than about 900 bytes, a digest replaces its left part:
  * "~89abcdef01234567.1".
  *
- * buf      where to; always terminated when size > 0; may be NULL when size is 0
- * size     of buf, in bytes; a lineage that does not fit is cut off
- * Returns  the lineage's length in bytes without the terminator, as snprintf(3) does; or -1 and errno:
- *          EINVAL  buf is NULL and size is not 0
+ * There is one way to get a lineage twice.  If a fork handler of another library makes a child by a
+ * bypassing fork, during an ordinary fork, the library takes that child for the child of the
+ * ordinary fork.
+ *
+ * buf      where to write; terminated if size is not 0; may be NULL if size is 0
+ * size     the size of buf in bytes; a longer lineage is cut off
+ * Returns  the length of the whole lineage in bytes, without the terminator, as snprintf(3) does;
+ *          or -1 and errno:
+ *          EINVAL  `buf` is NULL and `size` is not 0
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_lineage(char *buf, size_t size);
 
 /* How a process has come to its place in the tree. */
 enum atfork_place {
-  ATFORK_ROOT,    /* it has loaded the library, and nothing says that it is not the first */
-  ATFORK_FORKED,  /* a process that had the library forked it */
-  ATFORK_SPAWNED, /* atfork_spawned() */
-  ATFORK_ADOPTED, /* atfork_adopt() */
-  ATFORK_UNKNOWN  /* a guess, see atfork_place() */
+  ATFORK_ROOT,    /* it is the first process */
+  ATFORK_FORKED,  /* a process with the library forked it */
+  ATFORK_SPAWNED, /* by atfork_spawned() */
+  ATFORK_ADOPTED, /* by atfork_adopt() */
+  ATFORK_UNKNOWN  /* its place is a guess */
 };
 
 /*
- * How this process has come to its place in the tree, and so to its lineage and seeds.
+ * Returns how this process has come to its place
  *
- * ATFORK_UNKNOWN says that they are a guess: the library was loaded in a process that had been forked already, by one
- * that runs the same program.  It is likely to be one of several, as a server's workers are, each of which takes itself
- * for the root, and all have the same seeds.  What it forks has a guess for good.  Load the library before the fork; or
- * call atfork_adopt() or atfork_spawned() in the process that has loaded it, before it forks.
+ * ATFORK_ROOT: the process has loaded the library, and it seems to be the first of its tree.
+ * ATFORK_FORKED: a process that had the library has forked it.  ATFORK_SPAWNED: it has called
+ * atfork_spawned().  ATFORK_ADOPTED: it has called atfork_adopt().
  *
- * Returns  one of the above.  On Windows never ATFORK_FORKED or ATFORK_UNKNOWN
+ * ATFORK_UNKNOWN: the place is a guess.  The process was forked, by a process that runs the same
+ * program, and loaded the library after that.  A server's workers are such processes.  Each of
+ * them takes itself for the first of its tree, so all have the lineage "0" and the same seeds.
+ * Load the library before the fork; or call atfork_adopt() or atfork_spawned() in each worker,
+ * before the worker forks.  The children of such a process have a guess, too.
+ *
+ * Returns  one of the above; on Windows never ATFORK_FORKED or ATFORK_UNKNOWN
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API enum atfork_place atfork_place(void);
 
 /*
- * Names this run of the whole tree of processes: the root draws it from the kernel as the library is loaded, and all
- * that descend from it have the same, those spawned by token too.  So atfork_seed(atfork_run()) differs from process to
- * process and from run to run.
+ * Returns a number that names this run of the program
  *
- * The environment variable ATFORK_RUN, decimal without zeros before it or hexadecimal after 0x, repeats a run: log this
- * number, and set it there.  What is no such number is said on stderr, and ignored.  A process that atfork_adopt() has
- * placed takes ATFORK_RUN; or a digest of the name that its launcher has given the job, so that all processes of the
- * job agree; or else what it has drawn itself.
+ * The first process draws the number from the kernel when it loads the library.  All its
+ * descendants have the same number, also those that are spawned with a token.  So
+ * `atfork_seed(atfork_run())` differs from process to process, and from run to run.
+ *
+ * To repeat a run, log the number, and set it in the environment variable ATFORK_RUN: as a decimal
+ * number without leading zeros, or as a hexadecimal number after "0x".  Other values are reported
+ * on stderr, and ignored.
+ *
+ * A process that has called atfork_adopt() takes its run from ATFORK_RUN; if that is not set, from
+ * the name that the launcher has given the job, so that all processes of the job agree; and if
+ * there is no such name, it keeps the number that it has drawn.
  *
  * Returns  any number of 64 bits
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
@@ -260,38 +434,54 @@ ATFORK_API enum atfork_place atfork_place(void);
 ATFORK_API uint64_t atfork_run(void);
 
 /*
- * A seed for this process: for one lineage another for each base; for one base another for each lineage, as far as
- * hashes of 64 bits differ; and the same from run to run for a lineage that is.  With atfork_run() as base it differs
- * from run to run, too.  The mixing function is SplitMix64's (Steele, Lea, Flood: "Fast splittable pseudorandom number
- * generators", 2014).  Not for cryptography.
+ * Returns a 64-bit seed of this process
  *
- * base     any value
- * Returns  a value of which each bit is as good as another
+ * The seed depends on the base and on the lineage, and on nothing else.  Two processes have
+ * different seeds for the same base, and one process has different seeds for different bases, as
+ * far as 64-bit hashes differ.  A fixed base gives the same seeds in each run; atfork_run() as the
+ * base gives others in each run.  The seed is not secret: do not use it for cryptography.
+ *
+ * The mixing function is that of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
+ * number generators", 2014).
+ *
+ * base     any number
+ * Returns  any number of 64 bits; all bits are equally good
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API uint64_t atfork_seed(uint64_t base);
 
 /*
- * As many bytes of seed as a generator's state needs: of which 256 bits depend on base and lineage, so that two
- * processes never have the same, as far as hashes differ.  The bytes are MGF1's (RFC 8017, B.2.1) with SHA-256 (FIPS
- * 180-4); doc/streams.md has what goes into it, and test vectors.  Fewer bytes are the first of more.  They are no
- * secret: base and lineage are none.
+ * Fills the state of a random number generator
  *
- * base     any value
- * buf      where to; may be NULL when size is 0
- * size     of buf, in bytes, up to 2^37
+ * Writes bytes that depend on the base and on the lineage, through 256 bits of state: no two
+ * processes get the same bytes, as far as hashes differ.  A shorter result is the beginning of a
+ * longer one.  The bytes are not secret: do not use them for cryptography.
+ *
+ * The bytes are made by MGF1 (RFC 8017, B.2.1) with SHA-256 (FIPS 180-4).  doc/streams.md has the
+ * construction, and test vectors.
+ *
+ * base     any number, as for atfork_seed()
+ * buf      where to write; may be NULL if size is 0
+ * size     the size of buf in bytes, up to 2^37
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API void atfork_seed_bytes(uint64_t base, void *buf, size_t size);
 
 /*
- * Runs the child hooks that this process missed because it was made by a bypassing fork: those that were registered in
- * the processes that it descends from.  Each runs once in a process, however often this is called.  So they do before
- * the next ordinary fork; and in a process that comes back into a `child` callback that made it, when that fork ends,
- * if hooks have been unregistered meanwhile.
+ * Runs the child callbacks after a bypassing fork
  *
- * Returns  how many callbacks it ran
- * Thread-safe.  Async-signal-safe: as the callbacks are.  Since 0.1.
+ * A bypassing fork runs no callbacks.  In its child this function calls the `child` callbacks that
+ * are due: those of the hooks that were registered in the processes that the child descends from.
+ * Each runs once in a process, however often this function is called.  In any other process nothing
+ * is due.
+ *
+ * A process that does not call this function runs these callbacks before its next ordinary fork.
+ *
+ * If the bypassing fork was made inside a `child` callback, the callbacks may also run when the fork
+ * around it ends: that is so if hooks were unregistered meanwhile.
+ *
+ * Returns  the number of callbacks that it has run
+ * Thread-safe.  Async-signal-safe: if the callbacks are, and after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_poll(void);
 
@@ -314,24 +504,29 @@ struct atfork_once {
 #pragma GCC diagnostic ignored "-Wshadow"
 #endif
 /*
- * Calls `init(data)` once in each process: as pthread_once(3), but a new process calls it again.  When it
- * returns, init has returned in this process.
+ * Calls a function once in each process
  *
- * A child that was forked while another thread was inside init runs init itself.  A child that init itself
- * forks is not done either: the next call there runs init again.
+ * Calls `init(data)` as pthread_once(3) does, but a child calls it again.  When atfork_once()
+ * returns, init has returned in this process: the caller sees what it has written.
  *
- * once     not NULL; ATFORK_ONCE_INIT, or zero.  Its type is written `struct atfork_once` in C++ as well
- * init     not NULL; must return, and must not use the same control: that waits for ever, as with pthread_once(3)
- *          (ATFORK_DEBUG=1 tells)
- * data     handed to init
- * Thread-safe.  Async-signal-safe: no, it may wait for another thread's init.  Since 0.1.
+ * If a thread forks while another thread is inside init, the child calls init itself.  If init
+ * forks, the next call in that child calls init again.
+ *
+ * The control may also be static storage that is zero.  In C++ its type is written
+ * `struct atfork_once`, as the function has the same name.
+ *
+ * once     the control, initialised with ATFORK_ONCE_INIT; not NULL
+ * init     what to call; not NULL.  It must return.  It must not call atfork_once() with the same
+ *          control: such a call waits for ever, as with pthread_once(3); ATFORK_DEBUG=1 says so
+ * data     passed to init
+ * Thread-safe.  Async-signal-safe: no, it may wait for the init of another thread.  Since 0.1.
  */
 ATFORK_API void atfork_once(struct atfork_once *once, void (*init)(void *data), void *data);
 #if defined(__cplusplus) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
 
-/* What atfork_foreach() shows of a hook.  The strings last as long as the visit. */
+/* What atfork_foreach() shows of a hook. */
 struct atfork_info {
   atfork_id id;
   uint64_t generation; /* of the process that registered it */
@@ -339,118 +534,153 @@ struct atfork_info {
 };
 
 /*
- * Visits the hooks that the next fork would run, in run order.  What is registered meanwhile is not visited, nor what a
- * callback has unregistered, which forks inside that callback still run.  The visitor may call every function of the
- * library, as a callback may.
+ * Visits all hooks, in their order
  *
- * visit    called with each hook; a non-zero result ends the walk
- * arg      handed to visit
- * Returns  0, or what visit returned that ended the walk; or -1 and errno:
- *          EINVAL  visit is NULL
- * Thread-safe.  Async-signal-safe: as visit is.  Since 0.1.
+ * Calls `visit(info, arg)` for each hook that a fork would run now.  `info`, and the name in it,
+ * exist until visit returns.  The hooks of atfork_register_mutex() are visited, too.
+ *
+ * visit may call every function of the library, as a callback may.  Hooks that are registered
+ * meanwhile are not visited.  Nor are hooks that a callback around this call has unregistered,
+ * though forks inside that callback still run them.
+ *
+ * visit    what to call; if it returns another number than 0, no more hooks are visited
+ * arg      passed to visit
+ * Returns  0, or what visit has returned; or -1 and errno:
+ *          EINVAL  `visit` is NULL
+ * Thread-safe.  Async-signal-safe: if visit is, and after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_foreach(int (*visit)(const struct atfork_info *info, void *arg), void *arg);
 
 /*
- * Writes a token that names the next worker which this process spawns: by posix_spawn(3), by exec(3), on a machine of
- * its own.  The worker hands it to atfork_spawned(), and so takes its place in the tree as the next child that this
- * process would fork: its generation is this one's + 1, its lineage "0.1", "0.2", …, from the same count.
+ * Writes a token for a worker that this process spawns
  *
- * A token is text without blanks; it is for one worker, and travels by argument, or as ATFORK_TOKEN in the environment.
- * It is no secret, and no proof of who made it.
+ * A worker that is started by posix_spawn(3), by exec(3), or on another machine is no child that
+ * the library knows.  A token gives such a worker the place of a child: the worker passes it to
+ * atfork_spawned(), and has then the generation of this process + 1, and the lineage "0.1", "0.2",
+ * and so on.  Tokens and forks take their numbers from the same count.
  *
- * buf      where to; always terminated when size > 0; may be NULL when size is 0
- * size     of buf, in bytes: 1,024 are enough for every token.  What does not fit is cut off, and then no number
- *          is used up
- * Returns  the token's length in bytes without the terminator, as snprintf(3) does; or -1 and errno:
- *          EINVAL  buf is NULL and size is not 0
+ * Make a token for each worker.  Pass it in an argument, or in the environment variable
+ * ATFORK_TOKEN.  It is printable text without spaces.  It is no secret, and no proof of who made it.
+ *
+ * buf      where to write; terminated if size is not 0; may be NULL if size is 0
+ * size     the size of buf in bytes; 1,024 are enough for every token.  A longer token is cut off,
+ *          and uses up no number
+ * Returns  the length of the whole token in bytes, without the terminator, as snprintf(3) does; or
+ *          -1 and errno:
+ *          EINVAL  `buf` is NULL and `size` is not 0
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_token(char *buf, size_t size);
 
 /*
- * Writes the token of the n-th child of the process that `token` names: for who starts workers of a process that is
- * somewhere else, or has not started yet.  It uses up no number: nobody but the caller knows which are taken.
+ * Writes the token of another process's child
  *
- * token    from atfork_token(), or from this
- * n        from 1
- * buf      where to; always terminated when size > 0; may be NULL when size is 0
- * size     of buf, in bytes: 1,024 are enough for every token.  What does not fit is cut off
- * Returns  the length of what was to be written, without the terminator, as snprintf(3) does; or -1 and errno:
- *          EINVAL  buf is NULL and size is not 0, n is 0, or token is not one that atfork_token() has written, whole,
- *                  or is of a process as deep as 2^63 forks
+ * Writes the token of the n-th child of the process that `token` names.  It is for a launcher that
+ * starts the workers of a process which is on another machine, or has not started yet.  It uses up
+ * no number: the caller decides which numbers are taken.
+ *
+ * token    a token of atfork_token(), or of this function
+ * n        the number of the child, from 1
+ * buf      where to write; terminated if size is not 0; may be NULL if size is 0
+ * size     the size of buf in bytes; 1,024 are enough for every token.  A longer token is cut off
+ * Returns  the length of the whole token in bytes, without the terminator, as snprintf(3) does; or
+ *          -1 and errno:
+ *          EINVAL  `buf` is NULL and `size` is not 0; `n` is 0; `token` is not a whole token; or
+ *                  its process is 2^63 forks deep
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API int atfork_child_token(const char *token, uint64_t n, char *buf, size_t size);
 
 /*
- * In a worker that was spawned rather than forked: takes the place in the tree that the token names, and runs the child
- * hooks registered so far, in order.  From there on generation, lineage and seeds are those of this place, and
- * each atfork_once() is due again.  Call it once, as the worker starts and before it has threads.
+ * Takes the place that a token names, in a spawned worker
  *
- * A token from the environment is taken out of it, so that what this process spawns in its turn does not take itself
- * for this one.  In a setuid or setgid program the environment is not looked at.
+ * Gives this process the generation, the lineage, the run and the seeds of the token, and calls the
+ * `child` callbacks of all hooks, in order.  After that each atfork_once() control is due again.
  *
- * token    from atfork_token(); NULL: the environment variable ATFORK_TOKEN
- * Returns  0; or -1 and errno, with nothing changed:
- *          EINVAL    there is no token, or it is not one that atfork_token() has written, whole
- *          EALREADY  this process was forked by one that had the library, or it has taken a place before
- * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
+ * Call it once, when the worker starts, before it forks and before it has threads.
+ *
+ * A token from the environment is removed from it, so that what this process spawns does not take
+ * the same place.  A setuid or setgid program does not read its environment.
+ *
+ * token    a token of atfork_token(); NULL for that in the environment variable ATFORK_TOKEN
+ * Returns  0; or -1 and errno, and nothing has changed:
+ *          EINVAL    there is no token, or it is not a whole token
+ *          EALREADY  a process that had the library has forked this one, or this process has taken
+ *                    a place before
+ * Thread-safe, but no other thread may change the environment.  Async-signal-safe: no.  Since 0.1.
  */
 ATFORK_API int atfork_spawned(const char *token);
 
 /*
- * In a worker that its launcher has numbered: takes the place of that number, the lineage "0.r3" in generation 1, and
- * runs the child hooks registered so far, in order, as atfork_spawned() does.  What it forks is "0.r3.1".  Call it
- * once, as the worker starts and before it has threads.
+ * Takes the place that a launcher has numbered
  *
- * NULL takes the number from the variables of Slurm, PMIx, Open MPI, MPICH's Hydra and Intel MPI, Flux, PALS, JSM,
- * torchrun (RANK; LOCAL_RANK repeats on each node) or Kubernetes; atfork_launcher() shows them.  They stay in the
- * environment, so give what such a worker spawns a token, that it does not adopt the same place.
+ * Gives a worker with the number 3 the generation 1 and the lineage "0.r3", and calls the `child`
+ * callbacks of all hooks, in order.  A child that it forks is "0.r3.1".
  *
- * rank     decimal digits, without zeros before them; NULL: what the launcher says
- * Returns  0; or -1 and errno, with nothing changed:
- *          EINVAL    rank is no such number, or two launchers give different ones
- *          ENOENT    rank is NULL, and no launcher gives one
- *          EALREADY  this process was forked by one that had the library, or it has taken a place before
- * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
+ * If rank is NULL, the number comes from the variables of Slurm, PMIx, Open MPI, MPICH's Hydra,
+ * Intel MPI, Flux, PALS, JSM, torchrun (RANK; LOCAL_RANK repeats on each node), or Kubernetes.
+ * atfork_launcher() shows which.  The variables stay in the environment.  So give a token to what
+ * such a worker spawns (atfork_token()), or it would adopt the same place.
+ *
+ * Call it once, when the worker starts, before it forks and before it has threads.
+ *
+ * rank     decimal digits without leading zeros; NULL for the number that a launcher has given
+ * Returns  0; or -1 and errno, and nothing has changed:
+ *          EINVAL    `rank` is not such a number, or two launchers give different numbers
+ *          ENOENT    `rank` is NULL, and no launcher gives a number
+ *          EALREADY  a process that had the library has forked this one, or this process has taken
+ *                    a place before
+ * Thread-safe, but no other thread may change the environment.  Async-signal-safe: no.  Since 0.1.
  */
 ATFORK_API int atfork_adopt(const char *rank);
 
 /*
- * Writes which variables of which launchers give this worker its number, for logs and errors: "SLURM_PROCID=3", or
- * "SLURM_PROCID=0 RANK=3", of which atfork_adopt() makes an error.
+ * Writes which launcher's variables number this worker
  *
- * buf      where to; always terminated when size > 0; may be NULL when size is 0
- * size     of buf, in bytes; what does not fit is cut off
- * Returns  the text's length in bytes without the terminator, as snprintf(3) does, 0 when there is no launcher; or -1
- *          and errno:
- *          EINVAL  buf is NULL and size is not 0
- * Thread-safe, but for the environment.  Async-signal-safe: no.  Since 0.1.
+ * Writes the variables that atfork_adopt() would use, for logs and error messages:
+ * "SLURM_PROCID=3".  If it writes two that differ, such as "SLURM_PROCID=0 RANK=3", atfork_adopt()
+ * fails.
+ *
+ * buf      where to write; terminated if size is not 0; may be NULL if size is 0
+ * size     the size of buf in bytes; a longer text is cut off
+ * Returns  the length of the whole text in bytes, without the terminator, as snprintf(3) does; 0 if
+ *          there is no launcher; or -1 and errno:
+ *          EINVAL  `buf` is NULL and `size` is not 0
+ * Thread-safe, but no other thread may change the environment.  Async-signal-safe: no.  Since 0.1.
  */
 ATFORK_API int atfork_launcher(char *buf, size_t size);
 
 /*
- * The version of the library that runs, "MAJOR.MINOR.MICRO", that of the copy which serves this process;
- * ATFORK_VERSION_MAJOR, _MINOR and _MICRO are that of the header, and ATFORK_CHECK_VERSION(major, minor, micro) is true
- * where the header is of that version or a later one.
+ * Returns the version of the library that runs
  *
- * Returns  a string that is never freed
+ * If a process has several copies of the library, it is the version of the copy that serves.
+ *
+ * ATFORK_VERSION_MAJOR, ATFORK_VERSION_MINOR and ATFORK_VERSION_MICRO are the version of the header.
+ * `ATFORK_CHECK_VERSION(major, minor, micro)` is true if the header is of this version or of a later
+ * one; it may be used in `#if`.
+ *
+ * Returns  "MAJOR.MINOR.MICRO", a string that is never freed
  * Thread-safe.  Async-signal-safe: yes.  Since 0.1.
  */
 ATFORK_API const char *atfork_version(void);
 
 /*
- * What stands behind the calls above, for macros and for the authors of bindings.
+ * Registers hooks for a given shared object
  *
- * The registering functions, atfork_generation() and atfork_once() are macros, too.  A name that no parenthesis follows
- * is no macro, but the plain symbol: `&atfork_register`, `(atfork_register)(&hook)`.  The macros of the latter two call
- * static functions.  An inline function of C with external linkage may not, and calls the plain symbol.
+ * These are for macros, and for authors of bindings.  They do what atfork_register(),
+ * atfork_register_after_fork() and atfork_register_mutex() do, for the shared object `dso`.
  *
- * The _for forms take the shared object that the hook belongs to: ATFORK_MODULE, which is the caller's, or the address
- * of another's __dso_handle (on Windows: any in the module); or NULL for a hook that stays until it is unregistered.
- * They give ENOMEM also when the C library cannot note one more object.  Otherwise they are as the functions they are
- * named after.
+ * These three, atfork_generation() and atfork_once() are macros as well as functions.  A name
+ * without a parenthesis after it is the function: `&atfork_register`, `(atfork_register)(&hook)`.
+ * The macros of atfork_generation() and atfork_once() call static inline functions.  An inline
+ * function with external linkage must not use those in C: there call the functions.
+ *
+ * dso      the object that the hook ends with: ATFORK_MODULE for the object of the caller; the
+ *          address of another object's __dso_handle (on Windows, any address in the module); or
+ *          NULL for a hook that stays until it is unregistered
+ * Returns  as the functions without _for.  ENOMEM also says that the C library could not note one
+ *          more object
+ * Thread-safe.  Async-signal-safe: as the functions without _for.  Since 0.1.
  */
 ATFORK_API atfork_id atfork_register_for(const struct atfork_hook *hook, void *dso);
 ATFORK_API atfork_id atfork_register_after_fork_for(void (*func)(void *data), void *data, void *dso);
@@ -459,16 +689,21 @@ ATFORK_API atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int prior
 #endif
 
 /*
- * Where this process's mark stands: its generation + 1, or 0 when the library must be asked.  It stays there for good,
- * in children too, and is to be read atomically.
+ * Returns the address of this process's generation + 1
+ *
+ * It is what the macro atfork_generation() reads, for authors of bindings.  The number at the
+ * address is 0 when the process must call atfork_generation(): in a new process, and always where
+ * the kernel cannot wipe pages at a fork.  Read it atomically, with acquire order.
+ *
+ * Returns  an address that is valid until the process ends, and in its children
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API const uint64_t *atfork_mark(void);
 
 #ifndef ATFORK_BUILDING
 
-/* The address that stands for a shared object, under a name of ours: programs declare it, too, each with a type of its
- * own.  Ours has the type that a C++ compiler gives it, as link-time optimisation compares them. */
+/* The linker's symbol for the address of this shared object, under a name of ours: programs may declare the symbol,
+ * too, with any type.  Ours has the type that a C++ compiler gives it, as link-time optimisation compares the types. */
 #define ATFORK_TEXT_OF(name) #name
 #define ATFORK_SYMBOL(prefix, name) ATFORK_TEXT_OF(prefix) name
 #ifdef _WIN32
@@ -479,8 +714,9 @@ extern void *atfork_module __asm__(ATFORK_SYMBOL(__USER_LABEL_PREFIX__, "__dso_h
 #endif
 #define ATFORK_MODULE (&atfork_module)
 
-/* Variadic, as a comma inside braces ends a macro's argument.  No parentheses stand around __VA_ARGS__, so that a call
- * with too many or too few arguments does not compile; and none around the function, so that `::` may stand before it.
+/* Variadic, as a comma inside braces ends a macro's argument.  There are no parentheses around __VA_ARGS__, so that a
+ * call with a wrong number of arguments does not compile; and none around the function, so that `::` may stand before
+ * it.
  */
 #define atfork_register(...) atfork_register_for(__VA_ARGS__, ATFORK_MODULE)
 #define atfork_register_after_fork(...) atfork_register_after_fork_for(__VA_ARGS__, ATFORK_MODULE)
@@ -488,7 +724,7 @@ extern void *atfork_module __asm__(ATFORK_SYMBOL(__USER_LABEL_PREFIX__, "__dso_h
 #define atfork_register_mutex(...) atfork_register_mutex_for(__VA_ARGS__, ATFORK_MODULE)
 #endif
 
-/* The mark, read in place: two loads, where a call would cost more than all the rest. */
+/* Reads the mark in place.  That is two loads; a call would cost more. */
 static inline uint64_t atfork_mark_inline(void) {
   static const atfork_word *where;
   const atfork_word *mark = __atomic_load_n(&where, __ATOMIC_RELAXED);
@@ -505,8 +741,8 @@ static inline uint64_t atfork_generation_inline(void) {
 }
 #define atfork_generation(...) atfork_generation_inline(__VA_ARGS__)
 
-/* Pairs with the release store of state[0] that ends an init: its effects are seen here.  That is the complement of the
- * mark, so that neither a control that is zero nor a mark that is, is taken for done. */
+/* Acquire pairs with the release store of state[0] at the end of an init, whose effects are then visible here.  A
+ * control that is done has the complement of the mark: so neither a zero control nor a zero mark looks like "done". */
 static inline void atfork_once_inline(struct atfork_once *once, void (*init)(void *data), void *data) {
   uint64_t mark = atfork_mark_inline();
   if (__builtin_expect(__atomic_load_n(&once->state[0], __ATOMIC_ACQUIRE) != ~mark, 0)) (atfork_once)(once, init, data);
@@ -518,7 +754,8 @@ static inline void atfork_once_inline(struct atfork_once *once, void (*init)(voi
 #ifdef __cplusplus
 }
 
-/* C++ takes no address of a temporary.  The linkage is said, as the header may be included inside extern "C". */
+/* For temporaries, of which C++ takes no address.  The linkage is explicit, as the header may be included inside
+ * extern "C". */
 extern "C++" {
 inline atfork_id atfork_register_for(const atfork_hook &hook, void *dso) {
   return atfork_register_for(&hook, dso);

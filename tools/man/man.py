@@ -1,25 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the man page of a command: its summary and options are what it says of itself with --help, the rest is a text.
+"""Makes the man page of a command: its options are what it says of itself with --help, the rest is a text.
 
 man.py ATFORK COMMAND TEXT VERSION OUTPUT     COMMAND is "tree", ..., or "" for atfork itself
 
-In the text "# NAME" begins a section, an indented line is shown as it is, and `word` is bold.
+In the text "# NAME" begins a section, four spaces begin a line that is shown as it is, "- " begins an item of a list,
+and `word` is bold.
 """
 import pathlib
 import re
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent.parent / "doc"))
+import roff  # noqa: E402 pylint: disable=wrong-import-position
+
 OPTION = re.compile(r"^  (?:(-\w), )?(--[\w-]+)(?:=(\S+))?  +(\S.*)$")
 COMMAND = re.compile(r"^  atfork (\w+) .*?\]   (\S.*)$")
-SECTIONS_BEFORE = ("DESCRIPTION",)  # come before the options
-
-
-def escape(text):
-    text = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...")
-    text = re.sub(r"`([^`]*)`", r"\\fB\1\\fP", text)
-    return "\\&" + text if text[:1] in ".'" else text
+LAST = ["EXIT STATUS", "ENVIRONMENT", "FILES", "NOTES", "EXAMPLES", "SEE ALSO"]  # in the order of man-pages(7)
 
 
 def help_of(atfork, command):
@@ -29,23 +27,23 @@ def help_of(atfork, command):
 
 
 def options(lines):
-    """As roff, a paragraph for each; with the lines that go on with its description."""
+    """As roff, a paragraph for each."""
     out = []
     for line in lines:
         match = OPTION.match(line)
         if not match:
             continue
         short, name, value, what = match.groups()
-        names = ", ".join(f"\\fB{escape(each)}\\fP" for each in (short, name) if each)
-        out += [".TP", names + (f"=\\fI{value}\\fP" if value else ""), escape(what) + "."]
+        names = ", ".join(f"\\fB{roff.code(each)}\\fP" for each in (short, name) if each)
+        out += [".TP", names + (f"=\\fI{value}\\fP" if value else ""), *roff.sentences(what + ".")]
     return [".SH OPTIONS", *out]
 
 
 def commands(lines):
-    out = []
+    out = [".SH COMMANDS"]
     for name, what in (match.groups() for match in map(COMMAND.match, lines) if match):
-        out += [".TP", f".BR atfork\\-{name} (1)", escape(what[0].upper() + what[1:]) + "."]
-    return [".SH COMMANDS", *out]
+        out += [".TP", f".BR atfork\\-{name} (1)", *roff.sentences(what[0].upper() + what[1:] + ".")]
+    return out
 
 
 def rules(atfork, command):
@@ -54,48 +52,66 @@ def rules(atfork, command):
     out = [".SH RULES"]
     for line in ran.stdout.splitlines():
         if line.startswith(" "):
-            out.append(escape(line.strip()))
+            out += sentences(line.strip())
         elif line:
             rule, severity = line.split(": ")
-            out += [".TP", f'.BR {escape(rule)} " ({severity})"']
+            out += [".TP", f'.BR {roff.code(rule)} " ({severity})"']
     return out
 
 
-def body(text):
-    """The text's sections, by name, as roff."""
-    found, section, shown = {}, [], False
-    for line in text.splitlines():
-        code = line.startswith("    ")
-        if code != shown and (code or line.strip()):
-            section += [".PP", ".RS 4", ".nf"] if code else [".fi", ".RE", ".PP"]
-            shown = code
-        if line.startswith("# "):
-            section = found.setdefault(line[2:], [f".SH {line[2:]}"])
-        elif line.startswith("- "):
-            section += [".IP \\(bu 2", escape(line[2:])]
-        elif not line.strip():
-            section.append("" if shown else ".PP")
-        elif line and not line.startswith("#"):
-            section.append(escape(line[4:] if code else line.strip()))
-    if shown:
-        section += [".fi", ".RE"]
+def block(paragraph):
+    if paragraph.startswith("    "):
+        return roff.example(line[4:] for line in paragraph.splitlines())
+    lead, *items = re.split(r"(?:^|\n)- ", paragraph)
+    out = [".PP", *sentences(lead)] if lead else []
+    for item in items:
+        out += [".IP \\(bu 3", *sentences(item)]
+    return out
+
+
+def sentences(text):
+    return roff.sentences(re.sub(r"(?<=[.?!:]) (?=[A-Z`]|atfork )", "  ", re.sub(r"\n\s*", " ", text)))
+
+
+def sections(text):
+    """The text's sections as roff, by name."""
+    found = {}
+    for part in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
+        name, body = part.split("\n", 1)
+        if name == "SEE ALSO":
+            found[name] = roff.see_also(roff.REFERENCE.findall(body))
+        else:
+            found[name] = [f".SH {name}", *(line for each in re.split(r"\n{2,}", body.strip("\n")) for line in block(each))]
     return found
 
 
+def usage(line):
+    """How the command is called: literal words in bold, others in italics."""
+    words = [f"\\fI{word}\\fP" if word.isupper() else word for word in re.split(r"(\w+)", line)]
+    line = "".join(words).replace("…", "...").replace("--", "\\-\\-")
+    return re.sub(r"^(atfork(?: [a-z]+)?)", r"\\fB\1\\fP", line)
+
+
 def page(atfork, command, text, version):
+    found = sections(text)
     lines = help_of(atfork, command)
     name = f"atfork-{command}" if command else "atfork"
-    summary = lines[3] if command else lines[0].split(": ")[1]
-    synopsis = escape(lines[1].strip()) if command else "atfork COMMAND [OPTION...] \\-\\- PROGRAM [ARGUMENT...]"
-    sections = body(text)
-    before = [line for title in SECTIONS_BEFORE for line in sections.pop(title, [])]
+    synopsis = lines[1].strip() if command else "atfork COMMAND [OPTION...] -- PROGRAM [ARGUMENT...]"
     told = options(lines) if command else commands(lines)
     if any(line.startswith("  --rules") for line in lines):
         told += rules(atfork, command)
-    rest = [line for section in sections.values() for line in section]
-    summary = summary[0].lower() + summary[1:].rstrip(".")
-    return "\n".join([f'.TH {name} 1 "" "libatfork {version}"', ".SH NAME", f"{escape(name)} \\- {escape(summary)}",
-                      ".SH SYNOPSIS", f".B {synopsis}", *before, *told, *rest]) + "\n"
+    own = [each for each in found if each not in ("NAME", "DESCRIPTION", *LAST)]
+    out = [
+        *roff.title(name, 1, version),
+        ".SH NAME",
+        f"{roff.code(name)} \\- {found['NAME'][1]}",
+        ".SH SYNOPSIS",
+        usage(synopsis),
+        *found["DESCRIPTION"],
+        *told,
+    ]
+    out += [line for each in [*own, *LAST] for line in found.get(each, [])]
+    return "\n".join(roff.tidy(out)) + "\n"
 
 
 def main(atfork, command, source, version, output):
