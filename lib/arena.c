@@ -12,7 +12,7 @@ enum { FIRST_SLAB = 16384, ALIGNMENT = 16 };
 
 struct slab {
   struct slab *previous;
-  size_t size; /* all of it, this header too */
+  size_t size; /* in bytes, with this header */
   size_t used;
 };
 
@@ -20,10 +20,8 @@ static size_t round_up(size_t size, size_t to) {
   return (size + to - 1) / to * to;
 }
 
-/*
- * A first slab that is given back is kept for the next arena.  Small tables come and go often, and to map memory costs
- * more than to clear it.
- */
+/* The first slab of a freed arena is kept for the next arena: small tables come and go often, and clearing memory is
+ * cheaper than mapping it. */
 static struct slab *take_spare(void) {
   return atomic_exchange(&atfork_state.arenas.spare, NULL);
 }
@@ -34,7 +32,7 @@ static void keep_spare(struct slab *slab) {
   if (slab != NULL) atfork_os_unmap(slab, FIRST_SLAB);
 }
 
-/* A child forked in between sees the list with the slab or without it: one store puts it there. */
+/* One store adds the slab to the list: a child that is forked in the middle finds the list with the slab or without. */
 static struct slab *add_slab(struct arena *arena, size_t needed) {
   struct slab *previous = arena->slab;
   size_t size = previous == NULL ? FIRST_SLAB : 2 * previous->size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that is given back all at once: a list of slabs, each twice the one before.  Nothing is ever handed
- * out twice, so memory that an interrupted update was about to use stays unused.
+ * Memory that is given back all at once: a list of slabs, each twice as large as the one before.  No memory is handed
+ * out twice, so memory that an interrupted update had taken stays unused.
  */
 #ifndef ATFORK_ARENA_H
 #define ATFORK_ARENA_H
@@ -17,7 +17,7 @@ struct arena {
 /* Zeroed memory, aligned for a pointer or a uint64_t; NULL when there is none. */
 void *atfork_arena_take(struct arena *arena, size_t size);
 
-/* Gives back all of it.  The arena may lie in itself. */
+/* Gives back all slabs.  The struct arena may lie in one of them. */
 void atfork_arena_free(const struct arena *arena);
 
 #endif

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something that threads of one process wait for:
+ * An event that threads of one process wait for:
  *
  *   for (;;) {
  *     uint32_t seen = event_look(event);
- *     if (it is so) break;
+ *     if (the condition is true) break;
  *     event_sleep(event, seen);
  *   }
  *
- * and whoever makes it so calls event_happened() afterwards.  An event lies in the transient page: a child that a
- * signal handler forks in the middle of this goes round the loop once more, as the word is another one there, and no
- * sleep is long.
+ * A thread that makes the condition true calls event_happened() afterwards.  An event lies in the transient page.  If a
+ * signal handler forks in the middle of the loop, the child finds another word there, and checks the condition again.
+ * No sleep is long.
  */
 #ifndef ATFORK_EVENT_H
 #define ATFORK_EVENT_H
@@ -20,12 +20,13 @@
 
 #include "os.h"
 
-/* Odd: somebody may sleep.  Nobody sleeps on 0, which is what a child finds. */
+/* Odd: a thread may sleep.  No thread sleeps on 0, which is the value that a child finds. */
 struct event {
   _Atomic uint32_t word;
 };
 
-/* Sequentially consistent, with event_happened(): either we see what it is about, or it sees us wait. */
+/* Sequentially consistent; pairs with event_happened(): either this thread sees the condition true, or event_happened()
+ * sees that this thread may sleep. */
 static inline uint32_t event_look(struct event *event) {
   return atomic_fetch_or(&event->word, 1) | 1;
 }
@@ -34,7 +35,7 @@ static inline void event_sleep(struct event *event, uint32_t seen) {
   atfork_os_wait(&event->word, seen);
 }
 
-/* After a sequentially consistent store, of what the waiters look at. */
+/* To be called after a sequentially consistent store that makes the condition true. */
 static inline void event_happened(struct event *event) {
   if ((atomic_load(&event->word) & 1) == 0) return;
   atomic_fetch_add(&event->word, 1);

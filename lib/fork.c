@@ -20,7 +20,8 @@ static struct forks *forks(void) {
 
 /* ---- Walks ---- */
 
-/* A handler may have forked meanwhile, and this be the child, where nobody is waited for. */
+/* This may be the child of a signal handler that forked during the wait: atfork_fork_enter() then frees the frames of
+ * lost threads, and the wait ends. */
 static void wait_on(struct waiting *waiting) {
   atfork_waiting_tell(waiting);
   atfork_fork_enter();
@@ -39,7 +40,8 @@ void atfork_fork_end(struct frame *walk) {
   uint64_t sequence = sequence_now();
   bool has_retired = atfork_frame_innermost() != NULL && registry_has_retired();
   bool is_here = atfork_frame_over(walk);
-  /* By a handler, or inside another thread's walk, for which this one was not over.  The table may be gone by now. */
+  /* A hook was retired since the look above, by a signal handler or by a thread that saw this walk not yet over.  Do
+   * not ask the table again: it may have been unmapped. */
   if (sequence_now() != sequence) has_retired = true;
   while (is_here && has_retired && atfork_registry_bury_due(grave.id, walk, &grave))
     if (grave.destroy != NULL) grave.destroy(grave.data);
@@ -53,8 +55,8 @@ static bool __attribute__((cold)) is_another(uint64_t mark) {
   return process_mark() != mark;
 }
 
-/* Whether this is another process than the one of `mark`, which is at `at`.  A plain look, unless pages are not wiped.
- */
+/* Whether this process is another one than that of `mark`.  `at` is the address of the mark.  One load, except where
+ * pages are not wiped. */
 static inline bool is_over(const _Atomic uint64_t *at, uint64_t mark) {
   return atomic_load_explicit(at, memory_order_relaxed) != mark && is_another(mark);
 }
@@ -63,7 +65,7 @@ static bool callbacks_are_probed(void) {
   return PROBE_IS_ON(callback) | PROBE_IS_ON(callback_end);
 }
 
-/* What a try_callback says, or 0. */
+/* Calls a callback.  Returns the answer of a try_callback, else 0. */
 static int call_hook(enum phase phase, atfork_id id, const struct contents *hook) {
   const callback call = hook->callbacks[phase];
   int answer = 0;
@@ -82,7 +84,7 @@ static int __attribute__((cold, noinline)) call_probed(const struct walk *walk, 
   return call_hook(walk->phase, atfork_walk_id(walk, i), &hook);
 }
 
-/* The loops of run_parents(), whose mark is 0, and run_children(), when tracers look. */
+/* The loop of run_children() while a tracer uses the probes; with a mark of 0, that of run_parents(). */
 static size_t __attribute__((cold, noinline)) run_probed(const struct walk *walk, size_t i, uint64_t mark) {
   size_t count = 0;
   for (; i < walk->end; i++) {
@@ -96,11 +98,11 @@ static size_t __attribute__((cold, noinline)) run_probed(const struct walk *walk
 }
 
 /*
- * The loops over hooks have copies of what they need of a walk: no callback changes it, but no compiler can know.  They
- * take four hooks at a turn, as each jump costs as much as a call, and what is seldom asked is cold, out of their way.
+ * The loops over hooks copy the members of the walk that they need: no callback changes them, but the compiler cannot
+ * know that.  They are unrolled four times, as a jump costs as much as a call.  Rare cases are in cold functions.
  */
 
-/* Calls `parent` of the hooks where the walk stands, from index `i` on. */
+/* Calls `parent` of the hooks in the walk's current block, from index `i` on. */
 static void run_parents(const struct walk *walk, size_t i) {
   if (callbacks_are_probed()) {
     run_probed(walk, i, 0);
@@ -127,13 +129,13 @@ static void run_parent(const struct frame *frame) {
 }
 
 /*
- * Calls `child` of the hooks where the walk stands; how many.
+ * Calls `child` of the hooks in the walk's current block.  Returns how many.
  *
- * A callback, or a handler, that forks makes a process with a child phase of its own, which has the same hooks.  When
- * that process comes back here, this phase is over.  After a bypassing fork its own is still to come: it is run at once
- * where it would pass over what is unregistered, when this walk, which keeps that, has ended.
+ * If a callback or a signal handler forks, the new process has a child phase of its own, with the same hooks.  When the
+ * new process returns to this loop, the loop ends there.  After a bypassing fork its child phase is still pending;
+ * run_child() runs it.
  *
- * Not inlined, so that all it needs lies in registers.
+ * Not inlined, so that everything it needs stays in registers.
  */
 static size_t __attribute__((noinline)) run_children(const struct walk *walk, uint64_t mark) {
   if (callbacks_are_probed()) return run_probed(walk, 0, mark);
@@ -154,7 +156,9 @@ static size_t __attribute__((noinline)) run_children(const struct walk *walk, ui
   return count;
 }
 
-/* Of the hooks that were registered before this process was; how many. */
+/* Calls `child` of the hooks that were registered before this process was made.  Returns how many.  If this is by now
+ * the child of a bypassing fork, and hooks are retired, it runs that child's pending phase at once: a later phase would
+ * skip the retired hooks, which only this walk still sees. */
 static int run_child(struct walk *walk, uint64_t mark) {
   size_t count = 0;
   PROBE(child, mark - 1, registry_live());
@@ -165,8 +169,9 @@ static int run_child(struct walk *walk, uint64_t mark) {
 }
 
 /*
- * Claims the child phase of this process; false when it has been.  Marks grow from process to process, so one that is
- * larger is that of a child, in which a handler that interrupted this has run it.
+ * Claims the child phase of this process; false if it has been claimed before.  Marks grow from process to process.  So
+ * a larger mark in `dispatched` is that of a child of this process: a signal handler forked here, and the child has run
+ * its phase.
  */
 static bool claim_child_phase(uint64_t mark) {
   uint64_t dispatched = atomic_load(&forks()->dispatched);
@@ -175,12 +180,12 @@ static bool claim_child_phase(uint64_t mark) {
 
 /* ---- Preparing ---- */
 
-/* An attempt to prepare all hooks. */
+/* One attempt to prepare all hooks. */
 struct attempt {
   struct walk walk;
-  atfork_id kept; /* the hook that is prepared already, by its `wait`; 0: none */
+  atfork_id kept; /* the hook that its `wait` has prepared already; 0: none */
   /* The hook that says "not now". */
-  size_t at; /* of where the walk stands */
+  size_t at; /* its index in the walk's current block */
   int answer;
   atfork_id id;
   const struct detail *detail;
@@ -191,7 +196,7 @@ static void run_parent_of(const struct walk *walk, atfork_id id) {
   if (atfork_walk_find(walk, id, PARENT, &hook)) call_hook(PARENT, id, &hook);
 }
 
-/* Tells the hooks that were prepared that it comes to nothing: those after the one that refuses, and the one kept. */
+/* Calls `parent` of the hooks that were prepared: those after the hook that refuses, and the kept one. */
 static void take_back(const struct attempt *attempt) {
   struct walk walk = attempt->walk;
   if (attempt->kept != 0 && attempt->kept < attempt->id) run_parent_of(&walk, attempt->kept);
@@ -200,7 +205,8 @@ static void take_back(const struct attempt *attempt) {
   while (atfork_walk_forward(&walk)) run_parents(&walk, 0);
 }
 
-/* The same of one hook, where some have no part in this fork, or a try_prepare; 0, or what that says for "not now". */
+/* Prepares one hook of a block in which hooks may take no part in this fork, or may refuse.  Returns 0, or the answer
+ * of a try_prepare that refuses. */
 static int __attribute__((cold)) prepare_carefully(const struct attempt *attempt, size_t i, callback call) {
   const struct walk *walk = &attempt->walk;
   if (walk->sparse && !atfork_walk_takes_part(walk, i)) return 0;
@@ -213,8 +219,8 @@ static int __attribute__((cold)) prepare_carefully(const struct attempt *attempt
   return 0;
 }
 
-/* Calls `prepare` or `try_prepare` of the hooks where the walk stands, from the last on, until one says "not now";
- * false then. */
+/* Calls `prepare` or `try_prepare` of the hooks in the walk's current block, from the last to the first.  False if one
+ * says "not now". */
 static bool run_prepares(struct attempt *attempt) {
   const struct walk *const walk = &attempt->walk;
   const _Atomic(callback) *const callbacks = walk->callbacks;
@@ -238,7 +244,7 @@ static bool try_to_prepare(const struct frame *frame, struct attempt *attempt) {
   atfork_walk_end(&attempt->walk, frame, PREPARE);
   while (atfork_walk_backward(&attempt->walk)) {
     if (run_prepares(attempt)) continue;
-    /* First, as a callback may unload the hook. */
+    /* Before take_back(), whose callbacks may unload the hook. */
     attempt->id = atfork_walk_id(&attempt->walk, attempt->at);
     attempt->detail = atfork_walk_detail(&attempt->walk, attempt->at);
     take_back(attempt);
@@ -247,7 +253,7 @@ static bool try_to_prepare(const struct frame *frame, struct attempt *attempt) {
   return true;
 }
 
-/* What is known of why a hook says "not now". */
+/* Writes what is known about the reason for a "not now". */
 static void explain(struct waiting *waiting, int answer) {
   if (atfork_thread.locked == NULL) {
     waiting->why = answer > 0 ? "its try_prepare says \"not now\", by" : "its try_prepare says \"not now\", by minus";
@@ -262,8 +268,9 @@ static void explain(struct waiting *waiting, int answer) {
 }
 
 /*
- * What is kept here is not lost when the hook was retired meanwhile: it is let go before the walk begins anew, until
- * when the hook is needed.  In this order, as anything may be retired at any time.
+ * Starts the prepare phase again.  The order matters, as any hook may be retired at any time: read the sequence first,
+ * then look whether the kept hook is retired, and call its `parent` if so.  Its thread waits for this walk until the
+ * walk begins anew.
  */
 static void begin_anew(struct frame *frame, struct attempt *attempt) {
   bool has_waited = atomic_load(&frame->only) != 0;
@@ -278,8 +285,8 @@ static void begin_anew(struct frame *frame, struct attempt *attempt) {
 }
 
 /*
- * With nothing prepared, and so with no need of any hook but this one: another thread that has what the fork waits for
- * may be waiting to take another back.
+ * Nothing is prepared now, so the fork needs no other hook: another thread that has what the fork waits for may be
+ * unregistering one.
  */
 static void wait_by_hook(struct frame *frame, const struct attempt *attempt) {
   struct contents hook;
@@ -328,10 +335,10 @@ static void prepare_all(struct frame *frame) {
 /* ---- A new process ---- */
 
 /*
- * In a new process, once: clears away what the parent's other threads were doing.  Their part of the registry is put
- * right only when this thread is not inside an update itself, which goes on in the child: then there is none, but for
- * what they were unregistering, and that can wait; until then all other threads wait, too.  The first of them may be
- * who sees to it, but not to the frames, of which it knows its own alone.
+ * Once in a new process: repairs what lost threads of the parent were doing.  If a signal handler forked inside an
+ * update of this thread, the update goes on in the child, and no lost thread was in one.  Then only the frames are
+ * settled here; the retired hooks follow at the first call that is not nested, perhaps of another thread.  The frames
+ * must be settled by the forking thread, as a thread knows only its own frames.
  */
 enum settling { UNSETTLED, FRAMES_SETTLED, SETTLED };
 
@@ -345,7 +352,7 @@ static void settle(void) {
   atfork_lock_leave(nested);
 }
 
-/* Notices a bypassing fork; this process's mark. */
+/* Notices a bypassing fork.  Returns the mark of this process. */
 static uint64_t look_around(void) {
   uint64_t mark = process_mark();
   if (atomic_load_explicit(&transient()->settled, memory_order_acquire) != SETTLED) settle();
@@ -354,21 +361,21 @@ static uint64_t look_around(void) {
 
 /* ---- Handlers ---- */
 
-/* The fork that this thread has prepared; NULL when the handlers were added in the middle of one. */
+/* The fork that this thread has prepared; NULL if the handlers were added in the middle of a fork. */
 static struct frame *prepared(void) {
   struct frame *frame = atfork_frame_innermost();
   return frame != NULL && frame->number != 0 ? frame : NULL;
 }
 
-/* Whether an ordinary fork of this thread is about to run this process's child phase. */
+/* Whether an ordinary fork of this thread will run the child phase of this process. */
 static bool child_phase_is_to_come(void) {
   for (const struct frame *frame = atfork_frame_innermost(); frame != NULL; frame = frame->outer)
     if (frame->number != 0) return true;
   return false;
 }
 
-/* A child that was made while another thread had the C library take our handlers has it take them once more.  Then each
- * fork calls both from one place, and a fork inside another handler calls them from further down the stack. */
+/* If a thread forks while another thread adds our handlers, the child adds them again.  Then a fork calls `prepare`
+ * twice from one place, with the same stack address.  A fork inside another handler has a lower stack address. */
 static bool is_called_twice(const void *called_at) {
   struct frame *frame = prepared();
   if (frame == NULL || frame->called_at != called_at) return false;
@@ -376,8 +383,8 @@ static bool is_called_twice(const void *called_at) {
   return true;
 }
 
-/* The fork that is over; NULL when its handlers are called again, of which the last ends it: the next one would take
- * the fork that this is nested in for its own. */
+/* The fork that is over; NULL if the handlers will be called again for it.  The last call ends the fork: a call after
+ * that would end the fork around this one. */
 static struct frame *to_end(void) {
   struct frame *frame = prepared();
   if (frame == NULL || frame->repeats == 0) return frame;
@@ -385,13 +392,13 @@ static struct frame *to_end(void) {
   return NULL;
 }
 
-/* Not to write to its page, which the parent may have no other need of. */
+/* Writes only a changed value: the write could copy a page that the parent needs for nothing else. */
 static void put_back(int *errno_at, int error) {
   if (*errno_at != error) *errno_at = error;
 }
 
-/* The handlers leave errno alone.  Where it is, only this one asks: the C library's answer may lie on a page
- * that the child has no other need of. */
+/* The handlers keep errno.  Only on_prepare() asks for its address: in the child the C library's answer could lie on a
+ * page that the child needs for nothing else. */
 static void on_prepare(void) {
   int error = errno;
   const void *called_at = __builtin_frame_address(0);
@@ -419,13 +426,13 @@ static void on_parent(void) {
   put_back(errno_at, error);
 }
 
-/* A child has its parent's mark only where pids are compared, and are the same. */
+/* For a child with its parent's mark.  This happens where pids are compared, and both have the same pid. */
 static uint64_t __attribute__((cold, noinline)) look_anew(void) {
   atfork_process_forget_parent();
   return look_around();
 }
 
-/* Another library's handler may have looked before this one: then the process has an identity already. */
+/* If another library's handler has called the library before, the process has an identity already. */
 static void on_child(void) {
   struct frame *frame = to_end();
   if (frame == NULL) return;
@@ -434,9 +441,9 @@ static void on_child(void) {
   atomic_store_explicit(&transient()->touched, true, memory_order_relaxed);
   uint64_t mark = look_around();
   if ((uint32_t)mark == frame->mark) mark = look_anew();
-  /* A process that another library's handler has forked before this has had a child phase of its own. */
+  /* False in a process that another library's handler has forked before this handler: it has had its child phase. */
   bool claimed = claim_child_phase(mark);
-  atomic_signal_fence(memory_order_seq_cst); /* a handler finds the fork prepared, or the phase claimed */
+  atomic_signal_fence(memory_order_seq_cst); /* a signal handler finds the fork prepared, or the phase claimed */
   frame->number = 0;
   struct walk walk;
   atfork_walk_begin(&walk, frame, CHILD);
@@ -458,7 +465,7 @@ static void handle_forks(void) {
   atfork_lock_leave(nested);
 }
 
-/* A handler that has interrupted this very thread in the middle need not see to it. */
+/* `updating`: a signal handler that has interrupted handle_forks() in its own thread, which will finish it. */
 bool atfork_fork_is_handled(void) {
   return is_handled() || atfork_thread.updating;
 }
@@ -469,10 +476,10 @@ uint64_t atfork_fork_enter(void) {
   return mark;
 }
 
-/* ---- Bypassing forks, and spawned workers, to whose hooks it is as if one had made them ---- */
+/* ---- Bypassing forks, and workers that have taken a place, which are treated alike ---- */
 
-/* A process of generation 0 has missed nothing.  Where an ordinary fork is only about to call on_child(), that one sees
- * to it. */
+/* A process of generation 0 has no child hooks due.  If an ordinary fork is about to call on_child(), it leaves them to
+ * that. */
 int atfork_fork_catch_up(void) {
   uint64_t mark = look_around();
   if (mark == 1 || atomic_load(&forks()->dispatched) >= mark || child_phase_is_to_come()) return 0;

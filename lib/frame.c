@@ -27,7 +27,7 @@ static struct frame *claim_in(struct frame_block *block) {
   return NULL;
 }
 
-/* One more block at the end of the list; another thread's, if that was quicker. */
+/* Adds a block at the end of the list.  If another thread was quicker, returns the block of that thread. */
 static struct frame_block *next_block(struct frame_block *block) {
   struct frame_block *next = atomic_load_explicit(&block->next, memory_order_acquire);
   if (next != NULL) return next;
@@ -44,9 +44,9 @@ WAITING_NAMED void atfork_waits_for_memory(unsigned attempt, struct waiting *wai
 }
 
 /*
- * The one that this thread had last, if nobody has it: then nothing is to be written to thread-local state, which may
- * lie on a page that the parent of a fork has no other need of.  With all frames taken and no memory for more, the fork
- * waits: it cannot be refused.
+ * Prefers the frame that this thread had last: then it writes nothing to thread-local state, whose page the parent of a
+ * fork may not need otherwise.  If all frames are taken, and there is no memory for more, the walk waits: a fork
+ * handler cannot refuse the fork.
  */
 static struct frame *claim(const struct frame *outer) {
   struct frame *last = atfork_thread.frame;
@@ -62,8 +62,8 @@ static struct frame *claim(const struct frame *outer) {
 }
 
 /*
- * Counted after it is claimed, and no longer counted before it is free: a handler that forks in between leaves its
- * child, which counts the frames anew, a count that is too high by one, never too low.
+ * The count is raised after the frame is claimed, and lowered before the frame is freed.  If a signal handler forks
+ * between the two steps, its child counts the frames anew; then the count is too high by one, never too low.
  */
 struct frame *atfork_frame_begin(bool visits) {
   struct frame *outer = atfork_frame_innermost();
@@ -81,17 +81,17 @@ struct frame *atfork_frame_begin(bool visits) {
   return frame;
 }
 
-/* As in the beginning, the sequence is read before it is written: who retires a hook in between waits in vain for this
- * walk, but not for ever, as it is told. */
+/* The caller has read `sequence` before.  A thread that retires a hook in between waits for this walk, though the walk
+ * skips the hook; the event wakes that thread. */
 void atfork_frame_begin_anew(struct frame *frame, uint64_t sequence) {
   atomic_store(&frame->began, sequence + 1);
   event_happened(&transient()->walk_ended);
 }
 
 /*
- * Sequentially consistent: a thread that saw `only`, and did not wait for this walk, has committed its retirement
- * before the walk, which needs all again, reads the sequence to begin anew at.  Until then it is only beginning: what
- * such a thread is about to bury, a fork inside this one must not see.
+ * Sequentially consistent: a thread that read `only`, and so did not wait for this walk, committed its retirement
+ * before this walk clears `only` and reads the sequence to begin anew.  Until then the walk counts as only beginning
+ * (0): a fork inside it must not see a hook that such a thread is about to bury.
  */
 void atfork_frame_need_only(struct frame *frame, uint64_t added) {
   if (added == 0) atomic_store(&frame->began, 0);
@@ -104,7 +104,7 @@ uint64_t atfork_frame_sequence(const struct frame *frame) {
 }
 
 static void frame_free(struct frame *frame) {
-  /* In this order: a free frame is one that is only beginning, as soon as it is claimed. */
+  /* In this order: a frame counts as only beginning as soon as a thread claims it. */
   atomic_store(&frame->began, 0);
   frame->number = 0;
   frame->outer = NULL;
@@ -130,8 +130,8 @@ void atfork_frame_end(struct frame *frame) {
 /* ---- Looking around ---- */
 
 /*
- * NULL when the last one is over; or in a new process, where another thread, started by another library's handler, may
- * have been the first to look, and have taken this one's walks for those of threads that are gone.
+ * NULL if this thread is in no walk.  Also NULL in a new process if another library's handler has started a thread
+ * there, and that thread has looked first: it has freed this thread's frames as those of a lost thread.
  */
 struct frame *atfork_frame_innermost(void) {
   struct frame *frame = atfork_thread.frame;
@@ -139,14 +139,14 @@ struct frame *atfork_frame_innermost(void) {
   return frame;
 }
 
-/* Whether nobody walks. */
+/* Whether no thread walks. */
 static bool frame_none(void) {
   return atomic_load(&frames()->count) == 0;
 }
 
 /*
- * Calls `is_it` with each walk, and the sequence at which it began, until it says yes.  A frame that is only beginning
- * may have read any sequence, and counts as one that has read the oldest.
+ * Calls `is_it` with each walk and its `began`, until `is_it` returns true.  A `began` of 0 says that the walk is only
+ * beginning: it may have read any sequence, and counts as the oldest.
  */
 static bool any_walk(bool others, bool (*is_it)(struct frame *frame, uint64_t began, void *argument), void *argument) {
   if (frame_none()) return false;
@@ -169,19 +169,19 @@ static bool is_older(struct frame *frame, uint64_t began, void *oldest) {
   return false;
 }
 
-/* At most the sequence from before the look around, as a walk may begin right after it. */
+/* The sequence is read before the frames: a walk may begin right after they are read. */
 uint64_t atfork_frame_oldest(void) {
   uint64_t oldest = sequence_now();
   any_walk(false, is_older, &oldest);
   return oldest;
 }
 
-/* Of a hook; added at 0: of any. */
+/* The sequences of a hook; `added` is 0 for any hook. */
 struct span {
   uint64_t added, retired;
 };
 
-/* A frame that is another walk's by now has not been one that needs the hook. */
+/* If the frame has been given to another walk meanwhile, the walk that had it before has ended, and needs no hook. */
 static bool is_within(const struct frame *frame, uint64_t began, const struct span *span) {
   if (began > span->retired || atomic_load_explicit(&frame->added, memory_order_relaxed) < span->added) return false;
   uint64_t only = atomic_load(&frame->only);
@@ -202,7 +202,7 @@ bool atfork_frame_sees(const struct frame *frame, uint64_t added, uint64_t retir
   const struct frame *own = frame;
   for (; frame != NULL; frame = own->visits ? NULL : frame->outer) {
     uint64_t began = atomic_load_explicit(&frame->began, memory_order_relaxed);
-    /* An outer one may be only beginning, also anew, or ending. */
+    /* An outer frame that is only beginning, for the first time or anew, sees nothing yet. */
     if (began == 0 || (frame->visits && frame != own)) continue;
     if (is_within(frame, began, &span)) return true;
   }

@@ -14,13 +14,14 @@
 
 /* ---- Shared objects ---- */
 
-/* One that will tell us when it goes.  The list only grows; an entry whose object is gone is used again. */
+/* A shared object with hooks, of whose unloading we are notified.  The list only grows; the entry of an unloaded object
+ * is reused. */
 struct owner {
   struct owner *next;
   void *_Atomic dso; /* NULL: free */
 };
 
-/* In the place of a dso: the C library is being asked to tell us of its end. */
+/* In the place of a dso: a thread is registering the finaliser. */
 static char reserved;
 
 enum { OWNERS_AT_ONCE = 255 };
@@ -31,7 +32,7 @@ static bool owner_is_known(const void *dso) {
   return false;
 }
 
-/* Without the lock, as handlers and other threads may do the same: a batch too many does no harm. */
+/* Takes no lock: signal handlers and other threads may do the same, and one batch too many does no harm. */
 static bool add_owners(void) {
   struct owner *batch = atfork_os_map(OWNERS_AT_ONCE * sizeof *batch);
   if (batch == NULL) return false;
@@ -64,7 +65,8 @@ WAITING_NAMED void atfork_unload_waits_for_destroy(void *dso) {
   WAITING_KEEP(dso);
 }
 
-/* Ends each hook of a shared object that is about to be unmapped: first for all later forks, then for good. */
+/* Ends the hooks of a shared object that is about to be unmapped: retires all, waits for forks of other threads, and
+ * buries all. */
 static void on_unload(void *dso) {
   atfork_fork_enter();
   for (struct owner *owner = atomic_load(&atfork_state.hooks.owners); owner != NULL; owner = owner->next) {
@@ -75,7 +77,7 @@ static void on_unload(void *dso) {
   atfork_unload_waits_for_forks(dso, sequence_now());
   for (atfork_id id = 0; (id = atfork_registry_next_owned(dso, id + 1, false)) != 0;) {
     PROBE(unregister, id, dso);
-    /* In a callback: the walk that this is in the middle of has looked at what is retired already. */
+    /* dlclose() in a callback: the walk around it has checked already which hooks are retired. */
     if (atfork_frame_innermost() != NULL) atfork_registry_silence(id);
     end_hook(id);
   }
@@ -93,8 +95,8 @@ static struct owner *reserve_owner(void) {
   return NULL;
 }
 
-/* True when the hooks of `dso` will go with it.  The C library is asked last, as it forgets nothing: a program that
- * tries again until there is memory is not noted each time. */
+/* True if the hooks of `dso` will end with it.  The finaliser is registered last, as the C library never forgets one: a
+ * program that tries again when there was no memory must not register one each time. */
 static bool know_owner(void *dso) {
   if (dso == NULL || owner_is_known(dso)) return true;
   struct owner *owner = reserve_owner();
@@ -150,7 +152,7 @@ int atfork_hook_unregister(atfork_id id) {
     atfork_unregister_waits_for_forks(id, sequence);
     end_hook(id);
   }
-  if (!inside) atfork_registry_collect(); /* else atfork_fork_end() sees to it */
+  if (!inside) atfork_registry_collect(); /* else atfork_fork_end() does it */
   errno = error;
   return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the public functions about hooks do: atfork_register_for(), atfork_unregister(), atfork_foreach(); and the
- * shared objects that hooks belong to.
+ * The public functions about hooks, for the table in service.c: atfork_register_for(), atfork_unregister(),
+ * atfork_foreach().  And the shared objects that hooks belong to.
  */
 #ifndef ATFORK_HOOK_H
 #define ATFORK_HOOK_H

@@ -8,13 +8,14 @@
 #include "os.h"
 
 /*
- * A rank is believed only beside a variable that its launcher sets too: Slurm's stays in the environment of what runs
- * outside of its steps, and RANK may be anybody's.  LOCAL_RANK and its like are not here, as they repeat on each node.
- * A launcher that names no job, or names two by one name, has no `job`.  Those that start others come first.
+ * A rank counts only beside a second variable of its launcher: Slurm's rank stays in the environment of programs that
+ * run outside of its steps, and any program may use the name RANK.  LOCAL_RANK and the like are not in the table, as
+ * they repeat on each node.  `job` is empty if the launcher does not name jobs uniquely.  A launcher that starts other
+ * launchers stands before them.
  */
 static const struct launcher {
   const char *rank, *beside;
-  const char *job[2]; /* one, or both together */
+  const char *job[2]; /* one variable, or two that name the job together */
 } launchers[] = {
     {"SLURM_PROCID", "SLURM_STEP_ID", {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
     {"FLUX_TASK_RANK", "FLUX_JOB_ID", {"FLUX_JOB_ID", NULL}},
@@ -22,7 +23,8 @@ static const struct launcher {
     {"JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", {NULL, NULL}},
     {"JOB_COMPLETION_INDEX", "JOB_COMPLETION_INDEX", {NULL, NULL}}, /* Kubernetes */
     {"PMIX_RANK", "PMIX_NAMESPACE", {"PMIX_NAMESPACE", NULL}},
-    /* Open MPI 4: of its jobs' names there are 65,536, by the pid; the key that it draws for its transports is new. */
+    /* Open MPI 4 makes the name of a job of its pid: there are only 65,536.  So the random key of the job counts, too.
+     */
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", {"PMIX_NAMESPACE", "OMPI_MCA_orte_precondition_transports"}},
     {"PMI_RANK", "PMI_SIZE", {NULL, NULL}},                /* MPICH's Hydra, Intel MPI */
     {"RANK", "WORLD_SIZE", {"TORCHELASTIC_RUN_ID", NULL}}, /* torchrun */
@@ -30,7 +32,7 @@ static const struct launcher {
 
 enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
 
-/* NULL for none, and for nothing.  On Windows it is overwritten at the next look at the environment. */
+/* A variable; NULL if it is not set, or empty.  On Windows the next call overwrites the text. */
 static const char *get(const char *name) {
   const char *found = atfork_os_environment(name);
   return found == NULL || found[0] == '\0' ? NULL : found;
@@ -41,7 +43,7 @@ bool atfork_launcher_number(const char *text, uint64_t *number) {
   return atfork_read_number(text, end, number) == end;
 }
 
-/* The last sixteen numbers of 32 bits are Slurm's for what is no step of ranks: a batch script, an interactive shell.
+/* Slurm gives the last sixteen 32-bit numbers to what is not a step with ranks: a batch script, an interactive shell.
  */
 static bool is_step(const char *text) {
   const uint64_t special = UINT64_C(0xfffffff0);
@@ -49,7 +51,7 @@ static bool is_step(const char *text) {
   return atfork_launcher_number(text, &step) && step < special;
 }
 
-/* What this launcher says; NULL: nothing that is believed. */
+/* The rank that this launcher gives; NULL if none, or if it does not count. */
 static const char *rank_of(const struct launcher *launcher) {
   const char *beside = get(launcher->beside);
   if (beside == NULL || (strcmp(launcher->beside, "SLURM_STEP_ID") == 0 && !is_step(beside))) return NULL;
@@ -68,7 +70,7 @@ int atfork_launcher_rank(uint64_t *rank) {
   return count > 0 ? 0 : ENOENT;
 }
 
-/* "none" is what torchrun says when it was given no name. */
+/* torchrun sets "none" if the job has no name. */
 static bool has_job(const struct launcher *launcher, uint64_t *job) {
   uint64_t digest = 0;
   for (unsigned i = 0; i < 2 && launcher->job[i] != NULL; i++) {
@@ -81,7 +83,8 @@ static bool has_job(const struct launcher *launcher, uint64_t *job) {
   return launcher->job[0] != NULL;
 }
 
-/* Of the innermost: one that starts others may be the same for two that it starts, or another on each node. */
+/* The name that the innermost launcher gives: an outer launcher may start two jobs under one name, or name one job
+ * differently on each node. */
 bool atfork_launcher_job(uint64_t *job) {
   for (unsigned i = LAUNCHERS; i-- > 0;)
     if (rank_of(&launchers[i]) != NULL && has_job(&launchers[i], job)) return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the launcher of a parallel job (srun, mpirun, torchrun, …) says of this process, in its environment. */
+/* What the launcher of a parallel job (srun, mpirun, torchrun, ...) says about this process in the environment. */
 #ifndef ATFORK_LAUNCHER_H
 #define ATFORK_LAUNCHER_H
 
@@ -7,17 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The number that `text` is: decimal digits, no more of them than it needs; false if it is none. */
+/* Reads a number: decimal digits without leading zeros.  False if `text` is anything else. */
 bool atfork_launcher_number(const char *text, uint64_t *number);
 
-/* The number of this process in its job; 0, ENOENT when no launcher gives one, EINVAL when two give different ones, or
- * one something else. */
+/* Reads the number of this process in its job.  Returns 0; ENOENT if no launcher gives a number; EINVAL if two give
+ * different numbers, or one gives something else. */
 int atfork_launcher_rank(uint64_t *rank);
 
-/* A digest of the job's name, which all its processes have in common; false when no launcher gives one. */
+/* A digest of the job's name, the same in all processes of the job.  False if no launcher names the job. */
 bool atfork_launcher_job(uint64_t *job);
 
-/* As atfork_launcher(). */
+/* See atfork_launcher(). */
 size_t atfork_launcher_show(char *buf, size_t size);
 
 #endif

@@ -54,7 +54,8 @@ size_t atfork_put_digest(char *to, uint64_t digest) {
   return DIGEST_SIZE;
 }
 
-/* A lineage that has no room for one more number becomes a digest of itself, and so stays unique and short. */
+/* A lineage that has no room for one more number is replaced by its digest, which is short and, as far as hashes
+ * differ, unique. */
 static size_t put_parent(char *to, const char *from, size_t length) {
   if (length + 2 + NUMBER_MAX <= LINEAGE_MAX) {
     for (size_t i = 0; i < length; i++) to[i] = from[i];
@@ -84,7 +85,7 @@ static bool is_hexadecimal(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
-/* "0"; or a digest, which stands for something only before a child. */
+/* Skips "0", or a digest, which must be followed by a child. */
 static size_t skip_root(const char *text, size_t length) {
   if (length >= 1 && text[0] == '0') return 1;
   if (length <= 1 + DIGEST_SIZE || text[0] != '~') return 0;
@@ -93,21 +94,21 @@ static size_t skip_root(const char *text, size_t length) {
   return 1 + DIGEST_SIZE;
 }
 
-/* Where the number ends that begins at `start`, or 0. */
+/* Where the number that begins at `start` ends; 0 if there is none. */
 static size_t skip_number(const char *text, size_t length, size_t start) {
   uint64_t number;
   const char *end = atfork_read_number(text + start, text + length, &number);
   return end == NULL ? 0 : (size_t)(end - text);
 }
 
-/* ".1", ".p4711". */
+/* Skips ".1" or ".p4711". */
 static size_t skip_child(const char *text, size_t length) {
   size_t start = length >= 2 && text[1] == 'p' ? 2 : 1;
   bool is_child = length > start && text[0] == '.' && text[start] != '0';
   return is_child ? skip_number(text, length, start) : 0;
 }
 
-/* ".r3", which only the root has below it. */
+/* Skips ".r3", which can follow only the root. */
 static size_t skip_rank(const char *text, size_t length) {
   return length > 2 && text[0] == '.' && text[1] == 'r' ? skip_number(text, length, 2) : 0;
 }

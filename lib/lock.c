@@ -7,7 +7,7 @@
 #include "transient.h"
 #include "waiting.h"
 
-/* The lock is held for the length of an update: it is waited for long only where a thread is stopped in one. */
+/* The lock is held for one short update, so a wait is long only if a thread is stopped in its update. */
 WAITING_NAMED void atfork_waits_for_update(struct transient *t, struct waiting *waiting) {
   uint32_t seen = event_look(&t->lock_free);
   if (atomic_load(&t->owner) != 0) event_sleep(&t->lock_free, seen);
@@ -26,8 +26,8 @@ bool atfork_lock_enter(void) {
     }
     atfork_thread.updating = 1;
     atomic_signal_fence(memory_order_seq_cst);
-    /* A handler that forked between the two lines above has left its child without the lock; from here on
-     * atfork_lock_inherit() sees to it. */
+    /* If a signal handler forked between the exchange and the store, its child does not have the lock.  After the store
+     * atfork_lock_inherit() gives it to the child. */
     if (atomic_load_explicit(&t->owner, memory_order_relaxed) == thread_self()) return false;
     atfork_thread.updating = 0;
   }
@@ -39,7 +39,7 @@ void atfork_lock_leave(bool nested) {
   assert(atfork_thread.updating);
   atfork_thread.updating = 0;
   atomic_signal_fence(memory_order_seq_cst);
-  /* Exchanged, not stored: in a child of a handler that came in here, it may be another thread's by now. */
+  /* An exchange, not a store: if a signal handler forks here, another thread of the child may have taken the lock. */
   uintptr_t mine = thread_self();
   atomic_compare_exchange_strong(&t->owner, &mine, 0);
   event_happened(&t->lock_free);
