@@ -15,25 +15,25 @@
 #include "self.h"
 #include "thread.h"
 
-enum { SLICE = 100 /* ms; signals are held back for so long */ };
+enum { SLICE = 100 /* ms; signals are blocked for so long */ };
 
 struct held {
   pthread_mutex_t *mutex;
-  /* Which thread holds it for a fork, and how often: for forks of that thread, one inside another's callback, and for
-   * other hooks of the same mutex. */
+  /* Which thread holds the mutex for a fork, and how often: for forks of that thread, one in a callback of another, and
+   * for other hooks of the same mutex. */
   _Atomic uintptr_t owner;
   unsigned depth;
-  unsigned sharers; /* how many of these times are for other hooks */
+  unsigned sharers; /* how often for other hooks; part of `depth` */
   _Atomic uint64_t
-      generation; /* of the process in which the mutex was locked, or seen to be locked by nobody who is gone */
+      generation; /* of the process in which a fork locked the mutex last, or checked that no lost thread has it */
   bool recursive;
-  struct held *next;    /* in the list of what this thread has locked */
-  struct held *through; /* the other hook whose hold this one shares; NULL: it has locked the mutex itself */
+  struct held *next;    /* in the list of mutexes that this thread's forks have locked */
+  struct held *through; /* the other hook that has locked the mutex for this one; NULL: this hook has locked it */
 };
 
 /* ---- Signals ---- */
 
-/* Not those that a fault raises: they come at once or end the process. */
+/* Not the signals that a fault raises: if they are blocked, a fault ends the process. */
 static void hold_signals_back(sigset_t *before) {
   static const int faults[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
   sigset_t most;
@@ -46,10 +46,10 @@ static void let_signals_in(const sigset_t *before) {
   pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* ---- Whose it is ---- */
+/* ---- The owner ---- */
 
-/* Each thread has an errno of its own, which is there already: thread-local state of ours might be allocated
- * only now, in a child. */
+/* The address of errno names a thread.  Thread-local state of ours might have to be allocated now, in a child; errno
+ * exists already. */
 static uintptr_t own_errno(void) {
   return (uintptr_t)&errno;
 }
@@ -62,14 +62,14 @@ static void set_owner(struct held *held, uintptr_t owner) {
   atomic_store_explicit(&held->owner, owner, memory_order_relaxed);
 }
 
-/* Of a mutex that this thread has just locked: there is no other way to ask. */
+/* Finds out whether the mutex, which this thread has just locked, is recursive: there is no other way to ask. */
 static void learn_type(struct held *held) {
   held->recursive = pthread_mutex_trylock(held->mutex) == 0;
   if (held->recursive) pthread_mutex_unlock(held->mutex);
 }
 
-/* Unlocks it.  In another process than the one that locked it, a mutex that knows its owner takes this thread for
- * another: it is made anew. */
+/* Unlocks the mutex.  A mutex with an owner cannot be unlocked in another process than the one that locked it, as the
+ * thread has another number there: it is initialised anew. */
 static void unlock(const struct held *held, bool in_another_process) {
   if (pthread_mutex_unlock(held->mutex) == 0 || !in_another_process) return;
   pthread_mutexattr_t type;
@@ -80,9 +80,9 @@ static void unlock(const struct held *held, bool in_another_process) {
 }
 
 /*
- * Of a mutex that is locked.  In a process that a bypassing fork has made, another thread of its parent may have had
- * the mutex, and nobody here will unlock it: then it is made free, by one thread.  It is asked for once: a thread of
- * this process that ends with the mutex locked is the program's own affair.
+ * For a locked mutex.  After a bypassing fork its owner may be a lost thread, and no thread of this process will unlock
+ * it.  Then one thread frees it here.  Each process checks this once: if a thread of this process ends with the mutex
+ * locked, that is a fault of the program.
  */
 static void free_from_the_gone(struct held *held) {
   uint64_t here = atfork_self_generation();
@@ -95,14 +95,14 @@ static void free_from_the_gone(struct held *held) {
 
 /* ---- Before the fork ---- */
 
-/* A hook that forks of this thread have locked the mutex for; NULL: none. */
+/* The hook for which a fork of this thread has locked the mutex; NULL if there is none. */
 static struct held *locked_here(const pthread_mutex_t *mutex) {
   struct held *held = atfork_thread.held;
   while (held != NULL && held->mutex != mutex) held = held->next;
   return held;
 }
 
-/* Where the mutex is registered more than once, a fork that has locked it for one hook holds it for the others. */
+/* If the mutex is registered more than once, a fork that has locked it for one hook shares it with the others. */
 static bool share(struct held *held) {
   struct held *other = locked_here(held->mutex);
   if (other == NULL) return false;
@@ -112,12 +112,13 @@ static bool share(struct held *held) {
   return true;
 }
 
-/* Waits for it for so many ms, 0: not at all. */
+/* Locks the mutex, and waits for at most `ms`. */
 static int lock_for(struct held *held, unsigned ms) {
   return ms != 0 ? atfork_os_mutex_lock_for(held->mutex, ms) : pthread_mutex_trylock(held->mutex);
 }
 
-/* In a child a mutex that this thread's forks have locked seems to be that of a thread which is gone. */
+/* share() comes before free_from_the_gone(): in a child, a mutex that this thread's forks have locked looks as if a
+ * lost thread had it. */
 static int lock(struct held *held, unsigned ms) {
   int error = lock_for(held, ms);
   if (error != 0 && share(held)) return 0;
@@ -155,8 +156,8 @@ static int hold(void *data) {
   return error;
 }
 
-/* In slices, as a thread that has the mutex may wait to take the hook back.  What cannot be waited for, as this thread
- * has locked it itself, is not asked for without a pause. */
+/* Waits in slices, as the thread that has the mutex may be unregistering the hook.  An error-checking mutex that this
+ * thread has locked itself fails at once: then it pauses. */
 static void hold_in_the_end(void *data) {
   struct held *held = data;
   for (unsigned attempt = 0;; attempt++) {
@@ -169,7 +170,7 @@ static void hold_in_the_end(void *data) {
 
 /* ---- After the fork ---- */
 
-/* It is the first as a rule, as the phases after a fork run in the reverse of the order before it. */
+/* It is usually the first in the list, as the phases after a fork run in the reverse order. */
 static void take_off_list(struct held *held) {
   struct held **at = &atfork_thread.held;
   while (*at != held) at = &(*at)->next;
@@ -206,7 +207,7 @@ static void release_in_child(struct held *held) {
   atomic_store(&held->generation, atfork_self_generation());
 }
 
-/* Nothing here has locked it for a fork: this is the child of a bypassing one, or has let it go already. */
+/* For a mutex that no fork of this thread has locked: after a bypassing fork, or when another hook has released it. */
 static void free_if_left(struct held *held) {
   if (pthread_mutex_trylock(held->mutex) == 0)
     pthread_mutex_unlock(held->mutex);
@@ -215,8 +216,8 @@ static void free_if_left(struct held *held) {
 }
 
 /*
- * The child has one thread, so forks that this one is nested in need the mutex no more either, whichever hook they have
- * locked it for.  All is let go by the first hook: what is locked after that is the child's own.
+ * In the child the forks around this one do not need the mutex either, whatever hook they have locked it for.  So the
+ * first hook releases it completely: if the mutex is locked after that, the child itself has locked it.
  */
 static void let_go_in_child(void *data) {
   struct held *held = data, *locked = locked_here(held->mutex);
@@ -231,8 +232,8 @@ static void let_go_in_child(void *data) {
 
 /* ---- Registering ---- */
 
-/* Where a callback unloads the hook's object, no later callback unlocks the mutex for this hook.  So this function
- * does, unless other hooks share the hold. */
+/* If a callback unloads the hook's object in the middle of a fork, no later callback of this hook unlocks the mutex.
+ * So this function unlocks it, unless other hooks share it. */
 static void end(void *data) {
   struct held *held = data;
   if (is_own(held)) {
@@ -242,7 +243,7 @@ static void end(void *data) {
   if (!is_own(held)) free(held);
 }
 
-/* Its type, if nobody has it: what is locked is asked by the first fork. */
+/* Finds out the type of a mutex that is not locked.  If it is locked, the first fork finds it out. */
 static void look_at_mutex(struct held *held) {
   sigset_t before;
   hold_signals_back(&before);

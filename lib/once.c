@@ -20,17 +20,17 @@ static once_mark *done(struct atfork_once *once) {
   return (once_mark *)&once->state[0];
 }
 
-/* The mark of the latest process in which a thread went into an init. */
+/* The mark of the latest process in which a thread called an init. */
 static once_mark *busy(struct atfork_once *once) {
   return (once_mark *)&once->state[1];
 }
 
 static bool is_done(struct atfork_once *once, uint64_t here) {
-  /* Pairs with the store in run(): the init's effects are seen here. */
+  /* Pairs with the store in run(): the init's effects are visible here. */
   return atomic_load(done(once)) == ~here;
 }
 
-/* An init that this thread is in, as a list of them: one may call atfork_once() with another control. */
+/* The inits that this thread is in, innermost first: an init may call atfork_once() with another control. */
 struct turn {
   struct turn *outer;
   const struct atfork_once *once;
@@ -42,7 +42,7 @@ static bool is_own_turn(const struct atfork_once *once) {
   return false;
 }
 
-/* A child that init forked comes back from it, too; there it is not done, nor is it that one's turn that ends. */
+/* If init forks, it returns in the child, too.  There it does not count as done: the mark is another one. */
 static void run(struct atfork_once *once, uint64_t here, void (*init)(void *data), void *data) {
   struct turn turn = {atfork_thread.turn, once};
   atfork_thread.turn = &turn;
@@ -51,7 +51,7 @@ static void run(struct atfork_once *once, uint64_t here, void (*init)(void *data
   if (process_mark() == here) atomic_store(done(once), ~here);
 }
 
-/* Exchanged, not stored: in such a child it may be another thread's turn by now. */
+/* An exchange, not a store: if init has forked, another thread of the child may be in its own init by now. */
 static void end_turn(struct atfork_once *once, uint64_t here) {
   atomic_compare_exchange_strong(busy(once), &here, 0);
   event_happened(&transient()->init_ended);
@@ -71,7 +71,7 @@ WAITING_NAMED void atfork_once_waits_for_another_thread(struct atfork_once *once
   WAITING_KEEP(once);
 }
 
-/* For ever, as pthread_once() does. */
+/* Waits for ever, as pthread_once() does. */
 WAITING_NAMED void atfork_once_waits_for_its_own_init(struct atfork_once *once, uint64_t here,
                                                       struct waiting *waiting) {
   waiting->what = "the init that it is called in";
@@ -86,7 +86,7 @@ static void wait_for_turn(struct atfork_once *once, uint64_t here, struct waitin
     atfork_once_waits_for_another_thread(once, here, waiting);
 }
 
-/* A thread of a parent that was inside init leaves the parent's mark, which nobody waits for here. */
+/* If a lost thread of the parent was inside init, `busy` has the parent's mark, for which no thread waits here. */
 void atfork_once_run(struct atfork_once *once, void (*init)(void *data), void *data) {
   struct waiting waiting = {.who = "atfork_once()"};
   for (;;) {

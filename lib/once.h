@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something that is done once in each process: a comparison of marks.
+ * Calls a function once in each process: compares the mark in the control with that of the process.
  */
 #ifndef ATFORK_ONCE_H
 #define ATFORK_ONCE_H
 
 #include "atfork.h"
 
-/* As atfork_once(). */
+/* See atfork_once(). */
 void atfork_once_run(struct atfork_once *once, void (*init)(void *data), void *data);
 
 #endif

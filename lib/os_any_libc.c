@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Other C libraries, musl above all: their mutexes do not tell which thread has locked them. */
+/* Other C libraries, such as musl: a mutex does not show which thread has locked it. */
 #include "os.h"
 
 uint64_t atfork_os_mutex_owner(const void *mutex) {
@@ -7,13 +7,14 @@ uint64_t atfork_os_mutex_owner(const void *mutex) {
   return 0;
 }
 
-/* Where there is no other thread: this one may have locked it, before the fork, but more likely one that is gone. */
+/* True if this thread is the only one.  It may have locked the mutex itself before the fork, but a lost thread is more
+ * likely. */
 bool atfork_os_mutex_is_orphaned(void *mutex) {
   (void)mutex;
   return atfork_os_is_single_threaded();
 }
 
-/* musl begins where the outer fork stands in the list of handlers. */
+/* In musl a nested fork begins in the list of handlers where the outer fork stands. */
 bool atfork_os_nests_forks(void) {
   return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How the copies of the library in a process find each other, where programs and shared objects are ELF files. */
+/* How copies of the library in a process find each other, on systems with ELF files. */
 #define _GNU_SOURCE /* dl_iterate_phdr(), RTLD_NODELETE */
 #include <dlfcn.h>
 #include <link.h>
@@ -15,8 +15,9 @@
 
 /* ---- The note of a copy ---- */
 
-/* It is in whatever a copy is linked into, and says how far from its last word that copy's atfork_service_chosen lies.
- * That is known to the linker, so nothing has to be relocated, or exported, for a copy to be found. */
+/* The ELF note of a copy, in the program or shared object that the copy is linked into.  `distance` is that from this
+ * member to the copy's atfork_service_chosen.  The linker knows it, so a copy can be found without relocation and
+ * without an exported symbol. */
 struct copy_note {
   uint32_t name_size;
   uint32_t descriptor_size;
@@ -46,9 +47,9 @@ static const struct service *_Atomic *chosen_by(const struct copy_note *note) {
 /* ---- The search ---- */
 
 struct search {
-  const struct service *same;  /* serves already, by our protocol */
-  const struct service *other; /* the same, by another protocol */
-  const char *path;            /* of the shared object that this copy is in; NULL: it is in the program */
+  const struct service *same;  /* of a copy of our protocol that serves */
+  const struct service *other; /* of a copy of another protocol that serves */
+  const char *path;            /* of the shared object that has this copy; NULL: it is in the program */
 };
 
 static void look_at_note(struct search *search, const struct copy_note *note, const struct dl_phdr_info *object) {
@@ -60,14 +61,14 @@ static void look_at_note(struct search *search, const struct copy_note *note, co
   }
   /* Acquire pairs with the release in atfork_service_choose(). */
   const struct service *service = atomic_load_explicit(chosen, memory_order_acquire);
-  if (service == NULL) return; /* it is loaded after this copy */
+  if (service == NULL) return; /* that copy is not initialised yet */
   if (note->protocol == SERVICE_PROTOCOL)
     search->same = service;
   else
     search->other = service;
 }
 
-/* Notes of other kinds may lie before ours, padded as their linker liked: each word may be the first of it. */
+/* Other notes may precede ours, with a padding that depends on the linker.  So our note may begin at any word. */
 static void look_through(struct search *search, const ElfW(Phdr) * notes, const struct dl_phdr_info *object) {
   const char *begin = (const char *)((uintptr_t)(object->dlpi_addr + notes->p_vaddr + 3) & ~(uintptr_t)3);
   const char *end = (const char *)(uintptr_t)(object->dlpi_addr + notes->p_vaddr + notes->p_filesz);
@@ -76,7 +77,7 @@ static void look_through(struct search *search, const ElfW(Phdr) * notes, const 
       look_at_note(search, (const struct copy_note *)(const void *)at, object);
 }
 
-/* A file may list notes that it does not have loaded. */
+/* A file may list notes that are not in a loaded segment. */
 static bool are_loaded(const ElfW(Phdr) * notes, const struct dl_phdr_info *object) {
   for (unsigned i = 0; i < object->dlpi_phnum; i++) {
     const ElfW(Phdr) *load = &object->dlpi_phdr[i];
@@ -96,9 +97,9 @@ static int look_into(struct dl_phdr_info *object, size_t size, void *search) {
   return 0;
 }
 
-/* ---- What comes of it ---- */
+/* ---- The choice ---- */
 
-/* One line, by one call.  Where nobody reads what goes wrong there is nobody to tell. */
+/* Writes a line to stderr by one call.  If that fails, there is nothing else to do. */
 static void say_of_copies(const char *first, const char *name, const char *then, const char *other, const char *last) {
   const char *parts[] = {"atfork: ", first, name, then, other, last, "\n"};
   enum { PARTS = sizeof parts / sizeof *parts };
@@ -108,16 +109,15 @@ static void say_of_copies(const char *first, const char *name, const char *then,
   (void)written;
 }
 
-/* Older C libraries have it in another library than the rest, which only a program that loads plugins is linked with.
- */
+/* Weak: older C libraries have dlsym() in libdl, and a program that loads no plugins is not linked with that. */
 #pragma weak dlsym
 
 typedef void *(*opening)(const char *path, int flags);
 
 /*
- * Other copies will call this one, so its shared object must not be unmapped: that of a plugin which has the library in
- * it could be.  By the name that the dynamic linker gave it, so no file is looked for.  Of dlopen() itself linkers warn
- * in a static program, which has no use for it.
+ * Keeps this copy's shared object loaded, as other copies will call this one: it may be a plugin with a static copy.
+ * The path is the one that the dynamic linker uses, so no file is searched.  dlopen() is found by dlsym(), as linkers
+ * warn about a static program that calls dlopen().
  */
 static void stay(const char *path) {
   if (path == NULL || dlsym == NULL) return;

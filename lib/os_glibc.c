@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The GNU C library: its mutexes note the thread that has locked them, whatever their type. */
+/* The GNU C library: a mutex of any type notes which thread has locked it. */
 #define _GNU_SOURCE /* syscall() */
 #include <errno.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@ uint64_t atfork_os_mutex_owner(const void *mutex) {
   return (uint64_t)__atomic_load_n(&((const pthread_mutex_t *)mutex)->__data.__owner, __ATOMIC_RELAXED);
 }
 
-/* What the C library takes this thread's number for: after a bypassing fork that may be the parent's still. */
+/* The number that the C library has for this thread.  After a bypassing fork it may still be the parent's. */
 static uint64_t own_thread(void) {
   pthread_mutex_t probe = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_lock(&probe);
@@ -21,14 +21,14 @@ static uint64_t own_thread(void) {
   return number;
 }
 
-/* Where a sandbox forbids to ask, it may be. */
+/* If a sandbox forbids the question, the thread counts as alive. */
 static bool is_thread_alive(uint64_t thread) {
   return syscall(SYS_tgkill, getpid(), (pid_t)thread, 0) == 0 || errno != ESRCH;
 }
 
 /*
- * The owner is noted an instant after the mutex is locked, and a thread may have been stopped in between.  And asked
- * for again: one that was alive may have unlocked it, and ended.
+ * The owner is read twice: a live owner may have unlocked the mutex and ended in between.  An owner of 0 in a locked
+ * mutex: its thread was between locking it and noting itself.
  */
 bool atfork_os_mutex_is_orphaned(void *mutex) {
   uint64_t owner = atfork_os_mutex_owner(mutex);

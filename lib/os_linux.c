@@ -20,7 +20,7 @@
 
 #include "sha256.h"
 
-/* As in <linux/futex.h>, which a C library other than the system's own does not bring along. */
+/* As in <linux/futex.h>, which only the system's own C library brings along. */
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 
 enum { NO_ADVICE = -1 };
@@ -37,8 +37,8 @@ static void *map(size_t size) {
 }
 
 /*
- * Much memory comes in huge pages, where the system has some to give.  A fork copies one entry for each page, and a
- * child pays again at its first look at each; both cost more than the callbacks of the hooks that lie there.
+ * Asks for huge pages.  A fork copies an entry for each page, and a child has a fault at the first access to each: with
+ * small pages both cost more than the callbacks of the hooks that lie there.
  */
 static void *map_huge(size_t size) {
   char *memory = map(size + HUGE_PAGE);
@@ -72,8 +72,8 @@ size_t atfork_os_map_size(size_t size) {
 }
 
 /*
- * A kernel refuses an advice that it does not know.  qemu-user takes each for a mere hint, answers 0 and does nothing:
- * of whoever takes NO_ADVICE, an answer to MADV_WIPEONFORK says nothing either.
+ * A kernel refuses advice that it does not know.  qemu-user ignores all advice and returns 0.  So if NO_ADVICE is
+ * accepted, a 0 for MADV_WIPEONFORK means nothing.
  */
 bool atfork_os_wipe_on_fork(void *pages, size_t size) {
   int error = errno;
@@ -89,7 +89,7 @@ int atfork_os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*c
   return -1;
 }
 
-/* Part of the Itanium C++ ABI, which no C header declares. */
+/* Part of the Itanium C++ ABI; no C header declares it. */
 int __cxa_atexit(void (*function)(void *argument), void *argument, void *dso) __attribute__((visibility("default")));
 
 int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
@@ -99,8 +99,8 @@ int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *
 }
 
 /*
- * A 32-bit system has two calls, and its C library's `struct timespec` may be of either's size, as its time_t has 32 or
- * 64 bits.  Kernels before 5.1 lack the first, and newer ones may be built without the second.
+ * A 32-bit system has two futex calls, for a time_t of 64 and of 32 bits, and the C library's `struct timespec` may fit
+ * either.  Kernels before 5.1 lack the first call, and newer kernels may be built without the second.
  */
 #ifdef SYS_futex_time64
 #ifndef SYS_futex
@@ -113,7 +113,7 @@ static bool futex_wait(_Atomic uint32_t *at, uint32_t value) {
   return errno == ENOSYS && syscall(SYS_futex, at, FUTEX_WAIT_PRIVATE, value, longest_of_old, NULL, 0) == 0;
 }
 
-/* It tells no time, but a kernel that is built without the second call has none of it. */
+/* A wake has no time argument; but a kernel that is built without the second call lacks it for wakes, too. */
 static void futex_wake(_Atomic uint32_t *at) {
   if (syscall(SYS_futex_time64, at, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) >= 0 || errno != ENOSYS) return;
   syscall(SYS_futex, at, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
@@ -129,14 +129,14 @@ static void futex_wake(_Atomic uint32_t *at) {
 }
 #endif
 
-/* What follows leaves errno alone. */
+/* The functions from here on keep errno. */
 
-/* Where a sandbox forbids to sleep, other threads at least get their turns. */
+/* If a sandbox forbids sleeping, other threads at least get to run. */
 static void nap(long ns) {
   if (nanosleep(&(struct timespec){.tv_nsec = ns}, NULL) != 0) sched_yield();
 }
 
-/* Where a sandbox forbids futexes: a nap instead, as the caller would keep a processor busy until it is woken. */
+/* If a sandbox forbids futexes, it naps: otherwise the caller would busy-wait. */
 void atfork_os_wait(_Atomic uint32_t *at, uint32_t value) {
   int error = errno;
   if (!futex_wait(at, value) && errno != EAGAIN && errno != ETIMEDOUT && errno != EINTR) nap(LONGEST_NAP);
@@ -173,9 +173,9 @@ uint64_t atfork_os_process(void) {
 }
 
 /*
- * What the kernel has given this program at its start serves where it gives no more: in all that were forked from it,
- * so time and pid go in, too.  By a hash that nobody can turn back, as the number is shown to people, and the C library
- * guards the stack with some of these bytes.
+ * If getrandom() fails: a hash of the bytes that the kernel gave the program at its start (AT_RANDOM), the time and the
+ * pid, as forked processes have the same bytes.  The hash is one-way, as the number is shown to people, and the C
+ * library takes its stack guard from these bytes.
  */
 static uint64_t random_enough(void) {
   enum { GIVEN = 16 };
@@ -199,8 +199,7 @@ uint64_t atfork_os_random(void) {
   return number;
 }
 
-/* What /proc says of a process: "PID (NAME) STATE PARENT GROUP SESSION TERMINAL GROUP FLAGS …", and any text in NAME.
- */
+/* /proc/PID/stat: "PID (NAME) STATE PARENT GROUP SESSION TERMINAL GROUP FLAGS ...".  NAME may contain any text. */
 struct status {
   char text[256];
   const char *name; /* in the text */
@@ -222,13 +221,14 @@ static bool read_status(const char *path, struct status *status) {
   return sscanf(end + 1, " %c %u %*d %*d %*d %*d %u", &status->state, &status->parent, &status->flags) == 3;
 }
 
-/* The first process adopts those whose parents have ended, and may not be looked at, but for its name. */
+/* Process 1 adopts processes whose parents have ended.  Only its name may be read. */
 static bool is_adopted_by_first(const struct status *own) {
   struct status first;
   return own->parent == 1 && read_status("/proc/1/stat", &first) && strcmp(own->name, first.name) != 0;
 }
 
-/* One that cannot be looked at, as this process has given up rights, is not known to be another. */
+/* If this process has given up its rights, it may not look at its parent: then the parent counts as the same program.
+ */
 static bool runs_our_program(const struct status *own) {
   char path[32];
   struct stat file, parents;
@@ -248,8 +248,8 @@ bool atfork_os_is_forked_by_alike(void) {
   return is;
 }
 
-/* A parent that has ended may be a zombie still, which getpgid(2) finds alive: then a child of it is named by its pid,
- * while two that take one number for theirs would have one lineage. */
+/* getpgid(2) cannot tell a zombie from a live process.  To take a zombie for alive is the safe error: the child is then
+ * named by its pid, and no two processes get one lineage. */
 static bool is_alive_by_number(pid_t process) {
   char path[32];
   struct status status;
@@ -258,7 +258,7 @@ static bool is_alive_by_number(pid_t process) {
   return getpgid(process) != -1;
 }
 
-/* Kernels before 5.3 have no such descriptors, a sandbox may forbid them, and a process may have as many as it may. */
+/* pidfd_open() may fail: in kernels before 5.3, in a sandbox, and if no descriptor is left. */
 static bool is_alive(pid_t process) {
   int file = (int)syscall(SYS_pidfd_open, process, 0);
   if (file < 0) return errno != ESRCH && is_alive_by_number(process);
@@ -267,7 +267,7 @@ static bool is_alive(pid_t process) {
   return !has_ended;
 }
 
-/* A parent in another pid namespace has no pid here, and `process` is a pid there. */
+/* For a parent in another pid namespace getppid() is 0, and `process` is a pid of that namespace. */
 bool atfork_os_may_be_child_of(uint64_t process) {
   enum { NAMELESS = 0 };
   int error = errno;
@@ -292,7 +292,7 @@ uint64_t atfork_os_thread(void) {
   return (uint64_t)syscall(SYS_gettid);
 }
 
-/* By the clock that can be set, as the sanitizers of today do not know pthread_mutex_clocklock(). */
+/* Uses the clock that can be set, as sanitizers do not know pthread_mutex_clocklock(). */
 int atfork_os_mutex_lock_for(void *mutex, unsigned ms) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
@@ -302,7 +302,7 @@ int atfork_os_mutex_lock_for(void *mutex, unsigned ms) {
   return pthread_mutex_timedlock(mutex, &until);
 }
 
-/* A directory has a link of its own, one in its parent, and one in each directory in it: of a thread each. */
+/* A directory has 2 links, and one more for each directory in it; here each thread has a directory. */
 bool atfork_os_is_single_threaded(void) {
   struct stat tasks;
   return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
@@ -310,6 +310,6 @@ bool atfork_os_is_single_threaded(void) {
 
 void atfork_os_say(const char *text, size_t length) {
   int error = errno;
-  /* Where stderr is closed, or full, nobody reads it. */
+  /* An error is ignored: stderr may be closed. */
   if (write(STDERR_FILENO, text, length) < 0) errno = error;
 }

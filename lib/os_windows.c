@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Windows: nothing forks, and what is registered runs in atfork_spawned().
+ * Windows: nothing forks.  `child` callbacks run in atfork_spawned() and atfork_adopt().
  *
- * Nothing here is called under the library's lock that may take the loader's, as a DLL may register a hook while it is
- * being loaded.
+ * A DLL may register a hook while it is being loaded, under the loader's lock.  So no function here that may take the
+ * loader's lock is called under the library's own lock.
  */
 #define WIN32_LEAN_AND_MEAN
 #define _CRT_RAND_S         /* rand_s() */
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <windows.h>
 
-enum { PLAIN_YIELDS = 16, LONGEST_SLEEP = 50 /* ms */, VARIABLE_MAX = 2048 /* bytes; no token is that long */ };
+enum { PLAIN_YIELDS = 16, LONGEST_SLEEP = 50 /* ms */, VARIABLE_MAX = 2048 /* bytes; every token is shorter */ };
 
 /* ---- Memory ---- */
 
@@ -22,13 +22,13 @@ void *atfork_os_map(size_t size) {
   return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }
 
-/* No process descends from this one. */
+/* No process inherits memory, so plain memory will do. */
 void *atfork_os_map_shared(size_t size) {
   return atfork_os_map(size);
 }
 
 void atfork_os_unmap(void *memory, size_t size) {
-  (void)size; /* as it was mapped; here it has to be 0 */
+  (void)size; /* VirtualFree() needs 0 here */
   VirtualFree(memory, 0, MEM_RELEASE);
 }
 
@@ -38,7 +38,7 @@ size_t atfork_os_page_size(void) {
   return info.dwPageSize;
 }
 
-/* What is reserved begins at a multiple of this, so that the rest of the last one would be lost. */
+/* A reservation begins at a multiple of this unit; the rest of the last unit would be lost. */
 size_t atfork_os_map_size(size_t size) {
   SYSTEM_INFO info;
   GetSystemInfo(&info);
@@ -48,7 +48,7 @@ size_t atfork_os_map_size(size_t size) {
 
 /* ---- Forks ---- */
 
-/* No new process has these pages. */
+/* No new process inherits these pages. */
 bool atfork_os_wipe_on_fork(void *pages, size_t size) {
   (void)pages;
   (void)size;
@@ -64,23 +64,24 @@ int atfork_os_handle_forks(void (*prepare)(void), void (*parent)(void), void (*c
 
 /* ---- Modules ---- */
 
-/* The module that `address` lies in stays loaded from now on. */
+/* Keeps the module that `address` lies in loaded until the process ends. */
 static bool pin(const void *address) {
   const DWORD how = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
   HMODULE module;
   return GetModuleHandleExW(how, (LPCWSTR)address, &module) != 0;
 }
 
-/* Load once, never unload: who loads the library again must find the hooks, and this process's place in the tree. */
+/* Keeps the library loaded: if it is loaded a second time, the hooks and the place of the process must still be there.
+ */
 __attribute__((constructor)) static void stay(void) {
   static const char here;
   pin(&here);
 }
 
 /*
- * The simplest that is sound: nobody can be told before a DLL is unmapped, but under the loader's lock, where waiting
- * for other threads' callbacks would deadlock.  At exit the other threads are gone wherever they were, and nothing
- * forks.
+ * Pins the module instead.  Before a DLL is unmapped, code of it runs only under the loader's lock, where waiting for
+ * callbacks of other threads would deadlock.  At exit nothing has to be done: other threads have been stopped, and
+ * nothing forks.
  */
 int atfork_os_at_unload(void (*function)(void *argument), void *argument, void *dso) {
   (void)function;
@@ -100,7 +101,7 @@ void atfork_os_wake_all(_Atomic uint32_t *at) {
   WakeByAddressAll(at);
 }
 
-/* Sleep(1) is the shortest that there is; how long, the system's clock says. */
+/* Sleep(1) is the shortest sleep; its real length depends on the system's timer. */
 void atfork_os_back_off(unsigned attempt) {
   if (attempt < PLAIN_YIELDS)
     SwitchToThread();
@@ -111,8 +112,8 @@ void atfork_os_back_off(unsigned attempt) {
 /* ---- The process ---- */
 
 /*
- * From the system, not from a C runtime, of which a process may have several: what CreateProcess() hands on is there.
- * One that is too long is no token, as is none.
+ * Reads the system's environment, which is what CreateProcess() passes on; a process may have several C runtimes with
+ * environments of their own.  NULL if the value is too long to be a token.
  */
 const char *atfork_os_environment(const char *name) {
   static char value[VARIABLE_MAX];
@@ -120,7 +121,7 @@ const char *atfork_os_environment(const char *name) {
   return length == 0 || length >= sizeof value ? NULL : value;
 }
 
-/* From both: our C runtime's copy is what its _spawn() family hands on. */
+/* Removes it from the system's environment, and from that of our C runtime, which _spawn() functions pass on. */
 void atfork_os_forget(const char *name) {
   _putenv_s(name, "");
 }
@@ -129,7 +130,7 @@ uint64_t atfork_os_process(void) {
   return GetCurrentProcessId();
 }
 
-/* rand_s() fails where the system's library for it cannot be loaded. */
+/* rand_s() fails if the system cannot load its library for it. */
 uint64_t atfork_os_random(void) {
   unsigned low, high;
   if (rand_s(&low) == 0 && rand_s(&high) == 0) return (uint64_t)high << 32 | low;
@@ -138,19 +139,19 @@ uint64_t atfork_os_random(void) {
   return (uint64_t)now.QuadPart ^ (uint64_t)GetCurrentProcessId() << 40 ^ GetTickCount64() << 20;
 }
 
-/* None is. */
+/* No process is forked. */
 bool atfork_os_is_forked_by_alike(void) {
   return false;
 }
 
-/* Nobody forks, and so nobody asks. */
+/* Never called, as no process is forked. */
 bool atfork_os_may_be_child_of(uint64_t process) {
   (void)process;
   return false;
 }
 
-/* Not by atfork_os_environment(), whose value its caller may still be reading.  One that does not fit is something,
- * too. */
+/* Not by atfork_os_environment(), which would overwrite a value that a caller still uses.  A value that does not fit is
+ * set, too. */
 bool atfork_os_is_set(const char *name) {
   char value[2] = "";
   DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
@@ -165,7 +166,7 @@ uint64_t atfork_os_thread(void) {
   return GetCurrentThreadId();
 }
 
-/* There are no such mutexes. */
+/* Never called, as there are no such mutexes. */
 uint64_t atfork_os_mutex_owner(const void *mutex) {
   (void)mutex;
   return 0;
@@ -176,12 +177,12 @@ void atfork_os_say(const char *text, size_t length) {
   WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
 }
 
-/* Each copy serves itself: there is no asking a module whether it has one in it. */
+/* Each copy serves itself: a module cannot be asked whether it contains a copy. */
 const struct service *atfork_os_serving(const struct service *own) {
   return own;
 }
 
-/* None is made. */
+/* Without forks it does not matter. */
 bool atfork_os_nests_forks(void) {
   return true;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Static probes (USDT) of the provider "atfork", for bpftrace, SystemTap, perf and gdb: doc/tools.md has what each
- * says.  A probe is a load, and a jump that is not taken, until a tracer has its semaphore above 0; only then are its
- * arguments worked out.  Without <sys/sdt.h> there are none.
+ * Static probes (USDT) of the provider "atfork", for bpftrace, SystemTap, perf and gdb; doc/tools.md describes them.  A
+ * probe costs a load and a jump that is not taken, until a tracer raises its semaphore.  Only then are its arguments
+ * evaluated.  Without <sys/sdt.h> there are no probes.
  */
 #ifndef ATFORK_PROBES_H
 #define ATFORK_PROBES_H
@@ -13,11 +13,11 @@
 #include <sys/sdt.h>
 
 #ifdef __clang__
-/* Its macros do so. */
+/* For the macros of <sys/sdt.h>. */
 #pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
 #endif
 
-/* Weak, as each file of the library that has this header defines all of them; the linker keeps one. */
+/* Weak, as each file that includes this header defines all semaphores; the linker keeps one of each. */
 #define PROBE_SEMAPHORE(name)                      \
   extern unsigned short atfork_##name##_semaphore; \
   __attribute__((weak, used, visibility("hidden"), section(".probes"))) unsigned short atfork_##name##_semaphore
@@ -37,7 +37,7 @@ PROBE_SEMAPHORE(poll);
 PROBE_SEMAPHORE(spawned);
 PROBE_SEMAPHORE(adopt);
 
-/* Another process counts it up and down. */
+/* Another process, the tracer, raises and lowers the semaphore. */
 #define PROBE_IS_ON(name) __builtin_expect(__atomic_load_n(&atfork_##name##_semaphore, __ATOMIC_RELAXED) != 0, 0)
 #define PROBE(name, ...)                                           \
   do {                                                             \
