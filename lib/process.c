@@ -20,12 +20,12 @@ _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "callers read the m
 
 _Thread_local struct thread atfork_thread;
 
-/* In use until the library is ready, and for good if no page can be mapped: then it is not wiped, and pids are
+/* Used until the library is ready, and for good if the kernel maps or wipes no page.  It is not wiped: then pids are
  * compared. */
 static struct transient unmapped;
 struct transient *_Atomic atfork_transient = &unmapped;
 
-/* The transient page, at fork. */
+/* Whether the kernel wipes the transient page at a fork. */
 static bool is_wiped(void) {
   return transient() != &unmapped;
 }
@@ -41,13 +41,14 @@ static struct process *process(void) {
 /* ---- Identities ---- */
 
 /*
- * `self` says who this process is: 0 in a new one; the address of an identity that is being made, and this bit; and
- * then the address alone.  Each attempt takes another identity, and ends by an exchange: a child that a signal handler
- * forks in the middle, and that comes back there, goes on with what its parent was making, to no effect.
+ * `self` points to the identity of this process.  It is 0 in a new process; then the address of an identity that is
+ * being made, with this bit set; then the address.  Each attempt takes another identity, and ends by an exchange.  If a
+ * signal handler forks in the middle, its child goes on making the parent's identity when the handler returns there,
+ * and the exchange fails.
  */
 static const uintptr_t being_made = 1;
 
-/* Acquire pairs with the release that ends the making. */
+/* Acquire pairs with the exchange that ends the making. */
 static uintptr_t self_now(void) {
   return atomic_load_explicit(&transient()->self, memory_order_acquire);
 }
@@ -56,7 +57,7 @@ static bool exchange_self(uintptr_t before, uintptr_t after) {
   return atomic_compare_exchange_strong(&transient()->self, &before, after);
 }
 
-/* NULL: this process has not looked.  Where pages are not wiped it may be the parent's. */
+/* NULL if this process has not looked yet.  Where pages are not wiped, `self` may be the parent's. */
 static struct identity *identity_of(uintptr_t self) {
   struct identity *identity = (self & being_made) != 0 ? NULL : (struct identity *)self;
   if (identity == NULL || is_wiped()) return identity;
@@ -69,13 +70,13 @@ static struct identity *identity(void) {
   return own;
 }
 
-/* Of the process that looked last, of this one and those it descends from. */
+/* The identity of this process, or, before its first look, of the closest ancestor that has looked. */
 static struct identity *latest(void) {
   return atomic_load_explicit(&process()->latest, memory_order_acquire);
 }
 
-/* Neither the latest nor one that an interrupted look will go on writing.  If there is none, one of these: perhaps
- * nobody comes back to it. */
+/* An identity that is neither `latest` nor busy, as an interrupted look may go on writing a busy one.  If there is
+ * none, a busy one: perhaps no handler returns to its look. */
 static struct identity *take_identity(void) {
   struct identity *const all = process()->identity;
   size_t before = (size_t)(latest() - all);
@@ -94,8 +95,8 @@ static uint64_t give_number(struct identity *parent) {
 /* ---- Forks before the first call ---- */
 
 /*
- * Until then no handlers of fork.c's run, and nothing runs in a child, which so pays for nothing: whoever looks first
- * there finds the note of its number.  All of it is in the one page that the parent writes anyway.
+ * Before the first call the handlers of fork.c do not run.  A small `prepare` notes the number of the child; nothing
+ * runs in the child, whose first look finds the note.  The notes lie in the page that the parent writes anyway.
  */
 
 /* Whether fork.c numbers the fork of this thread. */
@@ -104,7 +105,7 @@ static bool fork_is_prepared(void) {
   return frame != NULL && frame->number != 0;
 }
 
-/* Exchanges the thread of one note; NULL when there is none with that thread. */
+/* Exchanges the thread of a note from `thread` to `by`.  NULL if no note has `thread`. */
 static struct note *exchange_note(uintptr_t thread, uintptr_t by) {
   for (unsigned i = 0; i < NOTES; i++) {
     struct note *note = &process()->notes[i];
@@ -114,7 +115,8 @@ static struct note *exchange_note(uintptr_t thread, uintptr_t by) {
   return NULL;
 }
 
-/* Looks first: this may be the child of a fork inside another library's handler, come back here. */
+/* Looks before it clears the note: this may be a child that another library's handler has forked, which has returned
+ * here. */
 static void forget_number(void) {
   if (fork_is_prepared()) return;
   process_mark();
@@ -131,8 +133,8 @@ static void note_number(void) {
   if (note != NULL) note->number = number;
 }
 
-/* In a new process.  A thread that was started here knows its note where it is the only one; it may have the place of a
- * thread of the parent's. */
+/* For a first look: the note of the forking thread, which is the first thread of this process.  Another thread takes
+ * the note only if it is the only one: its struct thread may lie where that of a thread of the parent lay. */
 static const struct note *own_note(void) {
   const struct note *mine = NULL, *any = NULL;
   unsigned count = 0;
@@ -147,7 +149,8 @@ static const struct note *own_note(void) {
   return count == 0 || atfork_os_thread() == atfork_os_process() ? mine : count == 1 ? any : NULL;
 }
 
-/* The number of this process that its parent `from` has noted; 0: it has not, or a bypassing fork was between them. */
+/* The number that the parent, `from`, has noted for this process; 0 if there is none, or if a bypassing fork came in
+ * between. */
 static uint64_t number_noted(const struct identity *from) {
   const struct note *note = own_note();
   uint64_t parent = atomic_load_explicit(&from->process, memory_order_relaxed);
@@ -158,11 +161,11 @@ static void forget_notes(void) {
   for (unsigned i = 0; i < NOTES; i++) atomic_store_explicit(&process()->notes[i].thread, 0, memory_order_relaxed);
 }
 
-/* ---- Becoming one ---- */
+/* ---- Making an identity ---- */
 
 /*
- * The highest number that has been taken, in the parent, by this and the outer forks of this thread.  The process that
- * is made in the middle of them may go on to make them too, and their children have these numbers then.
+ * The highest number that this fork and the forks around it have taken in the parent.  A process that was made in the
+ * middle of these forks may return into them and complete them too; then their children have these numbers.
  */
 static uint64_t numbers_taken(const struct frame *frame) {
   uint64_t highest = 0;
@@ -176,8 +179,9 @@ static void write_lineage(struct identity *to, const struct identity *from, bool
 }
 
 /*
- * The same for all looks of this process: a handler may look in the middle of one, which has taken a lineage.  A child
- * that a handler forks in the middle of drawing, and that comes back there, finds that it draws nothing, and begins.
+ * One ticket for all looks of this process: a signal handler may look in the middle of a look that has taken a lineage,
+ * and must find that the lineage is its own.  If a handler forks in the middle of drawing, its child finds 0 in its own
+ * page, and draws for itself.
  */
 static uint64_t ticket(void) {
   static const uint64_t being_drawn = 1;
@@ -188,9 +192,8 @@ static uint64_t ticket(void) {
   return before;
 }
 
-/* Names the child of `from` by the number of its fork under way, or by the one that is noted; false where there is
- * none. What the child makes by a bypassing fork, before it has looked, finds its note, too: only one of them has the
- * name. */
+/* Names this child of `from` by the number in its fork's frame, or by a note.  False if there is neither, or if the
+ * name is taken: a child that the child makes by a bypassing fork, before any look, finds the same note. */
 static bool name_by_number(struct identity *to, const struct identity *from) {
   bool is_prepared = fork_is_prepared();
   uint64_t number = is_prepared ? atfork_frame_innermost()->number : number_noted(from);
@@ -199,7 +202,7 @@ static bool name_by_number(struct identity *to, const struct identity *from) {
   return is_prepared || atfork_tree_take(atfork_lineage_hash(0, to->lineage, to->length), ticket());
 }
 
-/* The child of `from`: of its fork under way, unless it `bypassed`. */
+/* Writes the identity of this child of `from`; `bypassed`: of a bypassing fork, whatever the frames say. */
 static void write_child(struct identity *to, const struct identity *from, bool bypassed) {
   const struct frame *frame = atfork_frame_innermost();
   bypassed = bypassed || !name_by_number(to, from);
@@ -212,8 +215,8 @@ static void write_child(struct identity *to, const struct identity *from, bool b
   if (bypassed) write_lineage(to, from, true, atfork_tree_number(here));
 }
 
-/* Makes this process, whose `self` is not an identity yet, the child of the latest one.  A handler that looks before it
- * is needs the notes. */
+/* Makes this process, whose `self` is not an identity yet, a child of `latest`.  The notes stay until the exchange, as
+ * a signal handler that looks before it needs them. */
 static void become_child(uintptr_t before, bool bypassed) {
   struct identity *to = take_identity();
   if (exchange_self(before, (uintptr_t)to | being_made)) write_child(to, latest(), bypassed);
@@ -222,12 +225,12 @@ static void become_child(uintptr_t before, bool bypassed) {
 }
 
 /*
- * Puts this process's identity where its children find it, and sets the mark.  False in a child that a signal handler
- * has forked in the middle: nothing of that is true there.  Its identity may lie where its grandparent's did, so the
- * mark is compared, too.
+ * Points `latest` to this process's identity, and sets the mark.  False in a child that a signal handler has forked in
+ * the middle, which must look again.  The child's identity may lie where its grandparent's lay, so the mark is
+ * compared, too.
  *
- * Looks at `latest` before it looks at `self`: whoever comes back there after that finds that `latest` has changed, or
- * is a child of this process, which has the same parent as this one until somebody looks.
+ * Reads `latest` before `self`.  A child that returns after these reads finds that `latest` has changed; or it has not
+ * looked yet, and then `latest` is its parent's identity, as here.
  */
 static bool establish(struct identity *own) {
   struct identity *before = latest();
@@ -244,8 +247,9 @@ static bool establish(struct identity *own) {
 }
 
 /*
- * Without wiping: clears what the parent left.  One thread does, under the complement of its pid, and the
- * others wait for it, but not for ever: it may be this thread, interrupted.  Clearing twice does no harm.
+ * Where pages are not wiped: clears the parent's transient state.  One thread claims this by the complement of its pid.
+ * Other threads wait for it, but not for ever, as a signal handler may have interrupted it in this thread.  Clearing
+ * twice does no harm.
  */
 static void claim_transient(void) {
   enum { PATIENCE = 100 };
@@ -272,14 +276,14 @@ void atfork_process_forget_parent(void) {
   atomic_store(&transient()->self, 0);
 }
 
-/* In the child of a fork before the first call, unless another library's handler has looked already: then its number is
- * no more noted. */
+/* The `child` handler of forks before the first call, where pids are compared.  If another library's handler has looked
+ * before, there is no note any more, and nothing to do. */
 static void be_noted(void) {
   if (!fork_is_prepared() && own_note() != NULL) atfork_process_forget_parent();
 }
 
-/* Under the lock; the mark.  Whoever has to begin again may be a child that a signal handler has forked in the middle,
- * which must not take what was found out for its own. */
+/* The first look, under the lock; returns the mark.  If it starts again, this may be a child that a signal handler has
+ * forked in the middle: it must not use the number that its parent has found, so it counts as bypassing. */
 static uint64_t look(void) {
   for (bool again = false;; again = true) {
     atfork_lock_inherit();
@@ -304,7 +308,7 @@ static void map_transient(void) {
     atfork_os_unmap(page, size);
 }
 
-/* Without memory the page is not wiped, and pids are compared. */
+/* If there is no memory for the page, pids are compared. */
 void atfork_process_loaded(void) {
   map_transient();
   atfork_tree_loaded();
@@ -315,8 +319,8 @@ void atfork_process_loaded(void) {
   establish(latest());
 }
 
-/* Without memory the children of such forks are named by their pids.  Where pids are compared a child may have its
- * parent's, and is told. */
+/* If there is no memory for the handlers, the children of such forks are named by their pids.  The `child` handler is
+ * for a child that has its parent's pid. */
 void atfork_process_number_forks(void) {
   atfork_os_handle_forks(note_number, forget_number, is_wiped() ? NULL : be_noted);
 }
@@ -339,8 +343,8 @@ const uint64_t *atfork_process_mark_address(void) {
   return (const uint64_t *)&transient()->mark;
 }
 
-/* Noted before the marks are compared: in a child that a handler makes before, this does it again, and one that is made
- * after finds it among those taken. */
+/* Stores the number before it compares the marks.  If a signal handler forks before the store, the child takes a number
+ * of its own in the next turn.  If it forks after the store, the child finds the number in the frame. */
 void atfork_process_number_child(struct frame *fork) {
   uint64_t mark;
   do {
@@ -361,7 +365,7 @@ static size_t show(char *buf, size_t size, const char *text, size_t length) {
   return length;
 }
 
-/* ---- What it is asked for ---- */
+/* ---- Questions about this process ---- */
 
 struct question {
   uint64_t base;
@@ -369,8 +373,8 @@ struct question {
   size_t size;
 };
 
-/* In a child that a handler has forked in the middle of this: once more, for that.  Marks are compared, as they are
- * never the same again, while identities are used again. */
+/* Asks again if a signal handler has forked in the middle, and this is the child.  Compares marks, as no two processes
+ * of a line have the same mark, while identities are reused. */
 static uint64_t ask(uint64_t (*answer)(const struct identity *own, const struct question *question),
                     const struct question *question) {
   uint64_t mark, answered;
@@ -415,7 +419,7 @@ uint64_t atfork_process_seed(uint64_t base) {
   return ask(answer_seed, &(struct question){.base = base});
 }
 
-/* MGF1 of a name for this use, the base, and the lineage. */
+/* MGF1 with a seed of three parts: a name for this use, the base, and the lineage. */
 static uint64_t answer_bytes(const struct identity *own, const struct question *question) {
   static const char use[] = "atfork1:seed:";
   enum { USE = sizeof use - 1, BASE = 8, COUNTER = 4 };
@@ -433,7 +437,7 @@ void atfork_process_seed_bytes(uint64_t base, uint8_t *buf, size_t size) {
 
 /* ---- Tokens ---- */
 
-/* A number is taken only for a token that its caller has got whole. */
+/* Takes a number only if the whole token fits. */
 size_t atfork_process_token(char *buf, size_t size) {
   for (;;) {
     char token[TOKEN_MAX];
@@ -445,7 +449,7 @@ size_t atfork_process_token(char *buf, size_t size) {
     if (length < size && !atomic_compare_exchange_strong_explicit(&own->children, &children, children + 1,
                                                                   memory_order_relaxed, memory_order_relaxed))
       continue;
-    /* Afterwards: until then it may be another process's number. */
+    /* Compared last: if a signal handler forks before this, its child must take a number of its own. */
     if (process_mark() == mark) return show(buf, size, token, length);
   }
 }
@@ -462,7 +466,7 @@ int atfork_process_child_token(const char *text, uint64_t number, char *buf, siz
 
 /* ---- Taking a place ---- */
 
-/* The numbers of children go on where they are, as some may have been given already. */
+/* Keeps the count of children, as some numbers may have been taken already. */
 static void write_placed(struct identity *to, struct identity *from, const struct token *token,
                          enum atfork_place place) {
   to->generation = token->generation;
@@ -474,8 +478,8 @@ static void write_placed(struct identity *to, struct identity *from, const struc
   to->length = (uint32_t)token->length;
 }
 
-/* First an identity is taken: whoever may come back here after a look has taken another, and is no root.  The exchange
- * fails where a handler has taken a place meanwhile, or has forked: the child that comes back is told so. */
+/* Takes an identity first: a child that returns here after a look has taken another one, and is no root.  The exchange
+ * fails if a signal handler has taken a place meanwhile, or has forked and this is the child: both get EALREADY. */
 static int take_place(const struct token *token, enum atfork_place place, int error) {
   bool nested = atfork_lock_enter();
   struct identity *to = take_identity(), *own = identity();
@@ -496,7 +500,7 @@ int atfork_process_spawned(const char *text) {
   return take_place(&token, ATFORK_SPAWNED, error);
 }
 
-/* What the environment says of the run is the same in all processes of the job; so is the job's name. */
+/* The run that all processes of the job share: from the environment, or a digest of the job's name. */
 static uint64_t run_of_job(void) {
   uint64_t run;
   return atfork_run_given(&run) || atfork_launcher_job(&run) ? run : atfork_process_run();

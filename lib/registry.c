@@ -8,7 +8,7 @@
 #include "lock.h"
 #include "sequence.h"
 
-enum { PLENTY = 64 /* so few dead hooks are not worth a new table */ };
+enum { PLENTY = 64 /* fewer dead hooks are not worth a new table */ };
 
 static struct registry *registry(void) {
   return &atfork_state.registry;
@@ -17,12 +17,12 @@ static struct registry *registry(void) {
 /* ---- Commits ---- */
 
 /*
- * An update prepares, out of everybody's sight, one word that will make it so; it stores that word and then
- * advances the sequence, which is the commit.  A walk that began before passes over what the word shows, as its
- * sequence is above the walk's own.
+ * An update writes to memory that no walk reads yet, except for one word that makes it visible.  It stores this word,
+ * and then advances the sequence: that is the commit.  A walk that began before skips the change, as the sequence of
+ * the change is above its own.
  *
- * A child that finds the word stored but the sequence not advanced puts it back, as the thread is gone that would have
- * committed it.
+ * A child may find the word stored, and the sequence not advanced.  The thread that would commit is lost, so the child
+ * puts the old value back.
  */
 static void undo_uncommitted(void) {
   struct intent *intent = &registry()->intent;
@@ -32,17 +32,17 @@ static void undo_uncommitted(void) {
   atomic_store_explicit(&intent->word, NULL, memory_order_release);
 }
 
-/* False when a signal handler has committed since `sequence` was planned: plan anew. */
+/* False if a signal handler has committed since `sequence` was planned: the caller plans anew. */
 static bool commit(word *changed, uint64_t value, uint64_t sequence) {
   struct intent *intent = &registry()->intent;
-  /* From here on a handler leaves `changed` behind in a table that is no more in force. */
+  /* If a signal handler updates from here on, it replaces the table, and `changed` lies in one that is not in force. */
   if (sequence_now() != sequence - 1) return false;
-  /* A handler's commit leaves the interrupted one what it had written here. */
+  /* A nested commit puts back what the interrupted commit had written to `intent`. */
   uint64_t outer_before = intent->before;
   uint64_t outer_sequence = intent->sequence;
   intent->before = atomic_load_explicit(changed, memory_order_relaxed);
   intent->sequence = sequence;
-  /* Release: a child that sees the word sees the two lines above. */
+  /* Release pairs with the acquire in undo_uncommitted(): a child that sees the word sees `before` and `sequence`. */
   atomic_store_explicit(&intent->word, changed, memory_order_release);
   atomic_signal_fence(memory_order_seq_cst);
   atomic_store_explicit(changed, value, memory_order_release);
@@ -60,10 +60,8 @@ static void keep_outgrown(struct table *table) {
   while (!atomic_compare_exchange_weak(&registry()->outgrown, &older, table));
 }
 
-/*
- * Puts a copy in the place of the table in force, or the first table there.  Exchanged, as a signal handler
- * may have done the same meanwhile; then its table is as good.
- */
+/* Replaces the table in force by a copy, or makes the first table.  An exchange, as a signal handler may have done the
+ * same meanwhile; then its table will do. */
 static bool renew_table(void) {
   struct table *old = registry_table();
   struct table *new = old == NULL ? atfork_table_new() : atfork_table_copy(old);
@@ -73,7 +71,7 @@ static bool renew_table(void) {
     atfork_table_free(new);
     return true;
   }
-  /* Any walk that begins at this sequence or later finds the new one. */
+  /* Every walk that begins at this sequence or later finds the new table. */
   uint64_t sequence = sequence_advance();
   if (old == NULL) return true;
   old->outgrown_at = sequence;
@@ -82,9 +80,10 @@ static bool renew_table(void) {
 }
 
 /*
- * A signal handler inside its own thread's update must not touch what that one was about to change: it works on a
- * copy, without the word that is not committed, and this takes the place of the table.  The interrupted update then
- * fails to commit, and starts over.  Without memory for a copy nothing is changed, and the interrupted one goes on.
+ * For a signal handler inside an update of its own thread.  It must not change what the interrupted update is changing,
+ * so it replaces the table by a copy, without the word that is not committed.  The interrupted update then fails to
+ * commit, and starts again.  If there is no memory for the copy, nothing is changed, and the interrupted update goes
+ * on.
  */
 static bool renew_nested(void) {
   struct intent *intent = &registry()->intent;
@@ -105,7 +104,7 @@ static bool update_begin(bool nested) {
 /* ---- Adding ---- */
 
 static bool try_add(const struct atfork_hook *hook, const struct detail *detail, atfork_id *id, bool *committed) {
-  /* The sequence before the table: if a handler replaces that, the commit fails. */
+  /* Read the sequence before the table: if a signal handler replaces the table, the commit fails. */
   uint64_t sequence = sequence_now() + 1;
   struct table *table = registry_table();
   unsigned bucket = (unsigned)(hook->priority - ATFORK_PRIORITY_MIN);
@@ -148,12 +147,12 @@ atfork_id atfork_registry_add(const struct atfork_hook *hook, void *dso, uint64_
 /* ---- Burying ---- */
 
 /*
- * Under the lock, of a retired hook.  A child that is forked in the middle sees it retired still, and buries it
- * itself.  Again, when a handler has copied the table meanwhile.
+ * Buries a retired hook, under the lock.  A child that is forked in the middle finds the hook retired, and buries it
+ * itself.  Repeats if a signal handler has copied the table meanwhile.
  */
 static void bury(atfork_id id, struct slot slot, struct grave *grave) {
   callback destroy = slot_record(slot)->detail->destroy;
-  /* Data lies elsewhere, and is looked at only for this. */
+  /* Reads the data only if there is a destroy, as it lies on another page. */
   *grave = (struct grave){id, destroy, destroy == NULL ? NULL : *chunk_arrays(slot.chunk, slot.index).data};
   struct table *table;
   do {
@@ -171,7 +170,7 @@ void atfork_registry_bury(atfork_id id, struct grave *grave) {
   *grave = (struct grave){0};
   bool nested = atfork_lock_enter();
   bool is_there = atfork_table_find(registry_table(), id, &slot);
-  /* Without memory for a copy: the one that this handler made when it retired the hook will do. */
+  /* If there is no memory for a copy, the one that this handler made when it retired the hook will do. */
   if (is_there && nested) renew_nested();
   if (is_there) bury(id, slot, grave);
   atfork_lock_leave(nested);
@@ -188,7 +187,7 @@ bool atfork_registry_bury_due(atfork_id after, struct frame *walk, struct grave 
   struct slot slot = {NULL, 0};
   atfork_id id = 0;
   if (!nested) id = atfork_table_search(registry_table(), after + 1, is_due, NULL, &slot);
-  /* With the lock: who unloads the object finds the hook, or that this walk buries it. */
+  /* Under the lock: a thread that unloads the object finds either the hook, or that this walk buries it. */
   if (id != 0) atomic_store(&walk->burying, slot_record(slot)->detail->dso);
   if (id != 0) bury(id, slot, grave);
   atfork_lock_leave(nested);
@@ -197,12 +196,12 @@ bool atfork_registry_bury_due(atfork_id after, struct frame *walk, struct grave 
 
 /* ---- Retiring ---- */
 
-/* Under the lock; its sequence, or 0 when there is no such hook. */
+/* Retires a hook, under the lock.  Returns the sequence, or 0 if there is no such hook. */
 static uint64_t retire(atfork_id id, bool deferred, struct slot *slot) {
   for (;;) {
     uint64_t sequence = sequence_now() + 1; /* before the table, as in try_add() */
     if (!atfork_table_find(registry_table(), id, slot) || slot_retirement(*slot) != 0) return 0;
-    /* When a handler's commit is in the way it has left this table behind, and counted in a copy. */
+    /* If the commit fails, a signal handler has replaced this table, and the count in the copy is right. */
     table_count_retired(slot->chunk->table, 1);
     if (commit(&slot_record(*slot)->retired, sequence << 1 | deferred, sequence)) return sequence;
   }
@@ -271,14 +270,14 @@ void atfork_registry_adopt(void) {
     count = 0;
     for (atfork_id id = 0; (id = atfork_table_search(table, id + 1, is_retired, NULL, &slot)) != 0; count++)
       atomic_fetch_or_explicit(&slot_record(slot)->retired, 1, memory_order_relaxed);
-    /* Counted anew, as another thread may have been about to change it. */
+    /* A lost thread may have been about to change the count. */
     atomic_store_explicit(&table->retired, count, memory_order_release);
   } while (table != registry_table());
 }
 
 /* ---- Collecting ---- */
 
-/* Nobody else takes from the list while this has the lock; handlers inside it only add. */
+/* Under the lock.  Signal handlers only add to the list. */
 static void free_outgrown(uint64_t oldest) {
   struct table *table = atomic_exchange(&registry()->outgrown, NULL);
   while (table != NULL) {

@@ -10,7 +10,7 @@
 
 static const char run_variable[] = "ATFORK_RUN";
 
-/* After 0x. */
+/* Reads the digits after 0x. */
 static bool read_hexadecimal(const char *text, uint64_t *run) {
   const char *at = text;
   *run = 0;
@@ -23,7 +23,7 @@ static bool read_run(const char *text, uint64_t *run) {
   return text[0] == '0' && text[1] == 'x' ? read_hexadecimal(text + 2, run) : atfork_launcher_number(text, run);
 }
 
-/* NULL where it is not set, or empty. */
+/* NULL if it is not set, or empty. */
 static const char *text_given(void) {
   const char *text = atfork_os_environment(run_variable);
   return text == NULL || text[0] == '\0' ? NULL : text;

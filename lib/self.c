@@ -14,7 +14,7 @@ uint64_t atfork_self_generation(void) {
   return atfork_fork_enter() - 1;
 }
 
-/* Into `buf`, which may be NULL only where it has no room. */
+/* False, with errno, if `buf` is NULL but has a size. */
 static bool may_write(const char *buf, size_t size) {
   if (buf != NULL || size == 0) return true;
   errno = EINVAL;
@@ -70,7 +70,7 @@ int atfork_self_child_token(const char *token, uint64_t n, char *buf, size_t siz
   return -1;
 }
 
-/* The hooks of who has taken a place run, if that went well; 0, or -1 and errno. */
+/* Ends the taking of a place: calls the child hooks if there was no error.  Returns 0; or -1 and errno. */
 static int finish_placing(int error, int before) {
   if (error == 0) atfork_fork_catch_up();
   errno = error == 0 ? before : error;
@@ -83,7 +83,7 @@ int atfork_self_spawned(const char *token) {
   atfork_fork_enter();
   int error = atfork_process_spawned(token != NULL ? token : atfork_os_environment(variable));
   PROBE(spawned, token, error);
-  /* Before the hooks run, as what they spawn must not find it. */
+  /* Before the hooks run: a process that they spawn must not find the token. */
   if (error == 0 && token == NULL) atfork_os_forget(variable);
   return finish_placing(error, before);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the public functions about this process do, those of atfork.h that have the same names.
+ * The public functions about this process, for the table in service.c: each is that of atfork.h with the same name.
  */
 #ifndef ATFORK_SELF_H
 #define ATFORK_SELF_H

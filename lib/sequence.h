@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's clock: counts commits, each registration, unregistration, and new table.  Walks begin at a
- * sequence, hooks are added and retired at one, and comparing the two decides everything.
+ * The library's clock.  It counts commits: registrations, unregistrations, and new tables.  A walk begins at a
+ * sequence, and hooks are added and retired at sequences; comparing these says whether the walk sees a hook.
  *
- * All sequentially consistent, as beginning a walk against retiring a hook is (frame.h).
+ * All accesses are sequentially consistent, for "beginning against retiring" (frame.h).
  */
 #ifndef ATFORK_SEQUENCE_H
 #define ATFORK_SEQUENCE_H
@@ -18,13 +18,13 @@ static inline uint64_t sequence_now(void) {
   return atomic_load(&atfork_state.sequence);
 }
 
-/* From `next` - 1 to `next`; false when it is another one by now. */
+/* Advances the sequence from `next` - 1 to `next`; false if it is no longer `next` - 1. */
 static inline bool sequence_commit(uint64_t next) {
   uint64_t expected = next - 1;
   return atomic_compare_exchange_strong(&atfork_state.sequence, &expected, next);
 }
 
-/* Whatever it is; the new one. */
+/* Advances the sequence from any value; returns the new one. */
 static inline uint64_t sequence_advance(void) {
   return atomic_fetch_add(&atfork_state.sequence, 1) + 1;
 }

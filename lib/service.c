@@ -39,7 +39,7 @@ static const struct service own_service = {
     .mark = atfork_self_mark,
 };
 
-/* Where forks do not nest, the handlers that run hooks are to number children too, and so are given at once. */
+/* Where forks do not nest, there can be only one set of fork handlers: it is registered now. */
 static void load(void) {
   atfork_process_loaded();
   if (atfork_os_nests_forks())
@@ -56,7 +56,7 @@ const struct service *atfork_service_choose(void) {
   return chosen;
 }
 
-/* Before all constructors of a program that has the library in it, as these may fork. */
+/* Runs before the constructors of a program with a static copy, as they may fork. */
 __attribute__((constructor(101))) static void on_load(void) {
   service();
 }

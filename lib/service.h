@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process has one registry, however many copies of the library are in it.  The copy that is loaded first serves: it
- * offers its functions in a table, and the public functions of every copy call those.
+ * A process has one registry, however many copies of the library are in it.  The copy that is loaded first serves the
+ * process: it offers its functions in a table, and the public functions of every copy call them.
  *
  *   program --> libatfork.so.0 --\
  *   plugin, with libatfork.a ----->  the serving copy's table  -->  hook.c, self.c, once.c, mutex.c
@@ -13,19 +13,20 @@
 
 #include "atfork.h"
 
-/* Of the table, of what its functions take, and of what they promise: a copy joins one of the same protocol alone. */
+/* The number of the table's layout, and of what its functions take and promise.  A copy joins only a copy of the same
+ * protocol. */
 #ifndef SERVICE_PROTOCOL
 #define SERVICE_PROTOCOL 2
 #endif
 
-/* A number that a macro names, as text. */
+/* The value of a macro, as text. */
 #define SERVICE_TEXT_OF(number) #number
 #define SERVICE_TEXT(number) SERVICE_TEXT_OF(number)
 
 struct service {
   const char *version; /* comes first in every protocol */
-  size_t size;         /* of the table: a later version appends to it, and finds by this what an older one lacks */
-  /* As the public functions of these names, the registering ones as their _for forms. */
+  size_t size;         /* of the table: later versions append to it, and see here what an older version lacks */
+  /* The public functions of these names; the first two are the _for forms. */
   atfork_id (*register_hook)(const struct atfork_hook *hook, void *dso);
 #ifndef _WIN32
   atfork_id (*register_mutex)(pthread_mutex_t *mutex, int priority, void *dso);
@@ -48,11 +49,11 @@ struct service {
   const uint64_t *(*mark)(void);
 };
 
-/* That of the copy which serves; NULL until this copy is loaded, or first called. */
+/* The table of the serving copy; NULL until this copy is loaded, or first called. */
 extern const struct service *_Atomic atfork_service_chosen;
 const struct service *atfork_service_choose(void);
 
-/* Relaxed: it is stored once, while this copy is being loaded, before another thread can know its functions. */
+/* Relaxed: the pointer is stored once, while this copy is being loaded, before another thread can call it. */
 static inline const struct service *service(void) {
   const struct service *chosen = atomic_load_explicit(&atfork_service_chosen, memory_order_relaxed);
   return chosen != NULL ? chosen : atfork_service_choose();

@@ -59,7 +59,7 @@ static void compress(uint32_t state[WORDS], const uint8_t *block) {
   for (unsigned i = 0; i < WORDS; i++) state[i] += v[i];
 }
 
-/* What is left of the message, a one bit, zeros, and the message's length in bits. */
+/* Compresses the last blocks: the rest of the message, a one bit, zeros, and the message's length in bits. */
 static void compress_last(uint32_t state[WORDS], const uint8_t *rest, size_t left, uint64_t bits) {
   uint8_t last[2 * HASH_BLOCK] = {0};
   size_t size = left + 1 + LENGTH_SIZE <= HASH_BLOCK ? HASH_BLOCK : 2 * HASH_BLOCK;

@@ -10,7 +10,7 @@ enum { SHA256_SIZE = 32 /* bytes */ };
 
 void atfork_sha256(uint8_t digest[SHA256_SIZE], const uint8_t *message, size_t length);
 
-/* Fills `to` from the seed, which has room for 4 bytes more at its end. */
+/* Fills `to`.  The seed has `length` bytes, and room for a counter of 4 bytes after them. */
 void atfork_mgf1(uint8_t *to, size_t size, uint8_t *seed, size_t length);
 
 #endif
