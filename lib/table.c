@@ -10,9 +10,10 @@ _Static_assert(sizeof(struct chunk) % sizeof(uint64_t) == 0, "records are aligne
 /* ---- Slots ---- */
 
 /*
- * Sequences strictly increase, so slots that are n apart differ by n at the least: that bounds where one can be from
- * either end, and leaves one place where hooks were registered without a pause: with one before it, the lowest is the
- * place still, so that is looked at first.  A chunk comes in sight with its first hook, so it is never empty.
+ * Binary search for the number of slots.  Sequences strictly increase, so two slots that are n apart differ by at least
+ * n.  So the result is at most sequence - first + 1, and at least used - (last - sequence).  If the later hooks were
+ * registered without a pause, it is that lower bound, so the search begins there.  A chunk becomes visible with its
+ * first hook, so it is never empty.
  */
 size_t atfork_chunk_count_until(struct chunk *chunk, uint64_t sequence) {
   size_t used = chunk_used(chunk);
@@ -32,8 +33,8 @@ size_t atfork_chunk_count_until(struct chunk *chunk, uint64_t sequence) {
 }
 
 /*
- * Relaxed, all of it: the commit that puts the slot in sight is a release.  Fresh memory is zero, and stays untouched
- * where that is what it is to hold.
+ * All stores are relaxed: the commit that makes the slot visible is a release.  Fresh memory is zero, so an array stays
+ * untouched while all its callbacks are NULL.
  */
 static void write_callback(struct chunk *chunk, enum phase phase, _Atomic(callback) *at, callback call) {
   _Atomic bool *has = &chunk->has[phase];
@@ -73,7 +74,7 @@ void atfork_slot_read(struct slot slot, struct contents *contents) {
   contents->detail = at.records->detail;
 }
 
-/* Only the lock's holder writes it, and a signal handler inside an update works on a copy. */
+/* Under the lock.  A signal handler inside an update works on a copy, so it writes no bits here. */
 static void slot_mark_dead(struct slot slot) {
   word *dead = &chunk_dead(slot.chunk)[slot.index / 64];
   uint64_t others = atomic_load_explicit(dead, memory_order_relaxed);
@@ -97,7 +98,7 @@ void atfork_slot_bury(struct slot slot) {
 
 /* ---- Buckets ---- */
 
-/* Who sees a chunk that a commit has put there, release, sees the bounds that were set before. */
+/* Relaxed: the bounds are set before the commit that makes a chunk visible, which is a release. */
 static void table_widen(struct table *table, int bucket) {
   if (bucket < atomic_load_explicit(&table->lowest, memory_order_relaxed))
     atomic_store_explicit(&table->lowest, bucket, memory_order_relaxed);
@@ -136,8 +137,8 @@ struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket
   return branch == NULL ? NULL : word_pointer(&branch->chunk[bucket % FAN]);
 }
 
-/* Chunks have no pointers to later ones, as one word puts a chunk in sight; and there are few.  One that a walk has
- * looked into may be out of sight again, as its first hook was not committed: it was the last. */
+/* A chunk has no pointer to the next one, as only one word may make a chunk visible; but there are few chunks.  If the
+ * first hook of a chunk was not committed, the chunk has disappeared again: it was the last one. */
 struct chunk *atfork_table_next_chunk(const struct table *table, unsigned bucket, const struct chunk *chunk) {
   struct chunk *next = atfork_table_last_chunk(table, bucket);
   if (next == chunk) return NULL;
@@ -145,7 +146,7 @@ struct chunk *atfork_table_next_chunk(const struct table *table, unsigned bucket
   return next;
 }
 
-/* The one that a hook added at `sequence` would be in; NULL when all begin later. */
+/* The chunk in which a hook that was added at `sequence` would be; NULL if all chunks begin later. */
 static struct chunk *chunk_at(const struct table *table, unsigned bucket, uint64_t sequence) {
   struct chunk *chunk = atfork_table_last_chunk(table, bucket);
   while (chunk != NULL && chunk->first > sequence) chunk = chunk->previous;
@@ -160,7 +161,7 @@ bool atfork_table_find(const struct table *table, atfork_id id, struct slot *slo
   return slot_record(*slot)->sequence == sequence && slot_record(*slot)->detail != NULL;
 }
 
-/* In one chunk, from the first slot added after `after` on. */
+/* Searches one chunk, from the first slot that was added after `after`. */
 static bool search_chunk(struct chunk *chunk, uint64_t after, bool (*wanted)(struct slot slot, const void *argument),
                          const void *argument, struct slot *slot) {
   size_t used = chunk_used(chunk);
@@ -231,7 +232,7 @@ struct detail *atfork_table_keep_detail(struct table *table, const struct detail
   return detail;
 }
 
-/* A new branch is empty, so it may be in sight before the commit. */
+/* A new branch is empty, so it may be visible before the commit. */
 static struct branch *branch_of(struct table *table, unsigned bucket) {
   word *at = &table->branch[bucket / FAN];
   struct branch *branch = word_pointer(at);
@@ -248,7 +249,7 @@ bool atfork_table_find_place(struct table *table, unsigned bucket, size_t first_
     *place = (struct place){{last, used}, &last->used, used + 1};
     return true;
   }
-  /* The chunk first: then all that few hooks of no priority need is one page. */
+  /* The chunk first: then a table with a few hooks of priority 0 needs only one page. */
   struct chunk *chunk = chunk_new(table, last == NULL ? first_capacity : 2 * last->capacity, last);
   struct branch *branch = branch_of(table, bucket);
   if (chunk == NULL || branch == NULL) return false;
@@ -268,8 +269,8 @@ static size_t count_kept(struct chunk *chunk) {
 }
 
 /*
- * Copies what is not buried behind the first `*at` hooks of a chunk that nobody else sees yet.  A detail is looked for
- * once for all hooks in a row that share it.
+ * Appends the hooks of `from` that are not buried to `to`, which no walk sees yet and which has `*at` hooks.  A detail
+ * that successive hooks share is copied once.
  */
 static bool copy_chunk(struct table *table, struct chunk *to, size_t *at, struct chunk *from) {
   const struct detail *shared = NULL;

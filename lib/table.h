@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where hooks lie.  Knows nothing of who changes them, or when.
+ * Where hooks lie.  Does not decide what changes, or when.
  *
- * A table has two levels of pointers, by priority, to lists of chunks, each twice the one before.  A chunk neither
- * moves nor grows, so nothing is copied while hooks come and go; all of a table lies in one arena.
+ * A table has two levels of pointers, by priority, to lists of chunks.  Each chunk is twice as large as the one before.
+ * A chunk neither moves nor grows, so adding and removing hooks copies nothing.  A table lies in one arena.
  *
- * What dispatch walks is dense: for each phase an array of callbacks, and one of data for all of them.  What it does
- * not walk lies aside, in records.  An array of callbacks that has none is never written, nor looked at.
+ * Dispatch reads dense arrays: an array of callbacks for each phase, and one of data.  Other members lie in records. An
+ * array of callbacks in which all are NULL is never written, and never read.
  */
 #ifndef ATFORK_TABLE_H
 #define ATFORK_TABLE_H
@@ -19,7 +19,7 @@
 #include "arena.h"
 #include "atfork.h"
 
-/* Either kind of callback is kept as this one; a cast by way of it is not an accident. */
+/* A cast by way of this type says that it is meant: a try_callback is stored as a callback. */
 typedef void (*any_callback)(void);
 typedef void (*callback)(void *data);
 typedef int (*try_callback)(void *data);
@@ -29,17 +29,17 @@ enum phase { PREPARE, PARENT, CHILD, PHASES };
 enum {
   SEQUENCE_BITS = 48,
   FIRST_CAPACITY = 8, /* hooks in the first chunk of a priority */
-  BLOCK = 4096,       /* hooks whose arrays lie together, at most */
-  FAN = 256,          /* 65,536 priorities are reached in two steps */
+  BLOCK = 4096,       /* at most so many hooks share their arrays */
+  FAN = 256,          /* two steps lead to 65,536 priorities */
   BUCKETS = FAN * FAN,
 };
 
 static const uint64_t sequence_max = (UINT64_C(1) << SEQUENCE_BITS) - 1;
 
-/* Words that a commit stores are all of one type; pointers are kept in them as numbers. */
+/* All words that a commit may store have this type; a pointer is stored as a number. */
 typedef _Atomic uint64_t word;
 
-/* What hooks that are registered alike share. */
+/* What hooks that were registered alike share. */
 struct detail {
   const char *name;
   callback destroy;
@@ -56,21 +56,21 @@ struct record {
 };
 
 /*
- * The header of `capacity` hooks.  Blocks of `stride` hooks each follow, so that memory is used in the order in which
- * hooks come, and not all over a large chunk: arrays of data, of the callbacks of each phase, and of records.  Behind
- * them a bit for each hook that is buried, so that a walk need not look at its record.  Slots at `used` and above
- * belong to the update under way.
+ * The header of a chunk.  Blocks of `stride` hooks follow: arrays of data, of the callbacks of each phase, and of
+ * records. With blocks, hooks use memory in the order in which they come, not all over a large chunk.  After the blocks
+ * there is a bit for each slot, set if the hook is buried, so that a walk need not read its record.  Slots from `used`
+ * on belong to the update under way.
  */
 struct chunk {
-  struct table *table; /* that it is of */
+  struct table *table; /* that the chunk belongs to */
   uint64_t first;      /* the sequence of its first hook */
   word used;
-  struct chunk *previous; /* of the same priority, with earlier hooks */
+  struct chunk *previous; /* with earlier hooks of the same priority */
   size_t capacity;
-  size_t stride;            /* the length of a block */
-  _Atomic bool has[PHASES]; /* some hook here has, or nearly had, this callback */
-  _Atomic bool refuses;     /* some hook here has a try_prepare */
-  _Atomic bool sparse;      /* some hook here is buried */
+  size_t stride;            /* hooks in a block */
+  _Atomic bool has[PHASES]; /* a hook here has this callback; or one whose commit failed had */
+  _Atomic bool refuses;     /* a hook here has a try_prepare */
+  _Atomic bool sparse;      /* a hook here is buried */
 };
 
 enum { HOOK_SIZE = (1 + PHASES) * sizeof(void *) + sizeof(struct record) };
@@ -80,15 +80,15 @@ struct branch {
 };
 
 struct table {
-  struct arena arena; /* that all of it lies in, itself too */
+  struct arena arena; /* in which the table lies, with this header */
   word branch[FAN];
-  _Atomic int lowest, highest; /* bucket that may have hooks, so that a walk need not look at all */
-  word live;                   /* hooks not buried, and buried: advice for collecting, not relied on */
-  uint64_t dead;
-  word retired;          /* hooks that are retired and not yet buried; perhaps too high, never too low */
-  struct detail *latest; /* the detail of the latest hook, in case the next one is alike */
-  struct table *older;   /* in the list of outgrown tables */
-  uint64_t outgrown_at;  /* the sequence from which on no walk begins here */
+  _Atomic int lowest, highest; /* all hooks are in these buckets, so a walk skips the others */
+  word live;                   /* hooks that are not buried; together with `dead` a hint for renewing the table */
+  uint64_t dead;               /* hooks that are buried */
+  word retired;                /* hooks that are retired and not buried; perhaps too high, never too low */
+  struct detail *latest;       /* the detail of the latest hook, for a next one that is alike */
+  struct table *older;         /* in the list of outgrown tables */
+  uint64_t outgrown_at;        /* walks that begin at this sequence or later use a newer table */
 };
 
 /* ---- Words ---- */
@@ -122,7 +122,7 @@ struct slot {
   size_t index;
 };
 
-/* Where a hook lies in the arrays of its block; those behind it in the block follow. */
+/* Where a hook lies in the arrays of its block.  The next hooks of the block follow. */
 struct arrays {
   void **data;
   _Atomic(callback) *callbacks[PHASES];
@@ -160,10 +160,10 @@ static inline uint64_t slot_retirement(struct slot slot) {
   return atomic_load_explicit(&slot_record(slot)->retired, memory_order_relaxed);
 }
 
-/* How many slots of a chunk were added at or before `sequence`: they come first. */
+/* How many slots of a chunk were added at or before `sequence`.  They are the first ones of the chunk. */
 size_t atfork_chunk_count_until(struct chunk *chunk, uint64_t sequence);
 
-/* What a hook is, apart from its place. */
+/* The contents of a slot. */
 struct contents {
   void *data;
   callback callbacks[PHASES];
@@ -175,29 +175,29 @@ struct contents {
 void atfork_slot_write(struct slot slot, const struct contents *contents);
 void atfork_slot_read(struct slot slot, struct contents *contents);
 
-/* Takes the callbacks away from walks that stand where it is, and has visits pass over it. */
+/* Removes the callbacks, so that walks that are at this block do not call them, and visits skip the hook. */
 void atfork_slot_silence(struct slot slot);
 
-/* Makes a retired slot one that walks pass over without a look at its record. */
+/* Makes a retired slot a dead one, which walks skip without reading its record. */
 void atfork_slot_bury(struct slot slot);
 
 /* ---- Tables ---- */
 
-/* An empty one; NULL when there is no memory. */
+/* An empty table; NULL if there is no memory. */
 struct table *atfork_table_new(void);
 
-/* A new one with the hooks that are not buried. */
+/* A new table with the hooks that are not buried; NULL if there is no memory. */
 struct table *atfork_table_copy(struct table *from);
 
 void atfork_table_free(struct table *table);
 
-/* Keeps a copy; NULL when there is no memory. */
+/* Copies a detail to the table; NULL if there is no memory. */
 struct detail *atfork_table_keep_detail(struct table *table, const struct detail *wanted);
 
 /*
- * How many hooks are retired and not yet buried, for whoever holds the lock.  Added to before such a retirement is
- * committed: a walk that begins at that sequence must know that it has to look.  Release pairs with the acquire in
- * table_has_retired(): who sees none sees them buried.
+ * Changes the count of hooks that are retired and not buried, under the lock.  The count is raised before the
+ * retirement is committed: a walk that begins at that sequence must know that it has to read records.  Release pairs
+ * with the acquire in table_has_retired(): a walk that reads 0 sees that the hooks are buried.
  */
 static inline void table_count_retired(struct table *table, int more) {
   uint64_t count = atomic_load_explicit(&table->retired, memory_order_relaxed);
@@ -207,7 +207,7 @@ static inline bool table_has_retired(const struct table *table) {
   return table != NULL && atomic_load_explicit(&table->retired, memory_order_acquire) != 0;
 }
 
-/* How many hooks are not buried, for whoever holds the lock. */
+/* Changes the count of hooks that are not buried, under the lock. */
 static inline void table_count_live(struct table *table, int more) {
   uint64_t count = atomic_load_explicit(&table->live, memory_order_relaxed);
   atomic_store_explicit(&table->live, count + (uint64_t)more, memory_order_relaxed);
@@ -216,26 +216,26 @@ static inline uint64_t table_live(const struct table *table) {
   return atomic_load_explicit(&table->live, memory_order_relaxed);
 }
 
-/* The first bucket from `from` on, or the last down from it, that has hooks; BUCKETS or -1 when there is none. */
+/* The next bucket with hooks from `from` upwards, or BUCKETS; and from `from` downwards, or -1. */
 int atfork_table_next_bucket(const struct table *table, int from);
 int atfork_table_previous_bucket(const struct table *table, int from);
 
 struct chunk *atfork_table_last_chunk(const struct table *table, unsigned bucket);
 
-/* The one behind `chunk`, or the first if that is NULL; NULL when there is none. */
+/* The chunk after `chunk`, or the first chunk if `chunk` is NULL; NULL if there is none. */
 struct chunk *atfork_table_next_chunk(const struct table *table, unsigned bucket, const struct chunk *chunk);
 
 /* Finds a hook that is not buried. */
 bool atfork_table_find(const struct table *table, atfork_id id, struct slot *slot);
 
-/* The first hook from `from` on that is not buried and `wanted`; its id, or 0. */
+/* The id of the first hook that is not buried, has an id of at least `from`, and is `wanted`; 0 if there is none. */
 atfork_id atfork_table_search(const struct table *table, atfork_id from,
                               bool (*wanted)(struct slot slot, const void *argument), const void *argument,
                               struct slot *slot);
 
 /*
- * Where the next hook of a priority goes, and the one word that puts it there.  Memory that this needs is
- * taken, but out of everybody's sight until the word is stored.
+ * The place for the next hook of a priority, and the one word that makes the hook visible.  No walk reads the memory of
+ * the place before the word is stored.
  */
 struct place {
   struct slot slot;
@@ -243,7 +243,8 @@ struct place {
   uint64_t value;
 };
 
-/* In the last chunk of the priority, or a new one: the first has that capacity.  False when there is no memory. */
+/* Finds a place in the last chunk of the priority, or in a new chunk; the first chunk gets `first_capacity`.  False if
+ * there is no memory. */
 bool atfork_table_find_place(struct table *table, unsigned bucket, size_t first_capacity, struct place *place);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library knows of the calling thread.  Initial-exec, so that it lies beside the C library's own
- * thread-local state, on a page that fork() writes anyway, and is reached without a call.
+ * The library's thread-local state.  It is initial-exec: it lies beside that of the C library, on a page that fork()
+ * writes anyway, and no call is needed to find it.
  */
 #ifndef ATFORK_THREAD_H
 #define ATFORK_THREAD_H
@@ -14,17 +14,17 @@ struct held;
 struct waiting;
 
 struct thread {
-  struct frame *frame;     /* the innermost walk of this thread, or the last one; used by frame.c alone */
-  int updating;            /* this thread holds the lock; written by lock.c alone */
-  struct turn *turn;       /* the innermost init of atfork_once() that this thread is in; written by once.c alone */
-  struct held *held;       /* what forks of this thread have locked; written by mutex.c alone */
-  struct waiting *waiting; /* for a hook, in the innermost fork that does; written by fork.c alone */
+  struct frame *frame;     /* frame.c: the innermost walk of this thread, or the last one */
+  int updating;            /* lock.c writes it: this thread holds the lock */
+  struct turn *turn;       /* once.c: the innermost init of atfork_once() that this thread is in */
+  struct held *held;       /* mutex.c: the mutexes that forks of this thread have locked */
+  struct waiting *waiting; /* fork.c: the innermost wait of this thread for a hook */
   const void *locked;      /* the mutex that made the latest try_prepare say "not now"; NULL: another reason */
 };
 
 extern _Thread_local struct thread atfork_thread __attribute__((tls_model("initial-exec")));
 
-/* Names the calling thread among those of its process. */
+/* A number that identifies the calling thread in its process. */
 static inline uintptr_t thread_self(void) {
   return (uintptr_t)&atfork_thread;
 }

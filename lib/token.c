@@ -28,13 +28,13 @@ size_t atfork_token_write_child(char *to, const struct token *parent, uint64_t n
   return atfork_token_write(to, &child);
 }
 
-/* Not 0, and no larger than 2^63; the end of it, or NULL. */
+/* Reads a number from 1 to 2^63.  Returns where it ends, or NULL. */
 static const char *read_generation(const char *text, const char *end, uint64_t *generation) {
   const char *at = atfork_read_number(text, end, generation);
   return at == NULL || *generation == 0 || *generation > TOKEN_DEEPEST ? NULL : at;
 }
 
-/* What atfork_put_digest() has written; the end of it, or NULL. */
+/* Reads what atfork_put_digest() has written.  Returns where it ends, or NULL. */
 static const char *read_run_of_token(const char *text, uint64_t *run) {
   *run = 0;
   for (unsigned i = 0; i < DIGEST_SIZE; i++, text++) {

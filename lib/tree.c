@@ -11,22 +11,22 @@ enum { COUNT_BITS = 32, TICKET_BITS = 24 };
 
 /* Two pages. */
 static struct tree {
-  _Atomic uint64_t pids[KEPT];   /* the pid, and how many numbers were given for it; 0: free */
-  _Atomic uint64_t others;       /* how many, for all pids that are not kept */
-  _Atomic uint64_t tickets;      /* how many were drawn */
-  _Atomic uint64_t names[NAMES]; /* that are taken, and the ticket of who has; 0: free */
+  _Atomic uint64_t pids[KEPT];   /* a pid, and how many numbers it has given; 0: free */
+  _Atomic uint64_t others;       /* how many numbers all pids have given that are not kept above */
+  _Atomic uint64_t tickets;      /* how many tickets were drawn */
+  _Atomic uint64_t names[NAMES]; /* a name that is taken, and the ticket of its process; 0: free */
 } * tree;
 
 void atfork_tree_loaded(void) {
   tree = atfork_os_map_shared(sizeof *tree);
 }
 
-/* Relaxed, here and below: nothing else is to be seen with these words. */
+/* Relaxed, here and below: no other memory is published by these words. */
 static bool exchange(_Atomic uint64_t *at, uint64_t *before, uint64_t after) {
   return atomic_compare_exchange_strong_explicit(at, before, after, memory_order_relaxed, memory_order_relaxed);
 }
 
-/* How many numbers were given before for a pid.  Of one that there is no room to keep, as if each had been. */
+/* How many numbers a pid has given before.  All pids for which there is no room share one count. */
 static uint64_t count_given(uint64_t pid) {
   for (uint64_t i = 0; i < PROBES; i++) {
     _Atomic uint64_t *kept = &tree->pids[(pid + i) % KEPT];
@@ -42,13 +42,14 @@ uint64_t atfork_tree_number(uint64_t pid) {
   return tree == NULL ? pid : count_given(pid) * PIDS + pid;
 }
 
-/* Two processes have the same one only where millions drew in between, and so no name in common. */
+/* Two processes have the same ticket only if millions drew in between; they do not take the same name then. */
 uint64_t atfork_tree_draw(void) {
   uint64_t drawn = tree == NULL ? 0 : atomic_fetch_add_explicit(&tree->tickets, 1, memory_order_relaxed);
   return drawn % ((UINT64_C(1) << TICKET_BITS) - 2) + 2;
 }
 
-/* Where there is no room one name is forgotten: whoever else would take it does so soon after the first, or never. */
+/* If there is no room, one name is forgotten: a second process that could take it would have done so soon after the
+ * first. */
 bool atfork_tree_take(uint64_t lineage, uint64_t ticket) {
   if (tree == NULL) return true;
   uint64_t name = lineage >> TICKET_BITS, taken = name << TICKET_BITS | ticket;

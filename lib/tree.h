@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all processes of a tree share: memory that a fork does not copy.  By it they have different names, also where
- * nothing that they have inherited tells them apart.  Any of them may write there what it likes, so nothing but names
- * depends on it.
+ * Memory that all processes of a tree share, as a fork does not copy it.  It keeps their names different, also if they
+ * have inherited nothing that differs.  Any process of the tree may write anything there, so only names depend on it.
  */
 #ifndef ATFORK_TREE_H
 #define ATFORK_TREE_H
@@ -10,17 +9,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Called once, when the library is loaded.  Without memory a name may be given twice. */
+/* To be called once, when the library is loaded.  If there is no memory, two processes may get one name. */
 void atfork_tree_loaded(void);
 
-/* A number that is given to no other process of the tree: the pid; and, if that may have been given before, a multiple
- * of 10,000,000 more. */
+/* A number that no other process of the tree gets: the pid; if a process may have had this number before, the pid plus
+ * a multiple of 10,000,000. */
 uint64_t atfork_tree_number(uint64_t pid);
 
-/* A ticket that no other process draws; neither 0 nor 1. */
+/* Draws a ticket, which no other process has; it is neither 0 nor 1. */
 uint64_t atfork_tree_draw(void);
 
-/* Takes a lineage, of which this is a hash, for the process with this ticket; false when another has taken it. */
+/* Takes the lineage with this hash for the process with this ticket; false if another process has taken it. */
 bool atfork_tree_take(uint64_t lineage, uint64_t ticket);
 
 #endif

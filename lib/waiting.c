@@ -11,13 +11,13 @@ enum { FIRST = 1000 /* ms */, SECOND = 10000 /* ms */, NAME_MAX_SHOWN = 128, LIN
 
 static bool is_on;
 
-/* At the start, as nobody may change the environment at the same time then. */
+/* Reads the environment when the library is loaded, as no other thread changes it then. */
 __attribute__((constructor)) static void look_at_environment(void) {
   is_on = atfork_os_is_set("ATFORK_DEBUG");
 }
 
 struct line {
-  char text[LINE_SIZE]; /* enough for all that is put there */
+  char text[LINE_SIZE]; /* large enough for every line */
   size_t length;
 };
 
@@ -30,7 +30,7 @@ static void put(struct line *line, const char *before, uint64_t number) {
   line->length += atfork_put_number(line->text + line->length, number);
 }
 
-/* It stays one line. */
+/* Replaces control characters, so that the line stays one line. */
 static void put_name(struct line *line, const char *name) {
   put_text(line, " \"");
   for (size_t i = 0; i < NAME_MAX_SHOWN && name[i] != '\0'; i++)

@@ -19,7 +19,7 @@ void atfork_walk_inherited(struct walk *walk, uint64_t mark) {
   walk->born = mark;
 }
 
-/* Stands at the block that begins there. */
+/* Makes the block that begins at index `first` of the chunk the current one. */
 static bool stand_at(struct walk *walk, size_t first) {
   walk->first = first;
   walk->end = walk->count - first < BLOCK ? walk->count - first : BLOCK;
@@ -29,8 +29,8 @@ static bool stand_at(struct walk *walk, size_t first) {
   return true;
 }
 
-/* False if the chunk has no hooks for this walk.  The acquire that read `used` shows the flags as they were when the
- * last of these hooks was added. */
+/* False if the chunk has no hooks for this walk.  Relaxed reads of the flags: the acquire that read `used` shows the
+ * flags that were set for these hooks. */
 static bool enter(struct walk *walk, struct chunk *chunk) {
   walk->chunk = chunk;
   walk->count = atfork_chunk_count_until(chunk, atomic_load_explicit(&walk->frame->added, memory_order_relaxed));
@@ -71,13 +71,13 @@ bool atfork_walk_backward(struct walk *walk) {
   return false;
 }
 
-/* Where the chunk has no such callback, the array is zero. */
+/* If the chunk has no callback of this phase, its array is zero. */
 void atfork_walk_go_on(struct walk *walk, enum phase phase) {
   walk->phase = phase;
   walk->callbacks = chunk_arrays(walk->chunk, walk->first).callbacks[phase];
 }
 
-/* What is buried was retired before; that it is is seen without its record. */
+/* A buried hook was retired before; its bit says so, without its record. */
 bool atfork_walk_takes_part(const struct walk *walk, size_t i) {
   struct slot slot = {walk->chunk, walk->first + i};
   if (slot_is_dead(slot)) return false;
@@ -115,7 +115,7 @@ void atfork_walk_describe(const struct walk *walk, size_t i, struct atfork_info 
   struct contents hook;
   atfork_walk_read(walk, i, &hook);
   const struct detail *detail = hook.detail;
-  assert(detail != NULL); /* what takes part is not buried */
+  assert(detail != NULL); /* a hook that takes part is not buried */
   *info = (struct atfork_info){
       .id = atfork_walk_id(walk, i),
       .generation = detail->generation,
