@@ -46,7 +46,8 @@
  *   They still run once in each fork.  They have no place in the order of libatfork's hooks.
  * - The program is linked statically: libatfork.a is found if another part of the program uses
  *   atfork_register_for(), or if the program is linked with -Wl,-u,atfork_register_for.
- * - A plugin has a static copy of libatfork whose functions are hidden: the copy is not found.
+ * - An extension module or a plugin has a copy of libatfork in itself, as the Python wheel has: this
+ *   copy is not found.
  *
  * ---- With and without libatfork ----
  *

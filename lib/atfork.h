@@ -290,7 +290,9 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  * Registers a mutex, to hold it across each fork
  *
  * The forking thread locks the mutex before the fork, and unlocks it after the fork in the parent
- * and in the child.  So no child is made while another thread holds the mutex.
+ * and in the child.  So no child is made while another thread holds the mutex.  Hooks that use what
+ * the mutex guards need a higher priority: then it is locked after their `prepare`, and unlocked
+ * before their `parent` and `child`.
  *
  * If the mutex is busy, the fork waits for it with no other registered mutex locked, as
  * atfork_register() describes.  Mutexes that threads lock in another order deadlock no fork, and
@@ -298,11 +300,11 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
  * it blocks signals for up to 100 ms at a time.
  *
  * A thread that forks while it holds the mutex itself waits for ever, as with pthread_atfork(3) and
- * a plain lock; ATFORK_DEBUG=1 says so.  If the mutex is recursive, the fork goes on, and the child
- * finds the mutex unlocked.
+ * a plain lock.  With ATFORK_DEBUG=1 in the environment it says so.  If the mutex is recursive, the
+ * fork goes on, and the child finds the mutex unlocked.
  *
- * A bypassing fork locks nothing.  If another thread of the parent held the mutex then, the child
- * gets it unlocked by atfork_poll(), or by its next fork.
+ * A bypassing fork (see atfork(3)) locks nothing.  If another thread of the parent held the mutex
+ * then, atfork_poll() unlocks it in the child, and so does the child's next fork.
  *
  * A mutex may be registered more than once.  Each fork locks it once: for the first of its hooks
  * that is prepared.  The parent unlocks it after the last of its hooks, the child with the first.
@@ -348,12 +350,12 @@ ATFORK_API int atfork_unregister(atfork_id id);
 /*
  * Returns how many forks deep this process is
  *
- * It is the number of forks between the first process of the tree and this one.  It is right at once in every child,
- * also after a bypassing fork.  Compare it with a stored number to find out whether the process has forked: the call
- * costs two loads.
+ * It is the number of forks between the first process of the tree and this one.  It is right at once
+ * in every child, also after a bypassing fork (see atfork(3)).  To find out whether the process has
+ * forked, compare it with a number that you have stored: the call costs two loads.
  *
- * If a process makes a bypassing fork, and neither the child nor a callback calls the library, and
- * the child makes another such fork, then both count as one.
+ * Several bypassing forks, one inside the child of another, count as one if no process in between
+ * has called the library.
  *
  * Returns  0 in the process that first loaded the library; in a child the number of its parent + 1
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
@@ -367,8 +369,9 @@ ATFORK_API uint64_t atfork_generation(void);
  * "0.2.1".  A fork that fails uses up a number.  The lineage is unique in the tree of processes.  It
  * is the same in each run of a program that forks in the same order.
  *
- * The child of a bypassing fork is named by its pid: "0.p4711".  If another process of the tree may
- * have been named by this pid before, the name is "0.p10004711", then "0.p20004711", and so on.
+ * The child of a bypassing fork (see atfork(3)) is named by its pid: "0.p4711".  If another process
+ * of the tree may have been named by this pid before, the name is "0.p10004711", then
+ * "0.p20004711", and so on.
  *
  * When a lineage becomes longer than about 900 bytes, a digest replaces its left part:
  * "~89abcdef01234567.1".
@@ -398,17 +401,19 @@ enum atfork_place {
 /*
  * Returns how this process has come to its place
  *
- * ATFORK_ROOT: the process has loaded the library, and it seems to be the first of its tree.
- * ATFORK_FORKED: a process that had the library has forked it.  ATFORK_SPAWNED: it has called
- * atfork_spawned().  ATFORK_ADOPTED: it has called atfork_adopt().
+ * - ATFORK_ROOT: the process has loaded the library, and seems to be the first of its tree.
+ * - ATFORK_FORKED: it was forked by a process that had the library.
+ * - ATFORK_SPAWNED: it has called atfork_spawned().
+ * - ATFORK_ADOPTED: it has called atfork_adopt().
+ * - ATFORK_UNKNOWN: its place is a guess.
  *
- * ATFORK_UNKNOWN: the place is a guess.  The process was forked, by a process that runs the same
- * program, and loaded the library after that.  A server's workers are such processes.  Each of
- * them takes itself for the first of its tree, so all have the lineage "0" and the same seeds.
- * Load the library before the fork; or call atfork_adopt() or atfork_spawned() in each worker,
- * before the worker forks.  The children of such a process have a guess, too.
+ * The place is a guess if the process was forked by a process of the same program, and loaded the
+ * library after that, as the workers of a server may do.  Each of them takes itself for the first
+ * process of a tree, so all have the lineage "0", and the same seeds.  Load the library before the
+ * fork; or call atfork_adopt() or atfork_spawned() in each worker before it forks.  The place of its
+ * children is a guess, too.
  *
- * Returns  one of the above; on Windows never ATFORK_FORKED or ATFORK_UNKNOWN
+ * Returns  one of these; on Windows never ATFORK_FORKED or ATFORK_UNKNOWN
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
  */
 ATFORK_API enum atfork_place atfork_place(void);
@@ -470,10 +475,10 @@ ATFORK_API void atfork_seed_bytes(uint64_t base, void *buf, size_t size);
 /*
  * Runs the child callbacks after a bypassing fork
  *
- * A bypassing fork runs no callbacks.  In its child this function calls the `child` callbacks that
- * are due: those of the hooks that were registered in the processes that the child descends from.
- * Each runs once in a process, however often this function is called.  In any other process nothing
- * is due.
+ * A bypassing fork (see atfork(3)) runs no callbacks.  In its child this function calls the `child`
+ * callbacks that are due: those of the hooks that were registered in the processes that the child
+ * descends from.  Each runs once in a process, however often this function is called.  In any other
+ * process nothing is due.
  *
  * A process that does not call this function runs these callbacks before its next ordinary fork.
  *
@@ -517,7 +522,7 @@ struct atfork_once {
  *
  * once     the control, initialised with ATFORK_ONCE_INIT; not NULL
  * init     what to call; not NULL.  It must return.  It must not call atfork_once() with the same
- *          control: such a call waits for ever, as with pthread_once(3); ATFORK_DEBUG=1 says so
+ *          control: such a call waits for ever, as with pthread_once(3)
  * data     passed to init
  * Thread-safe.  Async-signal-safe: no, it may wait for the init of another thread.  Since 0.1.
  */

@@ -8,7 +8,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int done;
-static long a, b; /* equal, but while the lock is held */
+static long a, b; /* equal, unless the lock is held */
 
 static void *work(void *unused) {
   while (!done) {
