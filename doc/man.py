@@ -282,6 +282,7 @@ def function_page(header, include, comment, found, version, examples):
     ]
     if text.errors:
         out += [".SH ERRORS", *(line for error, what in text.errors for line in tagged("B", error, what))]
+    out = [line.replace(roff.reference(name, 3), f"\\fB{roff.code(name)}\\fP()") for line in out]
     out += [*attributes(text.safety), *example_section(examples, name), *roff.see_also(references(name, comment))]
     names = [other for _, other, _ in found[1:]] + [each for match in types for each in names_in(match[0])]
     return name, written(out), names
@@ -294,7 +295,7 @@ def names_in(definition):
     return ([tag[1] or tag[2]] if tag else []) + constants
 
 
-def header_page(include, comment, pages, version):
+def header_page(include, comment, since, pages, version):
     """The page of a header as a whole, with a list of its functions."""
     name = include.removesuffix(".h")
     text = parse(comment)
@@ -315,7 +316,7 @@ def header_page(include, comment, pages, version):
     ]
     if "Environment" in others:
         out += [".SH ENVIRONMENT", *others["Environment"]]
-    out += [".SH HISTORY", "libatfork 0.1."]
+    out += [".SH HISTORY", f"libatfork {since}."]
     out += [".SH EXAMPLES", *others["Example"]]
     related = {("fork", "2"), ("clone", "2"), ("pthread_atfork", "3"), ("signal-safety", "7"), ("atfork", "3")}
     related |= {("atfork-optional", "3"), ("atfork", "1"), *((page, "3") for page, _ in pages)}
@@ -340,7 +341,8 @@ def pages_of(path, version, examples):
         listed.append((name, parse(match[1]).summary))
         for other in names:
             links.setdefault(other, name)
-    name, text = header_page(path.name, first[1], listed, version)
+    since = min(re.findall(r"Since ([\d.]+)\.", header), key=lambda each: [int(part) for part in each.split(".")])
+    name, text = header_page(path.name, first[1], since, listed, version)
     links |= {other: page for other, page in LINKS.items() if re.search(rf"#define {other}\b", header)}
     return {name: text, **{other: f".so man3/{page}.3\n" for other, page in links.items()}, **texts}
 
