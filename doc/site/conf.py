@@ -80,7 +80,7 @@ def take_style_sheets(app, _):
 
 
 def setup(app):
-    for name in ("bpftrace", "gdb", "txt"):
+    for name in ("bpftrace", "gdb", "haproxy", "txt"):
         app.add_lexer(name, TextLexer)
     app.add_lexer("nginx", NginxWithLua)
     app.connect("doctree-resolved", link_functions)
