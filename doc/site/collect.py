@@ -18,6 +18,7 @@ NAVIGATION = {
         "doc/guide/ten-minutes",
         "doc/guide/from-pthread-atfork",
         "doc/guide/library",
+        "doc/packages",
         "doc/guide/server",
         "doc/guide/random",
         "doc/guide/how-to-break-it",
