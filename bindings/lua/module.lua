@@ -6,7 +6,7 @@ local base = loaded._G
 local error, getmetatable, next, pcall, rawget = base.error, base.getmetatable, base.next, base.pcall, base.rawget
 local rawset, setmetatable, tostring, type = base.rawset, base.setmetatable, base.tostring, base.type
 local xpcall = base.xpcall
-if not loaded.string then error("atfork needs Lua's string library, and this host has not opened it", 0) end
+if not loaded.string then error("atfork needs Lua's string library, which this host has not opened", 0) end
 local find, format = loaded.string.find, loaded.string.format
 local debug = loaded.debug or {}
 
@@ -189,7 +189,7 @@ local function definition_fault(definition)
   return unknown_field(definition, FIELDS)
     or name ~= nil and name_fault(name)
     or priority ~= nil and priority_fault(priority)
-    or key ~= key and "field 'key': a number that is not one equals nothing"
+    or key ~= key and "field 'key': NaN equals nothing"
 end
 
 local function callbacks_of(definition)
@@ -203,7 +203,7 @@ local function callbacks_of(definition)
     end
   end
   if next(callbacks) then return callbacks end
-  return nil, "none of 'prepare', 'parent' and 'child' is given"
+  return nil, "at least one of 'prepare', 'parent' and 'child' is required"
 end
 
 function atfork.register(definition)
@@ -236,8 +236,9 @@ local child_token, run = atfork.child_token, atfork.run
 local launcher, is_to_be_warned = atfork.launcher, atfork.place_is_to_be_warned_of
 atfork.launcher, atfork.place_is_to_be_warned_of = nil, nil
 
-local GUESS = "atfork: the place of this process is a guess, and others may have the same seeds: load atfork before the "
-  .. "fork, or call atfork.adopt() or atfork.spawned()"
+local GUESS = "atfork: this process does not know its place in the tree of processes, as atfork was loaded after the fork: "
+  .. "its seeds may be those of other processes.  Load atfork before the fork, or call atfork.adopt() with this worker's "
+  .. "number"
 
 -- Not by warn(), which says nothing until a script has turned it on.
 local function warn_of_a_guess()
@@ -274,7 +275,7 @@ function atfork.child_token(token, number)
   fault = integer_fault(number, 1, 2 ^ 53)
   if fault then bad(2, "child_token", fault) end
   local child = called(child_token, token, number)
-  if not child then bad(1, "child_token", "no token of atfork.token(): '" .. token .. "'") end
+  if not child then bad(1, "child_token", "the token was not made by atfork: '" .. token .. "'") end
   return child
 end
 
@@ -289,7 +290,7 @@ local function take_place(take, ...)
 end
 
 local function known_already(name)
-  error("cannot take a place by " .. name .. "(): this process has one already", 3)
+  error(name .. "(): this process was forked by a process that had atfork, or has taken a place before", 3)
 end
 
 function atfork.spawned(token)
@@ -297,8 +298,8 @@ function atfork.spawned(token)
   if fault then bad(1, "spawned", fault) end
   local why = take_place(spawned, token)
   if why == "EALREADY" then known_already("spawned") end
-  if why and token then bad(1, "spawned", "no token of atfork.token(): '" .. token .. "'") end
-  if why then error("spawned() finds no token of atfork.token() in the environment, as ATFORK_TOKEN", 2) end
+  if why and token then bad(1, "spawned", "the token was not made by atfork: '" .. token .. "'") end
+  if why then error("there is no token: ATFORK_TOKEN is not set, or was not made by atfork", 2) end
 end
 
 -- A rank as text: a number may be one.
@@ -315,9 +316,9 @@ function atfork.adopt(rank)
   if fault then bad(1, "adopt", fault) end
   local why = take_place(adopt, text)
   if why == "EALREADY" then known_already("adopt") end
-  if why and text then bad(1, "adopt", "no number of a worker: '" .. text .. "'") end
-  if why == "ENOENT" then error("adopt() finds no launcher's number of this worker in the environment", 2) end
-  if why then error("adopt() finds no number of this worker, or two that differ in the environment: " .. launcher(), 2) end
+  if why and text then bad(1, "adopt", "rank must be a decimal number below 2^64 without leading zeros, not '" .. text .. "'") end
+  if why == "ENOENT" then error("no launcher has numbered this process: give its rank", 2) end
+  if why then error("launchers give different ranks, or no number: " .. launcher(), 2) end
 end
 
 -- ---- Values of a process ----

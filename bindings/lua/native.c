@@ -88,7 +88,7 @@ static void *check_pointer(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TNUMBER)
     luaL_error(L, "bad argument #%d to 'symbol' (pointer expected, got %s)", arg, luaL_typename(L, arg));
   uint64_t address = number_to_uint64(L, arg, "symbol");
-  if (address > UINTPTR_MAX) luaL_error(L, "bad argument #%d to 'symbol' (no address)", arg);
+  if (address > UINTPTR_MAX) luaL_error(L, "bad argument #%d to 'symbol' (not an address)", arg);
   return (void *)(uintptr_t)address;
 }
 
@@ -117,7 +117,7 @@ static int symbol_of_cdata(lua_State *L) {
   lua_pushnil(L);
   lua_pushstring(L, address == NULL
                         ? "a null pointer"
-                        : "a function of no library: register Lua functions as they are, not as C callbacks");
+                        : "not a function of a library: register Lua functions as they are, not as C callbacks");
   return 2;
 }
 
@@ -177,7 +177,7 @@ static int hooks(lua_State *L) {
 static int prepared(lua_State *L) {
   const struct state *state = state_enter_quickly(L);
   if (state == NULL || state->run.depth == 0 || state->run.call.phase == PREPARE)
-    return luaL_error(L, "prepared() is for parent and child callbacks, while they run");
+    return luaL_error(L, "prepared() may be called only in a parent or child callback");
   lua_pushboolean(L, run_is_prepared(&state->run.call));
   return 1;
 }

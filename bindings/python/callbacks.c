@@ -128,7 +128,7 @@ PyObject *native_prepared(void) {
   const struct registry *registry = registry_of_interpreter();
   const struct frame *frame = registry == NULL ? NULL : frame_own(registry);
   if (frame == NULL || frame->running == NULL)
-    return PyErr_Format(PyExc_RuntimeError, "prepared() is for parent and child callbacks, while they run");
+    return PyErr_Format(PyExc_RuntimeError, "prepared() may be called only in a parent or child callback");
   Py_ssize_t prepare = frame->running->prepare;
   if (prepare >= 0) return PyBool_FromLong(frame->prepared[prepare] == PREPARED);
   return PyBool_FromLong(frame->running->hook->callbacks[PREPARE] != NULL && frame->prepared_in_c);

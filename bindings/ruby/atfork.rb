@@ -42,7 +42,7 @@ module AtFork
   CHILDREN = (1..((2**64) - 1))
   WORD = (2**64) - 1
   BASES = (-(2**63)..((2**64) - 1))
-  NO_TOKEN = "the token is not one of atfork's"
+  NO_TOKEN = "the token was not made by atfork"
   # Not another one when this file is loaded again.
   FORKS = Forks.new unless const_defined?(:FORKS, false)
   private_constant :Native, :PRIORITIES, :SEED_BITS, :SEED_BYTES, :CHILDREN, :WORD, :BASES, :NO_TOKEN, :FORKS
@@ -171,9 +171,9 @@ module AtFork
       else raise TypeError, "rank must be an Integer, a String or nil, not #{rank.class}"
       end
     rescue Errno::EINVAL
-      raise ArgumentError, "rank must be a number of 64 bits without zeros before it, not #{rank}" if rank
+      raise ArgumentError, "rank must be a decimal number below 2^64 without leading zeros, not #{rank}" if rank
 
-      raise ArgumentError, "launchers disagree, or give no number: #{Native.launcher}"
+      raise ArgumentError, "launchers give different ranks, or no number: #{Native.launcher}"
     rescue Errno::ENOENT
       raise ArgumentError, "no launcher has numbered this process: give its rank"
     end
@@ -188,7 +188,7 @@ module AtFork
     # @param callable [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] instead of a block
     # @return [Hook]
     def register_after_fork(callable = nil, &block)
-      raise ArgumentError, "a callable and a block" if callable && block
+      raise ArgumentError, "give a callable or a block, not both" if callable && block
 
       forks.register("", 0, nil, nil, nil, nil, block || callback("callable", callable))
     end
@@ -212,7 +212,7 @@ module AtFork
       prepare = callback("prepare", prepare) unless prepare.nil?
       parent = callback("parent", parent) unless parent.nil?
       child = callback("child", child) unless child.nil?
-      raise ArgumentError, "none of prepare, parent and child is given" if prepare.nil? && parent.nil? && child.nil?
+      raise ArgumentError, "at least one of prepare, parent and child is required" if prepare.nil? && parent.nil? && child.nil?
 
       forks.register(name, priority, key, owner, prepare, parent, child)
     end
@@ -240,7 +240,7 @@ module AtFork
     # @return [Boolean]
     def prepared
       run = Run.current
-      raise "prepared may be asked in a parent or child callback only" if run.nil? || run.prepare?
+      raise "prepared may be called only in a parent or child callback" if run.nil? || run.prepare?
 
       run.walk.prepared?(run.hook)
     end
@@ -283,21 +283,22 @@ module AtFork
       forks.take_place(&native)
       nil
     rescue Errno::EALREADY
-      raise "this process was forked by one that had atfork, or has taken a place before"
+      raise "this process was forked by a process that had atfork, or has taken a place before"
     end
 
     def warn_of_a_guess
       return unless Native.place_is_to_be_warned_of
 
-      warn "atfork: the place of this process is a guess, and others may have the same seeds: load atfork before the " \
-           "fork, or call AtFork.adopt or AtFork.spawned", uplevel: 2
+      warn "atfork: this process does not know its place in the tree of processes, as atfork was loaded after the fork: " \
+           "its seeds may be those of other processes.  Load atfork before the fork, or call AtFork.adopt with this " \
+           "worker's number", uplevel: 2
     end
 
     # Those of the main Ractor, which in a child is the one that forked.  Others may not have what can change.
     def forks
       FORKS
     rescue Ractor::IsolationError
-      raise Ractor::UnsafeError, "hooks are the main Ractor's: in others only places and seeds may be asked for"
+      raise Ractor::UnsafeError, "hooks belong to the main Ractor: in other Ractors, only places and seeds may be asked for"
     end
 
     def check_base(base)
@@ -320,7 +321,7 @@ module AtFork
     # What Forks takes for it: a callable, or a Symbol.
     def callback(what, value)
       return value if value.is_a?(Proc)
-      raise ArgumentError, "no #{what} and no block" if value.nil?
+      raise ArgumentError, "a #{what} or a block is required" if value.nil?
 
       found = Symbol.of(value)
       check_function(what, found.to_i) if found.is_a?(Symbol)
@@ -335,7 +336,7 @@ module AtFork
       return if Native.keep_library(address)
 
       raise ArgumentError,
-            "#{what} is a function of no library: register Ruby callables as they are, not as C callbacks"
+            "#{what} is not a function of a library: register Ruby callables as they are, not as C callbacks"
     end
   end
 

@@ -127,7 +127,7 @@ class Run
   def checks_of_guesses
     {
       "the workers' places are guesses" => workers.all? { |w| w[:place] == "unknown" && w[:lineage] == "0" },
-      "each says so, once" => @output.scan("the place of this process is a guess").size == workers.size,
+      "each says so, once" => @output.scan("this process does not know its place").size == workers.size,
       "ends well" => @ended_well,
     }.transform_keys { |name| "#{@mode}: #{name}" }
   end

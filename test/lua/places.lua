@@ -133,10 +133,10 @@ case("place/a guess is told once", function()
     atfork.seed(1)
     io.stderr:write(atfork.lineage(), " ", atfork.place())
   ]])
-  local _, warnings = said:gsub("atfork: the place of this process is a guess", "")
+  local _, warnings = said:gsub("atfork: this process does not know its place", "")
   equal(warnings, 2, "warnings in two processes: " .. said)
   assert(said:find "^unknown " and said:find "unknown .*unknown ", said)
-  assert(said:find("call atfork.adopt() or atfork.spawned()", 1, true), said)
+  assert(said:find("call atfork.adopt() with this worker's number", 1, true), said)
   assert(said:find "0%.r7 adopted$", said)
 end)
 
@@ -214,23 +214,23 @@ case("adopt/errors", function()
   local lines = {}
   for line in said:gmatch "[^\n]+" do lines[#lines + 1] = line end
   for i, part in ipairs {
-    "#1 to 'adopt' (no number of a worker: 'x')",
-    "(no number of a worker: '-1')",
-    "(no number of a worker: '03')",
-    "(no number of a worker: '')",
+    "#1 to 'adopt' (rank must be a decimal number below 2^64 without leading zeros, not 'x')",
+    "(rank must be a decimal number below 2^64 without leading zeros, not '-1')",
+    "(rank must be a decimal number below 2^64 without leading zeros, not '03')",
+    "(rank must be a decimal number below 2^64 without leading zeros, not '')",
     "#1 to 'adopt' (contains a zero byte)",
     "#1 to 'adopt' (an integer from 0 to 9007199254740992 expected)",
     "#1 to 'adopt' (an integer from 0 to 9007199254740992 expected)",
     "#1 to 'adopt' (number expected, got table)",
     "call atfork.adopt with a dot",
-    "no number of this worker, or two that differ in the environment: SLURM_PROCID=0 RANK=3",
+    "launchers give different ranks, or no number: SLURM_PROCID=0 RANK=3",
     "0",
-    "cannot take a place by adopt(): this process has one already",
+    "adopt(): this process was forked by a process that had atfork, or has taken a place before",
   } do
     assert(lines[i] and lines[i]:find(part, 1, true), part .. " is not in " .. said)
   end
   local none = says("", [[print((select(2, pcall(require "atfork".adopt))))]])
-  assert(none:find("adopt() finds no launcher's number", 1, true), none)
+  assert(none:find("no launcher has numbered this process: give its rank", 1, true), none)
 end)
 
 -- ---- Tokens of children ----
@@ -248,7 +248,7 @@ end)
 
 case("child_token/bad arguments", function()
   local token = atfork.token()
-  fails("#1 to 'child_token' (no token of atfork.token(): 'x')", atfork.child_token, "x", 1)
+  fails("#1 to 'child_token' (the token was not made by atfork: 'x')", atfork.child_token, "x", 1)
   fails("#1 to 'child_token' (string expected, got nil)", atfork.child_token)
   fails("#1 to 'child_token' (contains a zero byte)", atfork.child_token, token .. "\0", 1)
   fails("#1 to 'spawned' (contains a zero byte)", atfork.spawned, token .. "\0")

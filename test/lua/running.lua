@@ -536,7 +536,7 @@ case("prepared/is an error elsewhere", function()
   local function refused()
     local ok, message = pcall(atfork.prepared)
     equal(ok, false, "prepared()")
-    assert(message:find("prepared() is for parent and child callbacks", 1, true), message)
+    assert(message:find("prepared() may be called only in a parent or child callback", 1, true), message)
   end
   local tried
   local hook = atfork.register {

@@ -563,19 +563,19 @@ case("spawned/errors", function()
   local lines = {}
   for line in said:gmatch "[^\n]+" do lines[#lines + 1] = line end
   for i, part in ipairs {
-    "spawned() finds no token of atfork.token() in the environment",
-    "#1 to 'spawned' (no token of atfork.token(): 'x')",
+    "there is no token: ATFORK_TOKEN is not set, or was not made by atfork",
+    "#1 to 'spawned' (the token was not made by atfork: 'x')",
     "#1 to 'spawned' (string expected, got number)",
     "call atfork.spawned with a dot",
     "0",
-    "this process has one already",
+    "or has taken a place before",
   } do
     assert(lines[i] and lines[i]:find(part, 1, true), part .. " is not in " .. said)
   end
   in_child("fork", function()
     local ok, message = pcall(atfork.spawned, atfork.token())
     equal(ok, false, "spawned")
-    assert(message:find("has one already", 1, true), message)
+    assert(message:find("or has taken a place before", 1, true), message)
   end)
 end)
 
@@ -753,7 +753,7 @@ case("arguments/of every wrong type", function()
     { "register", 3, "table" },
     { "register", f, "table" },
     { "register", {}, "prepare" },
-    { "register", { name = "x" }, "none of" },
+    { "register", { name = "x" }, "at least one of" },
     { "register", { child = f, nmae = "x" }, "nmae" },
     { "register", { child = f, [1] = 2 }, "unknown field '1'" },
     { "register", { child = f, name = 3 }, "name" },

@@ -26,7 +26,7 @@ end)
 
 case("strict/a host without the string library is told so", function()
   local said = tap.says("", [[package.loaded.string = nil print(select(2, pcall(require, "atfork")))]])
-  equal(said, "atfork needs Lua's string library, and this host has not opened it")
+  equal(said, "atfork needs Lua's string library, which this host has not opened")
 end)
 
 local function shout() error "an error of a string" end

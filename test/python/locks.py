@@ -189,7 +189,7 @@ class Prepared(ForkTest):
         atfork.register(prepare=ask, parent=ask_in_a_thread)
         self.in_child(lambda: None)
         ask()
-        self.assertEqual(["prepared() is for parent and child callbacks, while they run"] * 4, errors)
+        self.assertEqual(["prepared() may be called only in a parent or child callback"] * 4, errors)
 
 
 def kinds() -> List[Any]:
@@ -349,7 +349,7 @@ class RegisterLock(ForkTest):
     @scenario("lock-refused")
     def test_what_is_no_lock(self) -> None:
         for value in (None, 3, [], object()):
-            with self.assertRaisesRegex(TypeError, r"^lock must have acquire\(\) and release\(\), and"):
+            with self.assertRaisesRegex(TypeError, r"^lock must have acquire\(\) and release\(\), but"):
                 atfork.register_lock(value)
 
 

@@ -141,7 +141,7 @@ class Owner(ForkTest):
         atfork.register_after_fork(slotted.reset)
         del slotted
         self.in_child(lambda: self.assertEqual(["reset", "reset"], self.log))
-        with self.assertRaisesRegex(TypeError, "^owner must allow weak references, and int does not$"):
+        with self.assertRaisesRegex(TypeError, "^owner must allow weak references, but int does not$"):
             atfork.register(child=print, owner=3)
 
     @scenario("owner-collected", "owner-alive")

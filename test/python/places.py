@@ -79,12 +79,12 @@ class Places(ForkTest):
     def test_by_a_launcher(self) -> None:
         self.assertEqual("adopted 0.r5 1", self.adopt("None", "None", RANK="5", WORLD_SIZE="8")[:14])
         self.assertEqual("adopted 0.r5 1", self.adopt("None", RANK="5", WORLD_SIZE="8")[:14])
-        self.assertEqual("ValueError no launcher has numbered this process", self.adopt("None"))
+        self.assertEqual("ValueError no launcher has numbered this process: give its rank", self.adopt("None"))
         two = {"RANK": "5", "WORLD_SIZE": "8", "OMPI_COMM_WORLD_RANK": "6", "OMPI_COMM_WORLD_SIZE": "8"}
         both = self.adopt("None", **two)
-        self.assertRegex(both, r"\AValueError the launchers disagree, or give no number: .*=[56] .*=[56]\Z")
+        self.assertRegex(both, r"\AValueError launchers give different ranks, or no number: .*=[56] .*=[56]\Z")
         none = self.adopt("None", RANK="x", WORLD_SIZE="8")
-        self.assertEqual("ValueError the launchers disagree, or give no number: RANK=x", none)
+        self.assertEqual("ValueError launchers give different ranks, or no number: RANK=x", none)
         self.assertTrue("RANK=5" in both and "OMPI_COMM_WORLD_RANK=6" in both, both)
 
     @scenario("child-token")
@@ -97,7 +97,7 @@ class Places(ForkTest):
     def test_of_one_that_has_one(self) -> None:
         def body() -> None:
             for rank in (3, None):
-                with self.assertRaisesRegex(RuntimeError, "^this process was forked by one that had atfork"):
+                with self.assertRaisesRegex(RuntimeError, "^this process was forked by a process that had atfork"):
                     atfork.adopt(rank)
 
         self.in_child(body)

@@ -325,10 +325,10 @@ class Subprocess(ForkTest):
         code = "import atfork\ntry: atfork.spawned()\nexcept ValueError as error: print(error, atfork.generation())"
         for value in ("", "x", atfork.token()[:-1], atfork.token() + "0"):
             run = run_python(code, env={**os.environ, "ATFORK_TOKEN": value})
-            self.assertEqual("the token is not one of atfork's 0\n", run.stdout, value)
-            with self.assertRaisesRegex(ValueError, "^the token is not one of atfork's$"):
+            self.assertEqual("the token was not made by atfork 0\n", run.stdout, value)
+            with self.assertRaisesRegex(ValueError, "^the token was not made by atfork$"):
                 atfork.spawned(value)
-        with self.assertRaisesRegex(ValueError, "^the token is not one of atfork's$"):
+        with self.assertRaisesRegex(ValueError, "^the token was not made by atfork$"):
             atfork.spawned(atfork.token() + "\0")
 
     def test_no_token(self) -> None:

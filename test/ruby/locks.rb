@@ -143,7 +143,7 @@ class TestPrepared < ForkTest
 
   scenario "prepared-elsewhere"
   def test_elsewhere_it_is_an_error
-    message = "prepared may be asked in a parent or child callback only"
+    message = "prepared may be called only in a parent or child callback"
     ask = lambda do
       told[:error] << assert_raises(RuntimeError) { AtFork.prepared }.message
     end

@@ -174,7 +174,7 @@ class TestNeighbours < ForkTest
     RUBY
     text, status = Open3.capture2e("ruby", "-e", code)
     assert_predicate status, :success?, text
-    assert_equal "atfork needs a postponed job, and other extensions have taken all that Ruby has room for\n", text
+    assert_equal "atfork needs a postponed job, and other extensions have used all that Ruby has\n", text
   end
   remove_method :test_no_room_for_a_postponed_job if RUBY_VERSION < "3.3" # which has room for any
 

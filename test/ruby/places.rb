@@ -81,7 +81,7 @@ class TestPlaces < ForkTest
 
   scenario "token-refused"
   def test_what_is_no_token
-    none = "ArgumentError: the token is not one of atfork's"
+    none = "ArgumentError: the token was not made by atfork"
     assert_equal "ArgumentError: there is no token: ATFORK_TOKEN is not set", error_of("", env: { "ATFORK_TOKEN" => nil })
     assert_equal none, error_of("", env: { "ATFORK_TOKEN" => "rubbish" })
     assert_equal none, error_of("'rubbish'")
@@ -92,7 +92,7 @@ class TestPlaces < ForkTest
 
   scenario "token-once"
   def test_once_only
-    known = "RuntimeError: this process was forked by one that had atfork, or has taken a place before"
+    known = "RuntimeError: this process was forked by a process that had atfork, or has taken a place before"
     assert_equal known, error_of("(AtFork.spawned(ARGV[0]); ARGV[0])", token: AtFork.token)
     in_child do
       error = assert_raises(RuntimeError) { AtFork.spawned(AtFork.token) }
@@ -158,7 +158,7 @@ class TestAdopt < ForkTest
   scenario "adopt-refused"
   def test_what_is_no_rank
     ["", "x", "-1", "07", "1 ", 2**64, -1].each do |rank|
-      assert_equal "ArgumentError: rank must be a number of 64 bits without zeros before it, not #{rank}", error_of("AtFork.adopt(#{rank.inspect})")
+      assert_equal "ArgumentError: rank must be a decimal number below 2^64 without leading zeros, not #{rank}", error_of("AtFork.adopt(#{rank.inspect})")
     end
     assert_equal "TypeError: rank must be an Integer, a String or nil, not Float", error_of("AtFork.adopt(1.0)")
     assert_equal "ArgumentError: no launcher has numbered this process: give its rank", error_of("AtFork.adopt")
@@ -167,11 +167,11 @@ class TestAdopt < ForkTest
   scenario "adopt-refused"
   def test_launchers_that_disagree
     env = { "OMPI_COMM_WORLD_RANK" => "5", "OMPI_COMM_WORLD_SIZE" => "8", "RANK" => "4", "WORLD_SIZE" => "8" }
-    assert_equal "ArgumentError: launchers disagree, or give no number: OMPI_COMM_WORLD_RANK=5 RANK=4", error_of("AtFork.adopt", env)
+    assert_equal "ArgumentError: launchers give different ranks, or no number: OMPI_COMM_WORLD_RANK=5 RANK=4", error_of("AtFork.adopt", env)
   end
 
   def test_once_only
-    known = "RuntimeError: this process was forked by one that had atfork, or has taken a place before"
+    known = "RuntimeError: this process was forked by a process that had atfork, or has taken a place before"
     assert_equal known, error_of("AtFork.adopt(1); AtFork.adopt(1)")
     in_child { assert_equal known.delete_prefix("RuntimeError: "), assert_raises(RuntimeError) { AtFork.adopt(1) }.message }
   end
@@ -179,8 +179,9 @@ end
 
 # AtFork.place, and who is told that it is a guess.
 class TestPlace < ForkTest
-  GUESS = "atfork: the place of this process is a guess, and others may have the same seeds: load atfork before the fork, " \
-          "or call AtFork.adopt or AtFork.spawned"
+  GUESS = "atfork: this process does not know its place in the tree of processes, as atfork was loaded after the fork: " \
+          "its seeds may be those of other processes.  Load atfork before the fork, or call AtFork.adopt with this " \
+          "worker's number"
 
   # What a Ruby prints that loads atfork in a child.
   def loaded_late(code)

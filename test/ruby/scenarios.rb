@@ -505,7 +505,7 @@ class TestSymbol < ForkTest
     closure = Class.new(Fiddle::Closure) { def call(*) end }.new(Fiddle::TYPE_VOID, [Fiddle::TYPE_VOIDP])
     memory = Fiddle::Pointer.malloc(16, Fiddle::RUBY_FREE)
     [function_at(closure), Fiddle::Pointer.new(closure.to_i), memory, Fiddle::Pointer.new(-1)].each do |function|
-      check_refused(function, "a function of no library: register Ruby callables as they are, not as C callbacks")
+      check_refused(function, "not a function of a library: register Ruby callables as they are, not as C callbacks")
     end
   end
 
@@ -615,7 +615,7 @@ class TestBlocks < ForkTest
 
   def test_per_process_without_a_block
     [-> { AtFork::PerProcess.new }, -> { AtFork.per_process }].each do |make|
-      assert_equal "no block", assert_raises(ArgumentError, &make).message
+      assert_equal "a block is required", assert_raises(ArgumentError, &make).message
     end
   end
 end

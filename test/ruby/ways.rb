@@ -406,7 +406,7 @@ class TestRactor < ForkTest
         [e.class, e.message]
       end
     end
-    message = "hooks are the main Ractor's: in others only places and seeds may be asked for"
+    message = "hooks belong to the main Ractor: in other Ractors, only places and seeds may be asked for"
     in_ractor(body, lambda do |errors|
       assert_equal [Ractor::UnsafeError] * 8, errors.map(&:first)
       assert_equal [message] * 5, errors.first(5).map(&:last)

@@ -35,7 +35,7 @@ def method(function: Any) -> Any:
 
 @method
 def __init__(self: Hook) -> None:
-    raise TypeError("register() makes hooks")
+    raise TypeError("use register() to make a hook")
 
 
 @method
@@ -107,13 +107,13 @@ class RegisteredFunction(Hook, Of["T"]):
         if name == "__wrapped__" and "_method" in self.__dict__:
             method = self.__dict__["_method"]()
             if method is None:
-                raise ReferenceError("the method's object is gone")
+                raise ReferenceError("the method's object has been collected")
             return method
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
         if not self.__dict__.keys() & {"__wrapped__", "_method"}:
-            raise TypeError("a C function that Python cannot call")
+            raise TypeError("this is a C function, which Python cannot call")
         return self.__wrapped__(*args, **kwargs)
 
     def __reduce__(self) -> Any:
@@ -178,7 +178,7 @@ class Owners:
                 self.reference(owner)
             except TypeError:
                 kind = type(owner).__name__
-                raise TypeError(f"owner must allow weak references, and {kind} does not") from None
+                raise TypeError(f"owner must allow weak references, but {kind} does not") from None
 
     def reference(self, target: object) -> Any:
         for known in self.references:

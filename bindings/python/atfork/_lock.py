@@ -43,7 +43,7 @@ def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
     """
     for name in ("acquire", "release"):
         if not callable(getattr(lock, name, None)):
-            raise TypeError(f"lock must have acquire() and release(), and {type(lock).__name__} has not")
+            raise TypeError(f"lock must have acquire() and release(), but {type(lock).__name__} does not")
     taken: set[int] = set()  # by which forks
 
     def note() -> None:

@@ -59,7 +59,7 @@ def _warn() -> None:
         depth, frame = depth + 1, frame.f_back  # type: ignore[assignment]
     message = (
         "this process does not know its place in the tree of processes, as atfork was imported after the fork: its seeds "
-        "may be those of others.  Import atfork before the fork, or call atfork.adopt() with this worker's number"
+        "may be those of other processes.  Import atfork before the fork, or call atfork.adopt() with this worker's number"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=depth)
 
@@ -99,7 +99,7 @@ def child_token(token: str, n: SupportsIndex) -> str:
     try:
         return _native.child_token(token, number)
     except OSError:
-        raise ValueError("the token is not one of atfork's") from None
+        raise ValueError("the token was not made by atfork") from None
 
 
 def environment() -> dict[str, str]:
@@ -111,7 +111,7 @@ def _check_text(what: str, value: object) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{what} must be str, not {type(value).__name__}")
     if not value.isascii() or "\0" in value:
-        raise ValueError(f"the {what} is not one of atfork's")
+        raise ValueError(f"the {what} was not made by atfork")
 
 
 def spawned(token: Optional[str] = None) -> None:
@@ -125,7 +125,7 @@ def spawned(token: Optional[str] = None) -> None:
     error = _native.spawned(token)
     if error != 0:
         missing = token is None and "ATFORK_TOKEN" not in os.environ
-        _refuse(error, "there is no token: ATFORK_TOKEN is not set" if missing else "the token is not one of atfork's")
+        _refuse(error, "there is no token: ATFORK_TOKEN is not set" if missing else "the token was not made by atfork")
     if token is None:
         os.environ.pop("ATFORK_TOKEN", None)
     _native.arrived()
@@ -139,14 +139,16 @@ def adopt(rank: Union[SupportsIndex, str, None] = None) -> None:
     different ones.  RuntimeError: this process was forked by one that had atfork, or has taken a place before.
     """
     text = rank if rank is None or isinstance(rank, str) else str(integer("rank", rank, 0, WORD))
-    wrong = f"rank must be a number from 0, in decimal digits, not {rank!r}"
+    wrong = f"rank must be a decimal number below 2^64 without leading zeros, not {rank!r}"
     if text is not None and (not text.isascii() or "\0" in text):
         raise ValueError(wrong)
     error = _native.adopt(text)
     if error != 0:
         launcher = _native.launcher()
         if rank is None:
-            wrong = f"the launchers disagree, or give no number: {launcher}" if launcher else "no launcher has numbered this process"
+            wrong = "no launcher has numbered this process: give its rank"
+        if rank is None and launcher:
+            wrong = f"launchers give different ranks, or no number: {launcher}"
         _refuse(error, wrong)
     _native.arrived()
 
@@ -155,5 +157,5 @@ def _refuse(error: int, wrong: str) -> NoReturn:
     import errno
 
     if error == errno.EALREADY:
-        raise RuntimeError("this process was forked by one that had atfork, or has taken a place before")
+        raise RuntimeError("this process was forked by a process that had atfork, or has taken a place before")
     raise ValueError(wrong)

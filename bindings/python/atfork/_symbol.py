@@ -55,7 +55,7 @@ def symbol(library: Union[str, os.PathLike[str], None], name: str, data: Any = N
     if not isinstance(name, str):
         raise TypeError(f"name must be str, not {type(name).__name__}")
     if "\0" in name or "\0" in (path or ""):
-        raise ValueError("a null character")
+        raise ValueError("the name or the library contains a null character")
     return Symbol(path, name, _native.symbol(path, name), data)
 
 
@@ -84,12 +84,12 @@ def _function_of_ctypes(value: object) -> Optional[int]:
         return None
     # A callback of Python's in C's clothes would enter the interpreter inside fork().
     if any(type(kept).__name__ == "CThunkObject" for kept in (value._objects or {}).values()):
-        raise TypeError("a ctypes callback of a Python function: register that function itself")
+        raise TypeError("this is a ctypes callback of a Python function: register that function itself")
     address = ctypes.cast(value, ctypes.c_void_p).value
     if address is None:
-        raise ValueError("a ctypes function at NULL")
+        raise ValueError("the ctypes function is a null pointer")
     if not _native.keep_library(int(address)):
-        raise ValueError("a ctypes function of no library: register Python functions themselves")
+        raise ValueError("not a function of a library: register Python functions as they are, not as C callbacks")
     return int(address)
 
 

@@ -292,7 +292,7 @@ module AtFork
     def message_of(error)
       error.full_message(highlight: false).chomp
     rescue StandardError => e
-      "#{error.class}, whose message fails by #{e.class}"
+      "#{error.class}, whose message raises #{e.class}"
     end
   end
   private_constant :Forks

@@ -35,7 +35,7 @@ static rb_postponed_job_handle_t job;
 static void make_job(void) {
   job = rb_postponed_job_preregister(0, run_job, NULL);
   if (job == POSTPONED_JOB_HANDLE_INVALID)
-    rb_raise(rb_eLoadError, "atfork needs a postponed job, and other extensions have taken all that Ruby has room for");
+    rb_raise(rb_eLoadError, "atfork needs a postponed job, and other extensions have used all that Ruby has");
 }
 
 static void trigger(void) {

@@ -12,7 +12,7 @@ module AtFork
     # @param discard [#call, nil] see AtFork.per_process
     # @yieldreturn what becomes the value
     def initialize(discard: nil, &init)
-      raise ArgumentError, "no block" unless init
+      raise ArgumentError, "a block is required" unless init
       raise TypeError, "discard must respond to call, not #{discard.class}" unless discard.nil? || discard.respond_to?(:call)
 
       @init = init
