@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# Workers that write to a database.  The parent had a transaction open when it forked.
+# Workers that write to a database.  Their parent has a transaction open when it forks them.
 #
-#   ruby connection.rb plain             the trouble: workers inherit it, and what they write is lost
-#   ruby connection.rb atfork COUNTER    the cure; COUNTER is a library with a C-side hook
+#   ruby connection.rb plain             without libatfork: workers inherit the transaction, and their rows are lost
+#   ruby connection.rb atfork COUNTER    with libatfork; COUNTER is a library with a C-side hook
 require "sqlite3"
 require "tmpdir"
 

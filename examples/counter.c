@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A C-side hook: one more byte in the file that COUNTER_FILE names, for each new process. */
+/* A C-side hook: for each new process, it appends one byte to the file that COUNTER_FILE names. */
 #define _GNU_SOURCE /* O_CLOEXEC */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A prefork worker pool.  It draws from a buffered generator that the kernel seeds, and writes its log under a
- * mutex that another thread uses, too.  Each worker is forked while that thread is inside.
+ * A prefork pool of workers.  Each worker draws from a buffered random generator, which the kernel seeds, and locks the
+ * mutex of the log.  Another thread of the parent uses this mutex, too, and holds it whenever a worker is forked.
  *
- *   pool plain    the trouble: all workers draw the same numbers, and hang at the mutex
- *   pool atfork   the cure: three lines, marked below
+ *   pool plain    without libatfork: all workers draw the same numbers, and hang at the mutex
+ *   pool atfork   with libatfork: three lines, marked 1 to 3 below
  */
 #define _GNU_SOURCE
 #include <atfork.h> /* 1 */
@@ -90,7 +90,7 @@ static void work(int number, bool cured) {
   _exit(0);
 }
 
-/* Its end of the pipe closes when a process ends, so this wait is bounded. */
+/* The worker's end of the pipe closes when the worker ends.  PATIENCE bounds the wait. */
 static bool ends_in_time(int pipe_end) {
   struct pollfd end = {.fd = pipe_end, .events = 0};
   return poll(&end, 1, PATIENCE) == 1;

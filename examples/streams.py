@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A pool of workers that draw from NumPy's random generator, as data loaders do.
 
-streams.py plain METHOD     the trouble: all workers draw the same numbers
-streams.py atfork METHOD    the cure: three lines, marked below
+streams.py plain METHOD     without libatfork: all workers draw the same numbers
+streams.py atfork METHOD    with libatfork: three lines, marked 1 to 3 below
 
 METHOD is fork, spawn or forkserver.
 """
@@ -14,7 +14,7 @@ import numpy
 
 WORKERS = 3
 
-# So that each run of the program is the same.  Every worker has it: by its fork, or by importing this file.
+# Makes each run of the program the same.  A forked worker inherits this state; a spawned worker imports this file.
 numpy.random.seed(42)
 
 if "atfork" in sys.argv:
@@ -26,7 +26,7 @@ if "atfork" in sys.argv:
 
 
 def meet(barrier):
-    """Makes sure that each worker gets one job: none is done before all have begun."""
+    """Has each worker do one job: no job ends before all have begun."""
     meet.barrier = barrier
 
 

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Workers that draw random numbers.
 --
---   lua5.3 workers.lua plain             the trouble: all draw the same ones
---   lua5.3 workers.lua atfork COUNTER    the cure; COUNTER is a library with a C-side hook
+--   lua5.3 workers.lua plain             without libatfork: all workers draw the same numbers
+--   lua5.3 workers.lua atfork COUNTER    with libatfork; COUNTER is a library with a C-side hook
 local posix = require "posix"
 
 local mode, counter = ...
