@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every language shares.  Each has a file of its own that includes this one after its typemaps, and adds what is about
- * functions of that language: register and its kin.
+ * The part of the API that all languages share.  Each language has its own file, which includes this one after its
+ * typemaps, and adds what takes or returns functions of the language: register and related functions.
  */
 %{
 #include <atfork.h>
@@ -19,7 +19,7 @@ uint64_t atfork_seed(uint64_t base);
 int atfork_poll(void);
 const char *atfork_version(void);
 
-/* The language's typemap gives (buf, size), and returns what is in it. */
+/* The language's typemap passes (buf, size), and returns its content. */
 int atfork_lineage(char *buf, size_t size);
 
 uint64_t atfork_run(void);
@@ -30,6 +30,6 @@ int atfork_token(char *buf, size_t size);
 int atfork_child_token(const char *token, uint64_t n, char *buf, size_t size);
 int atfork_launcher(char *buf, size_t size);
 
-/* A text, or nothing; an errno is raised. */
+/* Takes a text, or nothing; raises an error for an errno. */
 int atfork_spawned(const char *token);
 int atfork_adopt(const char *rank);

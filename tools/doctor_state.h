@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Common parts of the finders of shared state.  Each keeps the records of its kind, and judges after the last record.
- */
+/* Common parts of the finders of shared state.  Each keeps the records of its kind, and judges after the last
+ * record. */
 #ifndef ATFORK_DOCTOR_STATE_H
 #define ATFORK_DOCTOR_STATE_H
 

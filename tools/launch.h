@@ -59,8 +59,7 @@ void launch_drain(struct launch *launch, record_handler handler, gpointer data);
 void launch_finish(struct launch *launch);
 
 /* The status of the command, as a shell shows it.  If the command was not watched: STATUS_TROUBLE, after a message, as
- * nothing is known.
- */
+ * nothing is known. */
 int launch_exit_status(const struct launch *launch, gboolean watched);
 
 #endif

@@ -28,8 +28,7 @@ void symbols_find(struct place *place);
 /* "function (file.c:12)", "function (libc.so.6)" or "libc.so.6+0x123"; free it. */
 char *symbols_describe(struct place *place);
 
-/* An address in memory, with the name of the variable if there is one: "0x5593757360a0 (queue+0x28)"; free it.
- */
+/* An address in memory, with the name of the variable if there is one: "0x5593757360a0 (queue+0x28)"; free it. */
 char *symbols_address(const struct process *process, guint64 address, guint64 time);
 
 #endif

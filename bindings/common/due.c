@@ -3,7 +3,7 @@
 
 #include <atfork.h>
 
-/* The upper half of a word has the mark, which does not come to four billion. */
+/* The upper half of a word has the mark, which stays below 2^32. */
 enum { MARK_SHIFT = 32, CHILD_IS_DUE = 1, IS_PREPARED = 2, A_PARENT = 4 };
 
 static const uint32_t parents_max = UINT32_MAX / A_PARENT;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a hook has due, for languages that may not run it inside fork(): a word for each hook, which says in which
- * process.  So what a child inherits from its parent is not due there, and nothing has to be cleared at a fork.
+ * The callbacks of a hook that are due, for languages that may not run them inside fork().  Each hook has a word, which
+ * contains the mark of the process.  So what was due in a parent is not due in its child, and nothing has to be cleared
+ * at a fork.
  *
- * Any thread may add, from inside fork(), too: that allocates nothing, and takes no lock.
+ * Any thread may add a callback, also inside fork(): this allocates nothing, and takes no lock.
  */
 #ifndef ATFORK_COMMON_DUE_H
 #define ATFORK_COMMON_DUE_H
@@ -14,7 +15,7 @@
 
 #include "phase.h"
 
-/* The mark of a process is its generation + 1; 0 is none's. */
+/* The mark of a process is its generation + 1; no process has 0. */
 uint64_t due_mark(void);
 
 typedef _Atomic uint64_t due_word; /* 0: nothing */
@@ -22,13 +23,14 @@ typedef _Atomic uint64_t due_word; /* 0: nothing */
 struct due {
   uint32_t parents; /* how many parent callbacks */
   bool child;
-  bool prepared; /* whether the hook's prepare ran: one answer for all, as only one in C runs where callbacks wait */
+  bool
+      prepared; /* whether the hook's prepare ran: the same for all, as only a prepare in C runs where callbacks wait */
 };
 
-/* A parent or child callback, in the process of this mark. */
+/* Adds a parent or child callback, in the process of this mark. */
 void due_add(due_word *word, uint64_t mark, enum phase phase, bool is_prepared);
 
-/* Takes what is due in the process of this mark; what is another's is dropped. */
+/* Takes what is due in the process of this mark, and drops what another process left. */
 struct due due_take(due_word *word, uint64_t mark);
 
 #endif

@@ -15,7 +15,8 @@ struct infos {
   bool (*leaves_out)(const struct atfork_hook *hook);
 };
 
-/* Of all hooks, but for those that leaves_out() says (NULL: none); false without memory.  To be freed in any case. */
+/* Copies all hooks, except those for which leaves_out() is true (NULL: none).  False: no memory.  Free the result in
+ * both cases. */
 bool infos_take(struct infos *infos, bool (*leaves_out)(const struct atfork_hook *hook));
 void infos_free(struct infos *infos);
 

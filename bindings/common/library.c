@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Data symbols and code look the same to dlsym(); the symbol table knows. */
+/* dlsym() does not tell data from code; the symbol table does. */
 static bool is_function(void *address) {
   Dl_info info;
   const ElfW(Sym) *entry = NULL;
@@ -45,6 +45,6 @@ bool library_keep(void *function) {
   Dl_info info;
   if (!dladdr(function, &info) || info.dli_fname == NULL) return false;
   void *handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-  if (handle != NULL) dlclose(handle); /* NULL for the program itself, which goes nowhere */
+  if (handle != NULL) dlclose(handle); /* NULL for the program itself, which is never unloaded */
   return true;
 }

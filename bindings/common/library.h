@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* C functions by their names, and the libraries that they are in, which stay loaded: a hook's code must not go while a
- * fork may still call it. */
+/* C functions by name.  Their libraries stay loaded: a hook's code must not be unmapped while a fork may still call
+ * it. */
 #ifndef ATFORK_COMMON_LIBRARY_H
 #define ATFORK_COMMON_LIBRARY_H
 
@@ -8,14 +8,14 @@
 
 /* Why a function was not found. */
 struct library_fault {
-  bool is_of_library; /* there is no such library; or else no such function in it */
-  char text[512];     /* as the dynamic linker says it; cut off where that is longer */
+  bool is_of_library; /* there is no such library; false: there is no such function in it */
+  char text[512];     /* the dynamic linker's message, perhaps cut off */
 };
 
-/* The address of a function, in a library (NULL: the process itself); or NULL and the fault. */
+/* The address of a function in a library (NULL: in the process itself); or NULL and the fault. */
 void *library_find(const char *library, const char *name, struct library_fault *fault);
 
-/* Has the library of that function stay loaded; false if it is in none, as a closure is. */
+/* Keeps the library of this function loaded; false: it is in no library, as a closure is. */
 bool library_keep(void *function);
 
 #endif

@@ -6,7 +6,7 @@
 
 static struct made ring = {&ring, &ring, 0};
 
-/* The generation of the process that was given a place, or 0.  It was in generation 0 before. */
+/* The generation of the process that has taken a place, or 0.  Before, it was of generation 0. */
 static uint64_t placed;
 
 void made_place_taken(void) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The values that per_process made, in this process and in those above it: a process must not finalise what one above
- * it made.  They are in a ring, whoever has let go of them.  Not thread-safe: for who holds the interpreter's lock.
+ * The values that per_process made in this process and in its ancestors: a process must not finalise a value of an
+ * ancestor.  They stay in a ring, even if nothing refers to them any more.  Not thread-safe: the caller holds the
+ * interpreter's lock.
  */
 #ifndef ATFORK_COMMON_MADE_H
 #define ATFORK_COMMON_MADE_H
@@ -14,17 +15,17 @@ struct made {
   uint64_t generation; /* that it was made in */
 };
 
-/* Into the ring, as made in this process; and out of it, which again changes nothing. */
+/* Adds it to the ring, as made in this process; removes it.  Removing it twice changes nothing. */
 void made_add(struct made *made);
 void made_remove(struct made *made);
 
-/* Whether a process above this one made it. */
+/* Whether an ancestor of this process made it. */
 bool made_is_inherited(const struct made *made);
 
-/* The first that was inherited, after this one (NULL: of all); NULL when there is none. */
+/* The next inherited one after this one (NULL: the first); NULL: there is none. */
 struct made *made_next_inherited(struct made *made);
 
-/* This process has been given a place in the tree, and with it a generation: what it made before is its own. */
+/* This process has taken a place in the tree, and so a new generation: values that it made before are its own. */
 void made_place_taken(void);
 
 #endif

@@ -11,7 +11,7 @@ const char *const place_words[] = {
 };
 
 bool place_is_to_be_warned_of(void) {
-  static _Atomic uint64_t told; /* the mark of the process that was told: its generation + 1 */
+  static _Atomic uint64_t told; /* the mark of the process that was warned: its generation + 1 */
   if (atfork_place() != ATFORK_UNKNOWN) return false;
   uint64_t mark = atfork_generation() + 1;
   return atomic_exchange(&told, mark) != mark;

@@ -1,11 +1,11 @@
 ---@meta atfork
 -- SPDX-License-Identifier: MIT
--- What editors read of the module atfork (LuaLS, EmmyLua); nothing loads it.
+-- Types and documentation of the module atfork for editors (LuaLS, EmmyLua); nothing loads this file.
 
 ---@class atfork
 local atfork = {}
 
----A C function, as `atfork.symbol` gives it; LuaJIT's cdata functions and pointers to functions serve as well.
+---A C function, from `atfork.symbol`. LuaJIT's cdata functions and pointers to functions can be used instead.
 ---@class atfork.Symbol
 
 ---@alias atfork.Callback fun()|atfork.Symbol|ffi.cdata*
@@ -15,34 +15,34 @@ local atfork = {}
 ---@field name? string for people, and for `atfork.hooks`
 ---@field priority? integer -32768 to 32767; 0 if not given
 ---@field key? any replaces the hook that was registered with an equal key
----@field prepare? atfork.Callback before the fork, in the reverse order
----@field parent? atfork.Callback after it, in the forking process
----@field child? atfork.Callback after it, in the new process
+---@field prepare? atfork.Callback called before the fork, in the reverse order
+---@field parent? atfork.Callback called after the fork, in the forking process
+---@field child? atfork.Callback called after the fork, in the new process
 
----A registered hook.  It stays registered when this object is collected.
+---A registered hook.  The hook stays registered if this object is collected.
 ---@class atfork.Hook
----@field id integer|string digits where Lua has no integers of 64 bits
+---@field id integer|string a string of digits if Lua has no integers of 64 bits
 ---@field name string
 ---@field priority integer
 ---@field key any
 local Hook = {}
 
----Takes the hook back.  What `<close>` does, too.
----@return boolean taken false if that was done before
+---Unregisters the hook.  `<close>` does the same.
+---@return boolean taken false if the hook was unregistered before
 function Hook:unregister() end
 
----What `atfork.hooks` shows of a hook, of whatever language.
+---A hook of any language, as `atfork.hooks` shows it.
 ---@class atfork.Info
 ---@field id integer|string
 ---@field name string
 ---@field priority integer
 ---@field generation integer of the process that registered it
----@field prepare boolean whether it has one
+---@field prepare boolean whether it has this callback
 ---@field parent boolean
 ---@field child boolean
 
----Gets errors of callbacks, if it is set; otherwise they go to stderr with their traceback.
----`phase` is "prepare", "parent", "child", or "discard", for which there is no hook.
+---Called with each error of a callback, if it is set.  Otherwise errors are written to stderr with their traceback.
+---`phase` is "prepare", "parent", "child" or "discard".  In "discard" there is no hook.
 ---@type nil|fun(err: any, hook: atfork.Hook?, phase: string, traceback: string)
 atfork.on_error = nil
 
@@ -56,10 +56,10 @@ function atfork.register_after_fork(fn) end
 ---@return atfork.Hook
 function atfork.register(definition) end
 
----A C function `void f(void *)`, which is called inside fork(), and waits for no Lua.  Its library stays loaded.
----@param library string|nil as dlopen(3) takes it; nil is the process itself
+---A C function `void f(void *)`.  It is called directly inside fork(), without entering Lua.  Its library stays loaded.
+---@param library string|nil as for dlopen(3); nil: the process itself
 ---@param name string
----@param data? integer|userdata|lightuserdata|ffi.cdata* the pointer that it is called with; an object is kept
+---@param data? integer|userdata|lightuserdata|ffi.cdata* the pointer that it is called with; an object is kept alive
 ---@return atfork.Symbol
 function atfork.symbol(library, name, data) end
 
@@ -71,44 +71,46 @@ function atfork.generation() end
 ---@return string
 function atfork.lineage() end
 
----A seed for this process, the same from run to run: 64 bits where Lua has them, else 53.  Without a base: of this run.
+---A seed for this process, the same from run to run: 64 bits if Lua has them, otherwise 53.  Without a base it differs
+---from run to run.
 ---@param base? integer|string
 ---@return integer
 function atfork.seed(base) end
 
----As many bytes of seed as a generator needs, of which 256 bits depend on base and process.  Without a base: of this run.
+---As many bytes of seed as a generator needs; 256 bits of them depend on base and process.  If the base is nil, they
+---differ from run to run.
 ---@param base integer|string|nil
 ---@param size integer 0 to 8192
 ---@return string
 function atfork.seed_bytes(base, size) end
 
----Names this run of the whole tree of processes: the same in all of them, and another each time.
----@return integer|string run digits where Lua has no integers of 64 bits
+---A number for this run of the whole tree of processes: the same in all processes, and another one in each run.
+---@return integer|string run a string of digits if Lua has no integers of 64 bits
 function atfork.run() end
 
----How this process has come to its place in the tree; "unknown" is a guess.
+---How this process has got its place in the tree; "unknown": its lineage is a guess.
 ---@return "root"|"forked"|"spawned"|"adopted"|"unknown"
 function atfork.place() end
 
----In a worker that its launcher has numbered: takes the place of that number, and runs the child callbacks.
----@param rank? integer|string if it is not given, what the launcher has put into the environment
+---In a worker that its launcher has numbered: takes the place with this number, and runs the child callbacks.
+---@param rank? integer|string if it is not given, the number in the launcher's environment variables
 function atfork.adopt(rank) end
 
----Names the next worker that this process spawns, for its `spawned`.
+---A token for the next worker that this process spawns, which passes it to `spawned`.
 ---@return string
 function atfork.token() end
 
----The token of the n-th child of the process that a token names.
+---The token for the n-th child of the process that another token is for.
 ---@param token string
 ---@param number integer from 1
 ---@return string
 function atfork.child_token(token, number) end
 
 ---In a worker that was spawned: takes its place in the tree, and runs the child callbacks registered so far.
----@param token? string from `atfork.token`; if it is not given, the environment variable ATFORK_TOKEN
+---@param token? string from `atfork.token`; if it is not given, the environment variable ATFORK_TOKEN is used
 function atfork.spawned(token) end
 
----Runs the child callbacks that this process missed, as it was made by a fork that told nobody.
+---Runs the child callbacks that this process missed, because it was made by a fork that runs no handlers.
 ---@return integer count how many ran
 function atfork.poll() end
 
@@ -120,11 +122,11 @@ function atfork.prepared() end
 ---@return atfork.Info[]
 function atfork.hooks() end
 
----A function that returns the value (the first, if there are more) that `fn()` returned when it was first called in this process.
----A child leaves its parent's value alone, unless there is a `discard`.
+---A function that returns one value for each process: the (first) value that `fn()` returned at the first call in it.
+---A child does not close or finalise its parent's value, unless there is a `discard`.
 ---@generic T
 ---@param fn fun(): T
----@param options? { discard?: fun(value: T) } called once in a child, before it makes a value of its own
+---@param options? { discard?: fun(value: T) } called once in a child with the parent's value, before the child makes its own
 ---@return fun(): T
 function atfork.per_process(fn, options) end
 

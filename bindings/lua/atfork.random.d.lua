@@ -1,15 +1,15 @@
 ---@meta atfork.random
 -- SPDX-License-Identifier: MIT
--- What editors read of the module atfork.random; nothing loads it.
+-- Types and documentation of the module atfork.random for editors; nothing loads this file.
 
----Random numbers of this process's own: called as math.random.  Another sequence in each process, and in each run.
+---Random numbers for this process, called like math.random.  Each process, and each run, has another sequence.
 ---@class atfork.random
 ---@overload fun(): number
 ---@overload fun(high: integer): integer
 ---@overload fun(low: integer, high: integer): integer
 local random = {}
 
----A function as math.random, whose sequence in a process follows from the base: the same from run to run.
+---A function like math.random.  Its sequence in a process follows from the base, and is the same from run to run.
 ---@param base? integer|string as for `atfork.seed`
 ---@return fun(low?: integer, high?: integer): number
 function random.new(base) end

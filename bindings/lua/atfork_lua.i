@@ -21,8 +21,8 @@ SWIGEXPORT int luaopen_atfork_random(lua_State *L) {
   return random_open(L, random_source, sizeof random_source - 1);
 }
 
-/* require "atfork".  SWIG says that it has noted its types before it asks Lua for memory, and then notes them: where
- * there was no memory it is to begin anew. */
+/* require "atfork".  SWIG sets its flag before it asks Lua for memory to store its types.  If there was no memory, the
+ * flag is cleared, so that the next require starts again. */
 #undef SWIG_init
 #define SWIG_init atfork_lua_open
 SWIGEXPORT int SWIG_init(lua_State *L);
@@ -32,11 +32,12 @@ SWIGEXPORT int luaopen_atfork(lua_State *L) {
   return SWIG_init(L);
 }
 
-/* Ours name the argument that is missing, and surplus ones are ignored, as Lua does; SWIG's names a function of C. */
+/* Our functions name the missing argument, and ignore surplus ones, as Lua does.  SWIG's check names a function of
+ * C. */
 #undef SWIG_check_num_args
 #define SWIG_check_num_args(name, least, most)
 
-/* Its two global functions are of no use here, and may be another module's. */
+/* SWIG's two global functions are not needed, and may belong to another module. */
 #undef SWIG_Lua_add_function
 #define SWIG_Lua_add_function(L, name, function) (void)(function)
 %}
@@ -58,7 +59,7 @@ SWIGEXPORT int luaopen_atfork(lua_State *L) {
 }
 %typemap(argout) (void *buf, size_t size) "lua_pushlstring(L, $1, $2); SWIG_arg++;"
 
-/* Texts are shorter than that, however deep the process; but for what a launcher says, which is cut off. */
+/* Texts are shorter at any depth of the tree.  Only a launcher's text may be cut off. */
 %typemap(in, numinputs=0) (char *buf, size_t size) (char text[1024]) "$1 = text; $2 = sizeof text;"
 %typemap(argout) (char *buf, size_t size) "if (result >= 0) { lua_pushstring(L, $1); SWIG_arg++; }"
 %typemap(out) int atfork_lineage, int atfork_token, int atfork_child_token, int atfork_launcher ""

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What Lua 5.1 calls otherwise, or lacks. */
+/* Functions that Lua 5.1 names differently, or lacks. */
 #ifndef ATFORK_LUA_COMPAT_H
 #define ATFORK_LUA_COMPAT_H
 
@@ -7,7 +7,7 @@
 #include <lua.h>
 
 #if LUA_VERSION_NUM < 502
-/* Of a userdata, and a table. */
+/* The user value of a userdata, which is a table. */
 #define lua_getuservalue lua_getfenv
 #define lua_setuservalue lua_setfenv
 
@@ -16,7 +16,7 @@ static inline void lua_rawgetp(lua_State *L, int index, const void *key) {
   lua_rawget(L, index);
 }
 
-/* Of a value on top; index is none of the stack's. */
+/* Takes the value on top; index must not be relative to the top. */
 static inline void lua_rawsetp(lua_State *L, int index, const void *key) {
   lua_pushlightuserdata(L, (void *)(size_t)key);
   lua_insert(L, -2);
@@ -35,7 +35,7 @@ static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int up
 #endif
 #endif
 
-/* Without arguments; an error, which is one of memory, ends the call alone. */
+/* Calls it without arguments.  An error, which is one of memory, ends only this call. */
 static inline void call_protected(lua_State *L, lua_CFunction function) {
 #if LUA_VERSION_NUM < 502 /* needs memory to push it */
   int failed = lua_cpcall(L, function, NULL);

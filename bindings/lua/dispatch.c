@@ -4,14 +4,14 @@
 #include "forks.h"
 #include "state.h"
 
-/* Whether Lua may be entered from where this thread is inside fork().  It stays there for all of a fork, so the answer
- * is the same in all phases, and they pair. */
+/* Whether this thread may enter Lua from inside fork().  The thread does not move during a fork, so the answer is the
+ * same in all phases, and they pair. */
 static bool enters(const struct state *state, enum phase phase) {
   return !atomic_load_explicit(&state->closed, memory_order_acquire) && inside_may_enter(state, forks_of(phase).alone);
 }
 
-/* LuaJIT may be recording the code that forks, and what runs here is no part of that: as it does for a callback itself.
- */
+/* LuaJIT may be recording the code that forks.  The callback must not become part of the trace, so recording is
+ * aborted, as LuaJIT does for its own callbacks. */
 static bool run_now(const struct hook *hook, enum phase phase) {
   struct state *state = hook_state(hook);
   lua_State *L = state->runner;
@@ -24,7 +24,7 @@ static void on_prepare(void *data) {
   if (enters(hook_state(hook), PREPARE)) run_note_prepared(hook, run_now(hook, PREPARE));
 }
 
-/* Of a hook that has a prepare: when that did not run, this does not. */
+/* For a hook with a prepare: if its prepare did not run, this callback does not run either. */
 static void on_paired_parent(void *data) {
   const struct hook *hook = data;
   if (enters(hook_state(hook), PARENT)) run_now(hook, PARENT);
@@ -39,7 +39,7 @@ static void on_parent(void *data) {
 }
 
 /*
- * There is one run of child hooks in a process, so the answer for the first of a state is that for all, and nothing is
+ * Child hooks run once in a process.  So the answer for the first hook of a state holds for all of them, and nothing is
  * written for each.
  */
 static void on_child(void *data) {
@@ -80,8 +80,7 @@ static void on_destroy(void *data) {
   state_disown(state);
 }
 
-/* Whether the core may call the C functions themselves: there is nothing else, and nothing that somebody has to keep.
- */
+/* Whether the core may call the C functions directly: the hook has no Lua function, and no object to keep. */
 static bool may_be_direct(const struct hook *hook) {
   for (enum phase phase = PREPARE; phase < PHASES; phase++)
     if (hook->is_in[phase] && (!hook_is_in_c(hook, phase) || hook->functions[phase].data != NULL)) return false;

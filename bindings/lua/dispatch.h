@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the core calls for a hook in a fork: at once what may run there, and later what may not.
+ * The core calls these functions for a hook in a fork.  They run the script's callback at once if it may run there, and
+ * otherwise later.
  */
 #ifndef ATFORK_LUA_DISPATCH_H
 #define ATFORK_LUA_DISPATCH_H
@@ -9,7 +10,7 @@
 
 #include "hook.h"
 
-/* What the core is to call for a hook that has its callbacks; name and priority are not set. */
+/* The hook that the core gets for a hook whose callbacks are set; name and priority are not set. */
 struct atfork_hook dispatch_hook(struct hook *hook);
 
 #endif

@@ -11,14 +11,14 @@
 
 /* ---- How many threads this process has ---- */
 
-/* The C library's, where it has one: false from the first pthread_create() on, for good. */
+/* The C library's flag, if it has one: false from the first pthread_create() on, for good. */
 extern char __libc_single_threaded __attribute__((weak));
 
 static bool had_one_thread(void) {
   return &__libc_single_threaded != NULL && __libc_single_threaded;
 }
 
-/* Fields of /proc/self/stat that follow the name, which is in parentheses, and may have any. */
+/* The number of this field after the name, which is in parentheses, and may contain parentheses. */
 enum { THREADS_FIELD = 18 };
 
 static long count_in(const char *stat) {
@@ -55,8 +55,8 @@ enum at { PREPARING, PREPARED, IN_PARENT, IN_CHILD };
 struct level {
   enum at at;
   bool alone;
-  unsigned number; /* no other that is under way has it */
-  uint64_t mark;   /* of the process that was PREPARED, or that is IN_CHILD: the next one */
+  unsigned number; /* no other fork under way has this number */
+  uint64_t mark;   /* of the process that PREPARED the fork; IN_CHILD: of the child, which is one more */
 };
 
 static _Thread_local struct {
@@ -69,9 +69,9 @@ static struct level *level_at(unsigned depth) {
 }
 
 /*
- * Nothing tells of the child phase, as what is called there counts as a child callback in atfork_poll()'s answer: so
- * whoever looks next notes that it began.  It is the only one of its process.  That of the parent, where this fork was
- * made by a child callback, does not go on here.
+ * No hook notes the beginning of the child phase, as atfork_poll() would count its callback.  So the next look at the
+ * levels notes that it began.  A process has one child phase.  If a child callback of the parent made this fork, the
+ * parent's child phase does not go on here.
  */
 static void note_child_phase(void) {
   struct level *level = level_at(inside.depth);
@@ -87,7 +87,7 @@ static struct level *innermost(void) {
   return inside.depth == 0 ? NULL : level_at(inside.depth);
 }
 
-/* The same in a prepare or a parent, which is not one of a fork in its child phase: that is over. */
+/* The same for a prepare or parent callback: a level in its child phase is over. */
 static struct level *innermost_before_child(void) {
   const struct level *level = innermost();
   if (level != NULL && level->at == IN_CHILD) inside.depth--;
@@ -120,12 +120,12 @@ static void fork_ends(void *unused) {
   if (innermost_before_child() != NULL) inside.depth--;
 }
 
-/* Whether this process is in the child phase of that fork, and so not in one of atfork_poll(). */
+/* Whether this process is in the child phase of this fork, not in one of atfork_poll(). */
 static bool is_born_of(const struct level *level) {
   return level->at == IN_CHILD && level->mark == atfork_generation();
 }
 
-/* The level of the fork that a callback is of; NULL for one of atfork_poll(). */
+/* The level of the fork that a callback belongs to; NULL: atfork_poll() runs it. */
 static const struct level *level_of(enum phase phase) {
   if (phase != CHILD) return innermost_before_child();
   const struct level *level = innermost();
@@ -156,7 +156,7 @@ bool forks_is_watch(const struct atfork_hook *hook) {
   return hook->prepare == fork_begins || hook->prepare == all_are_prepared;
 }
 
-/* Puts `id` there in place of `before`, or takes it back when another thread was quicker. */
+/* Replaces `before` by `id`, and unregisters the replaced hook; or `id`, if another thread was faster. */
 static void replace(_Atomic atfork_id *place, atfork_id before, atfork_id id) {
   if (!atomic_compare_exchange_strong(place, &before, id)) before = id;
   if (before != 0) atfork_unregister(before);

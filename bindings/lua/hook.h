@@ -2,8 +2,9 @@
 /*
  * The hooks that a Lua state has registered: where they lie, from when they are made until the core has let go of them.
  *
- * They lie in blocks of a page, that do not move: the core holds pointers to them, and such a pointer alone says which
- * state and which slot it is, so that a child need not read what lies there.  A slot is where Lua's part is in tables.
+ * They lie in blocks of a page, which do not move, as the core has pointers to them.  Such a pointer alone says which
+ * state and which slot it belongs to, so a child need not read the hook.  The slot is the index of the hook's functions
+ * in Lua's tables.
  */
 #ifndef ATFORK_LUA_HOOK_H
 #define ATFORK_LUA_HOOK_H
@@ -30,9 +31,9 @@ struct hook {
   due_word due;                 /* waiting.h */
   uint64_t prepared;            /* run.h: a bit for each fork under way */
   struct c_function *functions; /* one for each phase; NULL if all are Lua's */
-  struct hook *next;            /* in the list of free ones, or of those that the core has let go of */
-  bool is_in[PHASES];           /* which tables have something for it */
-  bool is_direct;               /* dispatch.h: the core knows nothing of it, and so lets go of it at once */
+  struct hook *next;            /* in the list of free hooks, or of those that the core has destroyed */
+  bool is_in[PHASES];           /* which tables have an entry for it */
+  bool is_direct;               /* dispatch.h: the core does not point to it, so it is freed at once */
 };
 
 struct block {
@@ -44,7 +45,7 @@ struct block {
 
 enum { BLOCK_SIZE = 4096, BLOCK_HOOKS = (BLOCK_SIZE - sizeof(struct block)) / sizeof(struct hook) };
 
-/* What waiting.h is about to run. */
+/* A hook that waiting.h is about to run. */
 struct pending {
   struct hook *hook;
   atfork_id id;
@@ -55,9 +56,9 @@ struct pending {
 struct hooks {
   struct block *blocks;       /* the latest first */
   struct hook *free;          /* to be used again */
-  struct hook *_Atomic ended; /* the core has let go of them, Lua has not */
-  struct hook *unfinished;    /* it is being made: neither the core nor a script has it */
-  struct pending *pending;    /* room for one of each slot, so that running them needs no memory */
+  struct hook *_Atomic ended; /* the core has destroyed them, Lua still has entries for them */
+  struct hook *unfinished;    /* it is being made, and not yet registered */
+  struct pending *pending;    /* space for all slots, so that running them needs no memory */
   int room;                   /* for how many */
   int slots;                  /* in all blocks */
 };
@@ -77,21 +78,21 @@ static inline bool hook_is_in_c(const struct hook *hook, enum phase phase) {
   return hook->functions != NULL && hook->functions[phase].call != NULL;
 }
 
-/* One with nothing in it; NULL when there is no memory.  Given back by hook_free(). */
+/* An empty hook; NULL: no memory.  Free it by hook_free(). */
 struct hook *hook_new(struct hooks *hooks, struct state *state);
 void hook_free(struct hooks *hooks, struct hook *hook);
 
-/* Gives it a C function; false when there is no memory. */
+/* Sets a C function; false: no memory. */
 bool hook_set_c_function(struct hook *hook, enum phase phase, struct c_function function);
 
-/* The core has let go of it, in any thread and perhaps inside fork(): Lua's part waits until the list is taken. */
+/* The core has destroyed it, in any thread and perhaps inside fork().  Lua's entries stay until the list is taken. */
 void hook_ended(struct hooks *hooks, struct hook *hook);
 struct hook *hook_take_ended(struct hooks *hooks);
 static inline bool hook_any_ended(const struct hooks *hooks) {
   return atomic_load_explicit(&hooks->ended, memory_order_relaxed) != NULL;
 }
 
-/* When the state is closed; and when the core has let go of all. */
+/* The first when the state is closed; the second when the core has destroyed all hooks. */
 void hook_unregister_all(const struct hooks *hooks);
 void hook_free_all(struct hooks *hooks);
 

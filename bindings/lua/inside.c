@@ -9,7 +9,7 @@
 #include "compat.h"
 #include "state.h"
 
-/* Some of what is looked through was never set: that is no mistake here, and valgrind is to know. */
+/* Some of the words that are searched were never set.  This is no mistake, so valgrind is told that they are. */
 #ifdef __has_include
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
@@ -20,7 +20,7 @@
 #endif
 
 enum {
-  /* Of a main coroutine, where it is: nothing may follow those of Lua 5.5. */
+  /* Words of a main coroutine that are searched: in Lua 5.5 it has no more. */
   CALL_WORDS = sizeof(void *) == 8 ? 24 : 28,
   DOING_WORDS = 512,  /* of 32 bits, in LuaJIT's main coroutine and its global state */
   IN_C_FUNCTION = -2, /* what LuaJIT is doing: ~LJ_VMST_C */
@@ -34,7 +34,7 @@ bool inside_is_jit(void) {
   return &luaJIT_setmode != NULL;
 }
 
-/* Read while its owner writes it, perhaps: whole or not at all. */
+/* Another thread may be writing the word: an atomic read gets it whole. */
 static uintptr_t read_word(const lua_State *L, size_t at) {
   return atomic_load_explicit((const _Atomic uintptr_t *)(const void *)((const char *)L + at), memory_order_relaxed);
 }
@@ -55,7 +55,8 @@ struct call_search {
   size_t found;
 };
 
-/* In a protected call: one word only points between this frame and that of the function that made the call. */
+/* Runs in a protected call: only one word points between this stack frame and that of the function that made the
+ * call. */
 __attribute__((noinline)) static int find_call(lua_State *L) {
   struct call_search *search = lua_touserdata(L, 1);
   size_t matches = 0;
@@ -91,14 +92,14 @@ static void keep_those_that_are(struct doing_search *search, int32_t value) {
   for (size_t i = 0; i < DOING_WORDS; i++) search->candidate[i] &= read_int(search->main, i * sizeof(int32_t)) == value;
 }
 
-/* Comes between two instructions of Lua. */
+/* A debug hook, called between two instructions of Lua. */
 static void in_lua(lua_State *L, lua_Debug *event) {
   (void)event;
   lua_sethook(L, NULL, 0, 0);
   keep_those_that_are(search_under_way, IN_LUA);
 }
 
-/* In a C function called by Lua: what it is doing now is that, and was another thing in the hook. */
+/* Runs in a C function called by Lua: the word is IN_C_FUNCTION now, and was IN_LUA in the debug hook. */
 static size_t look_for_doing(lua_State *L, lua_State *main) {
   struct doing_search search = {.main = main};
   lua_Hook hook = lua_gethook(L);
@@ -129,11 +130,11 @@ void inside_look(lua_State *L, struct state *state) {
 
 /* ---- Threads ---- */
 
-/* Where this thread's stack ends, above all that it will ever call; 0 if that is not known. */
+/* The upper end of this thread's stack; 0: not known. */
 static _Thread_local uintptr_t stack_end;
 static _Thread_local bool stack_end_is_known;
 
-/* Once in each thread, and not while it forks: the main thread's is read from a file. */
+/* Called once in each thread, and not while it forks: the main thread's stack is read from a file. */
 static void find_stack_end(void) {
   pthread_attr_t attributes;
   void *start;
@@ -156,9 +157,9 @@ void inside_note(struct state *state) {
 }
 
 /*
- * Of the coroutines that we know, the one whose protected call is nearest on this thread's stack; NULL if there is
- * none. What another thread may be writing is not looked at but for the one word of the main coroutine: `latest` is
- * written by the caller, which is this thread.
+ * Of the known coroutines, the one whose protected call is innermost on this thread's stack; NULL: none.  If another
+ * thread is inside the state, only one word of the main coroutine is read while it may be written: `latest` is written
+ * by the thread that called us last, which is this one.
  */
 static lua_State *innermost_on_stack(const struct state *state) {
   lua_State *const known[] = {state->main, state->latest, state->runner};
@@ -175,7 +176,8 @@ static lua_State *innermost_on_stack(const struct state *state) {
   return innermost;
 }
 
-/* The innermost coroutine, if it is known; whether it is certain that it is this thread's, or nobody's. */
+/* Finds the innermost coroutine, if it is known.  True: it is certain that this thread is inside the state, or that no
+ * other thread can be. */
 static bool find_innermost(const struct state *state, bool alone, lua_State **innermost) {
   *innermost = state->main;
   if (atomic_load_explicit(&state->inside.caller, memory_order_relaxed) != this_thread()) return alone;
@@ -191,7 +193,7 @@ bool inside_is_certain(const struct state *state, bool alone) {
 
 /* ---- What is innermost ---- */
 
-/* An instruction of Lua would be innermost if a signal handler forks, or a debug hook that is a C function. */
+/* If a signal handler or a debug hook in C forks, an instruction of Lua is innermost. */
 static bool is_in_c_function(lua_State *L) {
   lua_Debug frame;
   if (L == NULL || !lua_getstack(L, 0, &frame)) return true;
@@ -203,6 +205,6 @@ bool inside_may_enter(const struct state *state, bool alone) {
   lua_State *innermost;
   if (!find_innermost(state, alone, &innermost)) return false;
   if (!inside_is_jit()) return is_in_c_function(innermost);
-  /* Compiled code leaves the frames as they were long ago, so they say nothing. */
+  /* Compiled code does not update the frames, so they prove nothing. */
   return inside->doing_word != 0 && read_int(state->main, inside->doing_word) == IN_C_FUNCTION;
 }

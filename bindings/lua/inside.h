@@ -2,12 +2,11 @@
 /*
  * Whether Lua may be entered from somewhere inside fork().
  *
- * It may when the forking thread is inside the state, or nobody can be, and what is innermost there is a C function.
- * Without the first, the prepare of a script that forks beside a library's thread would never run; without the second,
- * that of any script in LuaJIT.  No Lua has a call that says either.  But each keeps, in its main coroutine, where its
- * innermost protected call lies on the C stack: in its own thread's, if that thread is inside; and LuaJIT keeps beside
- * it what it is doing.  Where these words are differs from build to build, so they are looked for once, by what they
- * do.  If they are not found, the answer is no.
+ * Lua may be entered if two things are certain: the forking thread is inside the state, or no other thread can be; and
+ * a C function is innermost there.  No Lua has a function for either.  But the main coroutine stores where its
+ * innermost protected call lies on the C stack, and LuaJIT stores near it what it is doing.  The place of these two
+ * words differs from build to build, so they are searched once, by their behaviour (doc/design.md, "Lua").  If they are
+ * not found, the answer is no.
  */
 #ifndef ATFORK_LUA_INSIDE_H
 #define ATFORK_LUA_INSIDE_H
@@ -21,21 +20,22 @@ struct state;
 
 /* The part of a state that belongs to this file. */
 struct inside {
-  size_t call_word;      /* where a coroutine keeps its innermost protected call; 0: not known */
-  size_t doing_word;     /* where LuaJIT keeps what it is doing, from the main coroutine on; 0: not known */
+  size_t call_word;      /* offset of a coroutine's innermost protected call; 0: not known */
+  size_t doing_word;     /* offset, from the main coroutine, of what LuaJIT is doing; 0: not known */
   _Atomic size_t caller; /* the thread that called us last from this state, as a number */
 };
 
 /* Whether this is LuaJIT, in which Lua 5.1's module runs, too. */
 bool inside_is_jit(void);
 
-/* Looks for the words, if the main coroutine is known and that has not been done. */
+/* Searches the words, if the main coroutine is known and they have not been searched. */
 void inside_look(lua_State *L, struct state *state);
 
 /* Notes that this thread is inside the state. */
 void inside_note(struct state *state);
 
-/* Whether it is certain that this thread is inside the state, or that no other can be: as it is `alone`. */
+/* Whether it is certain that this thread is inside the state, or that no other thread can be, as this one is
+ * `alone`. */
 bool inside_is_certain(const struct state *state, bool alone);
 
 /* Whether Lua may be entered. */

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What scripts call: arguments are checked here, and errors of callbacks reported.  `native` is what C has to do
--- (native.c); all that is Lua's own is taken when the module is loaded, as a script may take it away later.
+-- The functions that scripts call: they check arguments, and report errors of callbacks.  `native` has functions in C
+-- (native.c).  Functions of Lua's own are stored when the module is loaded, as a script may remove them later.
 local atfork, native, loaded, Hook, Symbol = ...
 local base = loaded._G
 local error, getmetatable, next, pcall, rawget = base.error, base.getmetatable, base.next, base.pcall, base.rawget
@@ -10,21 +10,22 @@ if not loaded.string then error("atfork needs Lua's string library, which this h
 local find, format = loaded.string.find, loaded.string.format
 local debug = loaded.debug or {}
 
--- Of a public function's argument: the error is where a script has called that.
+-- Raises an error about an argument, at the place where a script has called the public function.
 local function bad(argument, name, text, level)
   error(format("bad argument #%d to '%s' (%s)", argument, name, text), level or 3)
 end
 
 local function expected(what, value) return what .. " expected, got " .. type(value) end
 
--- What a function in C returns.  Its error is where a script has called us: so nobody returns this as a tail call.
+-- Returns the results of a function in C. An error is reported at the place where a script has called us, so callers
+-- must not use a tail call.
 local function called(call, ...)
   local ok, result = pcall(call, ...)
   if not ok then error(result, 3) end
   return result
 end
 
--- What is wrong with the first argument, as a script has written a colon for a dot.
+-- The fault of a first argument that is the module: the script has written a colon for a dot.
 local function colon(name, value)
   if value == atfork then return "the module itself: call atfork." .. name .. " with a dot, not with a colon" end
 end
@@ -37,7 +38,7 @@ end
 
 -- ---- Errors in callbacks ----
 
--- Not every Lua sees to it that __tostring gives a string.
+-- Not every Lua checks that __tostring returns a string.
 local function describe(err)
   local ok, text = pcall(tostring, err)
   return ok and type(text) == "string" and text or "(an error that cannot be shown)"
@@ -55,7 +56,7 @@ local function failure_of(err) return { err, traceback_of and traceback_of("", 2
 
 local PHASES = { "prepare", "parent", "child", discard = "discard" }
 
--- What the handler has made; no table, if there was no memory for one.
+-- The result of the handler; it is no table if there was no memory for one.
 local function report(hook, of_phase, failure)
   local phase = PHASES[of_phase]
   local err, traceback = failure, ""
@@ -77,7 +78,7 @@ local function may_be_called(value)
   return type(meta) == "table" and rawget(meta, "__call") ~= nil
 end
 
--- on_error lies aside, so that each assignment comes here.
+-- on_error is not stored in the table, so each assignment calls this.
 local aside = {}
 setmetatable(atfork, {
   __index = aside,
@@ -103,7 +104,7 @@ local function is_c_function(value)
   return find(shown, "^cdata<") and (find(shown, "(*)(", 1, true) or find(shown, " ()", 1, true))
 end
 
--- A Lua function, or what stands for a C function; else nil, and what is wrong.
+-- A Lua function, or the object for a C function; otherwise nil and the fault.
 local function callback_of(value)
   if type(value) == "function" or native.is_symbol(value) then return value end
   if is_c_function(value) then return native.symbol_of_cdata(value) end
@@ -219,7 +220,7 @@ function atfork.register(definition)
 end
 local register = atfork.register
 
--- What native.register_after_fork() asks when its argument is no Lua function.
+-- native.register_after_fork() calls this if its argument is no Lua function.
 local function register_after_fork(value)
   local fault, callback = colon("register_after_fork", value), nil
   if not fault then
@@ -240,7 +241,7 @@ local GUESS = "atfork: this process does not know its place in the tree of proce
   .. "its seeds may be those of other processes.  Load atfork before the fork, or call atfork.adopt() with this worker's "
   .. "number"
 
--- Not by warn(), which says nothing until a script has turned it on.
+-- Not by warn(), which is silent until a script has turned it on.
 local function warn_of_a_guess()
   if is_to_be_warned() then native.complain(GUESS .. "\n") end
 end
@@ -279,7 +280,7 @@ function atfork.child_token(token, number)
   return child
 end
 
--- Whether the next child callback of per_process is for a place that is being taken, and not for a fork.
+-- Whether the next child callback of per_process comes from taking a place, not from a fork.
 local takes_place, watches_children = false, false
 
 local function take_place(take, ...)
@@ -302,7 +303,7 @@ function atfork.spawned(token)
   if why then error("there is no token: ATFORK_TOKEN is not set, or was not made by atfork", 2) end
 end
 
--- A rank as text: a number may be one.
+-- A rank as text: it may be given as a number.
 local function rank_of(rank)
   if rank == nil then return nil end
   if type(rank) == "string" then return rank, text_fault(rank) end
@@ -323,15 +324,16 @@ end
 
 -- ---- Values of a process ----
 
--- A cell is {generation that made it, value}.  Those that live; and those of other processes, which are kept for good.
+-- A cell is {generation that made it, value}. `watched` has the cells that are alive; `kept` has those of other
+-- processes, for good.
 local watched, kept = setmetatable({}, { __mode = "k" }), {}
 local generation = native.generation
 local GENERATION, VALUE = 1, 2
 
--- The values in value number i of a userdata: in Lua 5.1 it has an environment instead, most often its library's.
+-- The user value number i of a userdata.  Lua 5.1 has an environment instead, which is usually the library's.
 local user_value = base._VERSION ~= "Lua 5.1" and debug.getuservalue or function() end
 
--- Calls visit() with a value that may have a finaliser, and with all that it has in tables and user values.
+-- Calls visit() with a value that may have a finaliser, and with all values that it has in tables and user values.
 local function reach(value, visit)
   local seen, list, count = { [base] = true }, { value }, 1 -- globals and modules are no value's own
   for _, module in next, loaded do seen[module] = true end
@@ -364,12 +366,13 @@ local function reach(value, visit)
   end
 end
 
--- LuaJIT ends cdata before all else when a state is closed; but they work without a finaliser.
+-- When a state is closed, LuaJIT finalises cdata before all other objects.  A cdata works without its finaliser, so it
+-- is removed now.
 local function disarm_cdata(value, kind)
   if kind == "cdata" and loaded.ffi then pcall(loaded.ffi.gc, value, nil) end
 end
 
--- All others work as ever until then, so they lose their metatables only there.
+-- All others must keep working until then, so their metatables are removed only when the state is closed.
 local function disarm(value, kind)
   disarm_cdata(value, kind)
   if kind ~= "cdata" then native.take_finaliser(value) end
@@ -387,7 +390,7 @@ local function keep(cell)
   reach(cell[VALUE], disarm_cdata)
 end
 
--- A guard is finalised before all that is older.  The latest one ends as the state is closed.
+-- A guard is finalised before all older objects.  The latest guard is finalised when the state is closed.
 local guard
 local function renew_guard()
   local this = {}
@@ -400,7 +403,7 @@ local function renew_guard()
   end)
 end
 
--- Where lua_close() finalises, LuaJIT may leave compiled code in order to collect, and come back to it, for ever.
+-- While lua_close() finalises, LuaJIT may leave compiled code to collect garbage, and return to it, for ever.
 if loaded.jit then
   for _, runs_there in next, { reach, disarm_cdata, disarm, each_inherited, renew_guard } do
     loaded.jit.off(runs_there, true)
@@ -414,8 +417,8 @@ local function own(made_in, value)
   return cell
 end
 
--- Also in spawned() and adopt(), where no fork has made this process: it has made itself what was made before.  A
--- callback there may fork: what comes here in that child is a fork again.
+-- Also called in spawned() and adopt().  There no fork has made this process, so it made the existing values itself.  A
+-- callback there may fork; in its child this is called for a fork again.
 local function on_child()
   if takes_place then
     takes_place = false
@@ -459,7 +462,7 @@ function atfork.per_process(make, options)
     local now = generation()
     if cell[GENERATION] ~= now then
       local inherited = cell
-      cell = {} -- taken away first: of two coroutines that ask, one leaves what is in it
+      cell = {} -- replaced first: if two coroutines ask, the later one overwrites it
       leave(inherited, discard)
       cell = own(now, make())
     end

@@ -54,7 +54,7 @@ static int finalised(lua_State *L) {
   return 1;
 }
 
-/* take_finaliser(value): whatever its metatable says of itself. */
+/* take_finaliser(value): also if its metatable is protected by __metatable. */
 static int take_finaliser(lua_State *L) {
   lua_settop(L, 1);
   if (!lua_getmetatable(L, 1)) return 0;
@@ -76,7 +76,7 @@ static int push_symbol(lua_State *L, void *address, void *data) {
   return 1;
 }
 
-/* What a cdata that is a pointer points to. */
+/* The target of a cdata that is a pointer. */
 static void *pointer_in_cdata(lua_State *L, int index) {
   return *(void *const *)lua_topointer(L, index);
 }
@@ -92,8 +92,8 @@ static void *check_pointer(lua_State *L, int arg) {
   return (void *)(uintptr_t)address;
 }
 
-/* symbol(library, name, pointer, object): the object that the pointer points into is kept, in a table, as no other user
- * value serves every Lua. */
+/* symbol(library, name, pointer, object): keeps the object that the pointer points into, in a table, as only a table
+ * can be a user value in every Lua. */
 static int symbol(lua_State *L) {
   lua_settop(L, 4);
   void *data = check_pointer(L, 3);
@@ -109,8 +109,8 @@ static int symbol(lua_State *L) {
   return 1;
 }
 
-/* LuaJIT's: nil and what is wrong with it, if something is.  LuaJIT unloads what it has loaded with its namespace
- * object, and so do others; then not. */
+/* Pushes a Symbol for a C function of LuaJIT; or nil and the fault.  LuaJIT unloads a library when its namespace object
+ * is collected; from now on it stays loaded. */
 static int symbol_of_cdata(lua_State *L) {
   void *address = pointer_in_cdata(L, 1);
   if (address != NULL && library_keep(address)) return push_symbol(L, address, NULL);
@@ -225,8 +225,9 @@ static struct state *push_upvalues(lua_State *L) {
   return state;
 }
 
-/* Calls module.lua with (the module's table, our functions, what is loaded, two metatables): it returns an error
- * handler, what is called with an error, and what register_after_fork() calls with what is no Lua function. */
+/* Calls module.lua with the module's table, our functions, package.loaded and two metatables.  It returns the error
+ * handler, the function that reports an error, and the function that register_after_fork() calls if its argument is no
+ * Lua function. */
 static void call_source(lua_State *L, int module, int upvalues, lua_CFunction open_random, const char *source,
                         size_t size) {
   if (luaL_loadbuffer(L, source, size, "=atfork") != 0) lua_error(L);

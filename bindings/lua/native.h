@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What module.lua, which scripts call, has C do; and what surrounds the functions that SWIG wraps.
+ * C functions for module.lua, which scripts call; and code around the functions that SWIG wraps.
  */
 #ifndef ATFORK_LUA_NATIVE_H
 #define ATFORK_LUA_NATIVE_H
@@ -9,15 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes of SWIG's table, on top of the stack, the module's, by the source of module.lua; which may have a function that
- * opens atfork.random.  The same table again where the state has one. */
+/* Makes the module's table from SWIG's table, on top of the stack, by running module.lua, which may get a function that
+ * opens atfork.random.  If the state has a module already, returns its table. */
 void native_open(lua_State *L, lua_CFunction open_random, const char *source, size_t size);
 
 /* At the start of each call that SWIG wraps. */
 void native_enter(lua_State *L);
 
-/* Before and after a call that may run child callbacks, and so enter Lua: it is called from there.  Returns what it was
- * before; leaves errno alone. */
+/* Called before and after a call that may run child callbacks, and so enter Lua.  Returns the former value; leaves
+ * errno alone. */
 bool native_polls(lua_State *L, bool is_polling);
 
 /* Pushes nil for 0, else the name of errno. */

@@ -53,7 +53,8 @@ uint64_t number_to_uint64(lua_State *L, int arg, const char *function) {
   return (uint64_t)(int64_t)number;
 }
 
-/* All of it where a double holds it, as generations do; else the upper bits, as in a seed each is as good. */
+/* The whole number if a double can hold it, as with generations; otherwise its upper bits, which are enough for a
+ * seed. */
 void number_push_uint64(lua_State *L, uint64_t number) {
   lua_pushnumber(L, (lua_Number)(number >> 53 == 0 ? number : number >> 11));
 }

@@ -24,7 +24,7 @@ static uint64_t next(uint64_t *state) {
   return result;
 }
 
-/* From 0 to `most`, each as often: what is above it is drawn again. */
+/* From 0 to `most`, uniformly: a number above it is drawn again. */
 static uint64_t next_up_to(uint64_t *state, uint64_t most) {
   uint64_t mask = most, drawn;
   for (int by = 1; by < 64; by *= 2) mask |= mask >> by;

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Random numbers of this process's own: each process that a fork makes begins a sequence of its own.
+-- Random numbers for this process: each forked process begins another sequence.
 local seeded, draw = ...
 local atfork = require "atfork"
 local error, pcall, select, type = error, pcall, select, type
@@ -9,7 +9,7 @@ local SEED_BYTES = 32
 local takes_128_bits = math.type ~= nil and _VERSION ~= "Lua 5.3"
 local random = {}
 
--- In Lua 5.1 and 5.2, all that a double tells apart.
+-- In Lua 5.1 and 5.2, all integers that a double can hold.
 local tointeger = math.tointeger
   or function(value) return value % 1 == 0 and value >= -2 ^ 53 and value <= 2 ^ 53 and value or nil end
 
@@ -20,7 +20,8 @@ local function integer(argument, value)
   error(("bad argument #%d to 'random' (%s)"):format(argument, what), 0)
 end
 
--- What math.random() takes: nothing; or the highest; or the lowest and the highest.  In Lua 5.4, 0 is for all integers.
+-- The arguments of math.random(): none; or the highest; or the lowest and the highest.  In Lua 5.4, 0 means all
+-- integers.
 local function bounds(...)
   local count = select("#", ...)
   if count == 0 then return end
@@ -36,14 +37,15 @@ local function number_of(state, ...)
   return draw(state, bounds(...))
 end
 
--- What seed() or seed_bytes() gives to a function of ours: an error of the base is where a script has called that.
+-- Calls seed() or seed_bytes() for a function of this module.  An error about the base names this function, at the
+-- place where a script has called it.
 local function seed_of(name, seed, ...)
   local ok, result = pcall(seed, ...)
   if not ok then error((result:gsub("'seed[_a-z]*'", "'" .. name .. "'")), 3) end
   return result
 end
 
--- A function as math.random, whose sequence in a process follows from the base: the same from run to run.
+-- A function like math.random.  Its sequence in a process follows from the base, and is the same from run to run.
 function random.new(base)
   local state, made_in
   return function(...)
@@ -55,7 +57,7 @@ function random.new(base)
   end
 end
 
--- Seeds math.random in this process.  Lua 5.3 makes a double of a seed, and then takes the lower 32 bits.
+-- Seeds math.random in this process.  Lua 5.3 converts a seed to a double, and then uses the lower 32 bits.
 function random.reseed(base)
   if takes_128_bits then
     math.randomseed(("<i8i8"):unpack(seed_of("reseed", atfork.seed_bytes, base, 16)))

@@ -16,11 +16,11 @@
 
 struct handle {
   atfork_id id;
-  struct hook *hook; /* to be looked at only while the state is open; another's when the ids differ */
+  struct hook *hook; /* valid only while the state is open; if the ids differ, the slot has another hook */
   bool has_definition;
 };
 
-/* The definition, which is a table, is its user value, as that of Lua 5.1 must be one. */
+/* Its user value is the definition, a table, as Lua 5.1 allows only tables. */
 static struct handle *push_handle(lua_State *L, int definition, bool has_definition) {
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, has_definition);
   *handle = (struct handle){.has_definition = has_definition};
@@ -32,7 +32,7 @@ static struct handle *push_handle(lua_State *L, int definition, bool has_definit
   return handle;
 }
 
-/* That of argument 1, or NULL if it is none. */
+/* The handle in argument 1; NULL: it is none. */
 static struct handle *handle_of(lua_State *L) {
   struct handle *handle = lua_touserdata(L, 1);
   if (handle == NULL || !lua_getmetatable(L, 1)) return NULL;
@@ -74,7 +74,7 @@ int register_definition(lua_State *L) {
 
 /* ---- Letting go of hooks ---- */
 
-/* Tables that have nothing for it are left alone: they would have to make room for that nothing. */
+/* Tables without an entry for it are not written: writing nil might need memory. */
 static void clear_functions(lua_State *L, const struct hook *hook) {
   for (int phase = PREPARE; phase < PHASES; phase++) {
     if (!hook->is_in[phase]) continue;
@@ -90,7 +90,7 @@ static void clear(lua_State *L, struct state *state, struct hook *hook) {
   hook_free(&state->hooks, hook);
 }
 
-/* One that was being made when Lua had no memory for it: that error does not come back to us. */
+/* Frees a hook that was being made when Lua had no memory: Lua's error did not return to us. */
 static void clear_unfinished(lua_State *L, struct state *state) {
   struct hook *hook = state->hooks.unfinished;
   if (hook == NULL) return;
@@ -99,7 +99,7 @@ static void clear_unfinished(lua_State *L, struct state *state) {
   state->hooks.unfinished = NULL;
 }
 
-/* But for those that are among what is due now. */
+/* Frees ended hooks, except those that are about to run. */
 static void clear_ended(lua_State *L, struct state *state) {
   if (!hook_any_ended(&state->hooks) || waiting_is_running(state)) return;
   struct hook *hook = hook_take_ended(&state->hooks);
@@ -110,12 +110,12 @@ static void clear_ended(lua_State *L, struct state *state) {
   }
 }
 
-/* Of other hooks the core tells when it has let go. */
+/* For other hooks, the core calls destroy. */
 static void end_if_direct(struct state *state, struct hook *hook) {
   if (hook->is_direct) hook_ended(&state->hooks, hook);
 }
 
-/* Asks Lua for nothing. */
+/* Needs no memory from Lua. */
 static bool take_back(lua_State *L, struct state *state, const struct handle *handle) {
   if (atfork_unregister(handle->id) != 0) return false;
   if (state == NULL) return true;
@@ -140,7 +140,7 @@ int register_unregister(lua_State *L) {
 
 /* ---- Making them ---- */
 
-/* Their places among the arguments, of which the last ones may be left out. */
+/* The indexes of the arguments; the last ones may be missing. */
 enum {
   CHILD_AT = 1,
   PARENT_AT,
@@ -154,7 +154,7 @@ enum {
   BEFORE_AT
 };
 
-/* Where there is no memory for a C function, false; where Lua has none, its error. */
+/* False: no memory for a C function.  If Lua has no memory, it raises its error. */
 static bool fill(lua_State *L, struct hook *hook, int given) {
   int slot = hook_slot(hook);
   for (int at = CHILD_AT; at <= PREPARE_AT && at <= given; at++) {
@@ -171,14 +171,14 @@ static bool fill(lua_State *L, struct hook *hook, int given) {
   return true;
 }
 
-/* Under its key lies what is at this index. */
+/* Stores the value at this index under the hook's key. */
 static void set_keyed(lua_State *L, int index) {
   lua_pushvalue(L, KEY_AT);
   lua_pushvalue(L, index);
   lua_rawset(L, KEYS_AT);
 }
 
-/* Puts the hook under its key, and what lay there before on top; nil: nothing, or there is no key. */
+/* Stores the hook under its key, and pushes the former hook of this key; nil: there was none, or there is no key. */
 static void set_key(lua_State *L) {
   lua_pushvalue(L, KEY_AT);
   if (lua_isnil(L, KEY_AT)) return;
@@ -204,8 +204,9 @@ static atfork_id enrol(lua_State *L, struct state *state, struct hook *hook, int
   return hook->id;
 }
 
-/* All that Lua has to give is asked for before the core is: an error then leaves no hook that nobody can take back.  So
- * is the hook of the same key taken back last: it stays where there is no memory for this one. */
+/* All memory of Lua is allocated before the hook is registered in the core, so an error leaves no hook that no script
+ * can unregister.  The former hook of the same key is unregistered last, so it stays if there is no memory for the new
+ * one. */
 int register_add(lua_State *L) {
   struct state *state = state_enter_quickly(L);
   if (state == NULL) return luaL_error(L, "this Lua state is being closed");

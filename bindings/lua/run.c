@@ -7,7 +7,7 @@
 #include "forks.h"
 #include "state.h"
 
-/* What lies on the runner's stack, for good: callbacks are called with nothing but a look into a table. */
+/* These lie on the runner's stack for good, so a call of a callback only reads a table. */
 enum { HANDLER = 1, FUNCTIONS, LAYOUT = FUNCTIONS + PHASES - 1 };
 
 static void lay_out(struct state *state) {
@@ -23,8 +23,8 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
-/* The first call has Lua make what it notes a call in, which it keeps for the next: a fork may come when there is no
- * memory.  No error may leave the runner, which is in nobody's protected call. */
+/* At the first call, Lua allocates what it needs for calls, and keeps it: at a fork there may be no memory.  No error
+ * may leave the runner, as no protected call surrounds it. */
 void run_open(lua_State *L, struct state *state) {
   state->runner = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
@@ -41,7 +41,7 @@ static void say_no_memory(const struct hook *hook, enum phase phase) {
   fflush(stderr);
 }
 
-/* With what the handler gave on top of the stack; takes it away.  What is pushed here needs no memory. */
+/* The result of the error handler is on top of the stack, and is popped.  Pushing needs no memory here. */
 static void report(struct state *state, const struct hook *hook, enum phase phase) {
   lua_State *L = state->runner;
   int failure = lua_gettop(L);
@@ -67,7 +67,7 @@ static bool call_top(struct state *state, const struct hook *hook, enum phase ph
   return false;
 }
 
-/* Inside another callback what is at hand on the stack is that one's.  Not inlined, as the usual way is to be short. */
+/* Inside another callback, the stack has that callback's values.  Not inlined, to keep the usual path short. */
 __attribute__((noinline)) static bool call_nested(struct state *state, const struct hook *hook, enum phase phase,
                                                   enum answer answer) {
   lua_State *runner = state->runner;
@@ -111,7 +111,7 @@ bool run_checked(struct state *state, const struct hook *hook, enum phase phase,
 
 /* ---- Whether a hook is prepared: a bit for each fork under way ---- */
 
-/* Written only where it changes, as most often it does not. */
+/* Written only if it changes, which is rare. */
 void run_note_prepared(struct hook *hook, bool is_prepared) {
   uint64_t bit = UINT64_C(1) << forks_of(PREPARE).number;
   if (((hook->prepared & bit) != 0) != is_prepared) hook->prepared ^= bit;

@@ -5,7 +5,7 @@
 
 #include "compat.h"
 
-/* What the registry knows the userdata by: the address. */
+/* Its address is the key of the userdata in the registry. */
 static const char place_key;
 
 struct state *state_of(lua_State *L) {
@@ -23,7 +23,7 @@ void state_disown(struct state *state) {
 
 /* ---- Coming in ---- */
 
-/* Keeps the coroutine that calls, so that where it stands can be looked at later. */
+/* Keeps a reference to the calling coroutine, so that its stack can be read later. */
 static void note_coroutine(lua_State *L, struct state *state) {
   if (lua_pushthread(L) && state->main == NULL) {
     state->main = L;
@@ -33,7 +33,7 @@ static void note_coroutine(lua_State *L, struct state *state) {
   state->latest = L;
 }
 
-/* Nobody holds the userdata, so each cycle of the collector ends with a call of its finaliser. */
+/* Nothing refers to the userdata, so each cycle of the collector ends with a call of its finaliser. */
 static void arm_pulse(lua_State *L, struct state *state) {
   lua_newuserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, state->pulse_metatable);
@@ -44,7 +44,7 @@ static void arm_pulse(lua_State *L, struct state *state) {
 
 static struct state *come_in(lua_State *L, struct state *state) {
   if (state == NULL) return NULL;
-  /* Before a coroutine is let go that has our debug hook. */
+  /* Before a coroutine with our debug hook is released. */
   if (state->waiting.has_stand_ins) waiting_restore_debug_hooks(state);
   if (state->latest != L) note_coroutine(L, state);
   inside_note(state);
@@ -72,9 +72,9 @@ static int enter_from_collector(lua_State *L) {
 }
 
 /*
- * As a call of the module, from whichever coroutine is running.  A host that sets a debug hook of its own in each
- * coroutine leaves no other way to run what waits.  But not where the stack has overflown, for which there is room for
- * an error's handler alone; and without an error where there is no memory, as it would be one of whatever is running.
+ * Works as a call of the module, from the running coroutine.  If a host sets its own debug hook in each coroutine,
+ * there is no other way to run callbacks that wait.  Not done if the stack has overflowed, as there is room only for an
+ * error handler.  Without memory it raises no error, as the error would belong to the code that is running.
  */
 static int on_pulse(lua_State *L) {
   call_protected(L, enter_from_collector);
@@ -83,7 +83,7 @@ static int on_pulse(lua_State *L) {
 
 /* ---- Its beginning and its end ---- */
 
-/* lua_close(): the state takes its hooks with it. */
+/* lua_close() unregisters the hooks of the state. */
 static int close_state(lua_State *L) {
   struct state **place = lua_touserdata(L, 1);
   struct state *state = *place;
@@ -107,7 +107,7 @@ static lua_State *find_main(lua_State *L) {
   return main;
 }
 
-/* A metatable with the function on top as __gc, in place of it. */
+/* Replaces the function on top by a metatable with the function as __gc. */
 static void push_finalising_metatable(lua_State *L) {
   lua_createtable(L, 0, 1);
   lua_insert(L, -2);
@@ -121,7 +121,7 @@ void state_push_finalised(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-/* The userdata first: from then on, what is made is collected. */
+/* The userdata comes first: what is made after it will be freed by its finaliser. */
 static struct state *push_place(lua_State *L) {
   struct state **place = lua_newuserdata(L, sizeof(struct state *));
   *place = NULL;

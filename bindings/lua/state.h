@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Lua state that has the module: all that is kept for it, and how each call from it comes in.
+ * A Lua state that has loaded the module: all data for it, and the entry of each call from it.
  */
 #ifndef ATFORK_LUA_STATE_H
 #define ATFORK_LUA_STATE_H
@@ -16,15 +16,15 @@
 #include "waiting.h"
 
 /*
- * It outlives lua_close() while the core has hooks of it: those that a fork under way still takes part in.  A member
- * that is called as a file belongs to that.
+ * It outlives lua_close() while the core has hooks of it, in a fork under way.  A member named after a file belongs to
+ * this file.
  */
 struct state {
-  lua_State *main;       /* NULL while it is not known: Lua 5.1 and LuaJIT, until it is what calls us */
-  lua_State *latest;     /* the coroutine that called us last; the registry keeps it */
+  lua_State *main;       /* NULL: not yet known, in Lua 5.1 and LuaJIT, until the main coroutine calls us */
+  lua_State *latest;     /* the coroutine that called us last; the registry has a reference to it */
   lua_State *runner;     /* the coroutine that callbacks run in */
-  bool is_polling;       /* inside poll() or its like, and so inside the state */
-  bool has_pulse;        /* the collector will call */
+  bool is_polling;       /* inside poll() or a similar function, and so inside the state */
+  bool has_pulse;        /* a userdata exists whose finaliser the collector will call */
   _Atomic bool closed;   /* Lua is gone */
   _Atomic size_t owners; /* Lua, and each hook that the core has */
   int latest_reference;
@@ -35,23 +35,24 @@ struct state {
   struct hooks hooks;
 };
 
-/* Makes it, and pushes a userdata that ends it when Lua closes: it has a pointer to it, which is NULL from then on. */
+/* Makes it, and pushes a userdata that ends it when Lua closes.  The userdata has a pointer to it, which is NULL after
+ * that. */
 struct state *state_open(lua_State *L);
 
-/* Ends one owner's part in it. */
+/* Decrements the number of owners, and frees it at 0. */
 void state_disown(struct state *state);
 
-/* At the start of each call from Lua: notes that this thread is inside, and runs what waits for that.  NULL when the
+/* At the start of each call from Lua: notes that this thread is inside, and runs the callbacks that wait.  NULL: the
  * state is being closed. */
 struct state *state_enter(lua_State *L);
 
-/* The same in a C function that has that userdata as its first upvalue, and so need not look for it. */
+/* The same, faster, in a C function whose first upvalue is this userdata. */
 struct state *state_enter_quickly(lua_State *L);
 
-/* Of the Lua state that L is a coroutine of: NULL when that is being closed. */
+/* The state of the coroutine L; NULL: it is being closed. */
 struct state *state_of(lua_State *L);
 
-/* Pushes a userdata that has the function on top, which it takes, called when it is collected. */
+/* Pops a function, and pushes a userdata that calls the function when it is collected. */
 void state_push_finalised(lua_State *L);
 
 #endif

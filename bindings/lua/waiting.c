@@ -35,7 +35,8 @@ static void stand_in_for(struct stand_in *stand_in, lua_State *L) {
   lua_sethook(L, before_next_instruction, stand_in->mask | LUA_MASKCOUNT, 1);
 }
 
-/* LuaJIT has one debug hook for all coroutines: the second finds it there.  Elsewhere each has its own. */
+/* LuaJIT has one debug hook for all coroutines: for the second coroutine it is already set.  Elsewhere each coroutine
+ * has its own. */
 static void stand_in_for_user(struct state *state) {
   struct waiting *waiting = &state->waiting;
   if (!waiting->has_stand_ins) {
@@ -46,7 +47,7 @@ static void stand_in_for_user(struct state *state) {
   stand_in_for(&waiting->stand_ins[1], state->latest);
 }
 
-/* Hands over to the user's own at once. */
+/* Restores the user's debug hook at once, and calls it. */
 static void before_next_instruction(lua_State *L, lua_Debug *event) {
   struct state *state = state_of(L);
   if (state == NULL) {
@@ -56,7 +57,7 @@ static void before_next_instruction(lua_State *L, lua_Debug *event) {
   struct stand_in user = state->waiting.stand_ins[0];
   if (state->waiting.stand_ins[1].L == L) user = state->waiting.stand_ins[1];
   waiting_restore_debug_hooks(state);
-  /* A coroutine made meanwhile has inherited ours. */
+  /* A coroutine made in the meantime has inherited our debug hook. */
   if (lua_gethook(L) == before_next_instruction) lua_sethook(L, user.hook, user.mask, user.count);
   inside_note(state);
   waiting_run(state);
@@ -69,10 +70,11 @@ void waiting_add(struct hook *hook, enum phase phase, bool is_prepared) {
   struct state *state = hook_state(hook);
   uint64_t mark = due_mark();
   due_add(&hook->due, mark, phase, is_prepared);
-  /* Pairs with the store in waiting_run(), which comes before the words are taken: a word that is added too late to be
+  /* Pairs with the store in waiting_run(), which comes before the words are taken: if a word is added too late to be
    * taken leaves its mark. */
   if (atomic_load(&state->waiting.mark) != mark) atomic_store(&state->waiting.mark, mark);
-  /* When another thread may be inside, in a parent, it looks when it calls us next.  In a child there is none. */
+  /* If another thread of a parent may be inside the state, it runs the callback when it calls us next.  A child has no
+   * other thread. */
   if (phase == CHILD || inside_is_certain(state, forks_of(phase).alone)) stand_in_for_user(state);
 }
 
@@ -87,7 +89,7 @@ static int by_id(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* Takes what is due in this process; how many hooks. */
+/* Takes what is due in this process; returns the number of hooks. */
 static size_t collect(struct state *state, uint64_t mark) {
   struct pending *pending = state->hooks.pending;
   size_t count = 0;
@@ -102,9 +104,10 @@ static size_t collect(struct state *state, uint64_t mark) {
   return count;
 }
 
-/* False when this has become another process, whose own are due now. */
+/* False: this has become another process, which has its own callbacks due. */
 static bool run_pending(struct state *state, size_t i, uint64_t mark) {
-  /* Copied, as a callback that registers hooks may move it; but one that unregisters this hook is heeded. */
+  /* Copied, as a callback that registers hooks may move it.  If a callback unregisters this hook, the entry in the
+   * table shows it. */
   const struct pending pending = state->hooks.pending[i];
   enum answer answer = pending.due.prepared ? LATE_AND_PREPARED : LATE;
   for (uint32_t ran = 0; ran < state->hooks.pending[i].due.parents; ran++) {
@@ -119,7 +122,7 @@ void waiting_run(struct state *state) {
   struct waiting *waiting = &state->waiting;
   for (;;) {
     uint64_t mark = due_mark();
-    /* What comes up meanwhile is for the call that is under way. */
+    /* Callbacks that become due meanwhile are left to the call under way. */
     if (atomic_load(&waiting->mark) != mark || waiting->running == mark) return;
     waiting->running = mark;
     atomic_store(&waiting->mark, 0);

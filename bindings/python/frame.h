@@ -33,8 +33,8 @@ extern _Thread_local unsigned frames_armed __attribute__((tls_model("initial-exe
 struct frame *frame_begin(struct registry *registry, struct plan *plan);
 void frame_end(struct registry *registry, struct frame *frame);
 
-/* It is prepared; and the one that this thread, or greenlet, has prepared, which is no longer (NULL: it is another's).
- */
+/* It is prepared; and the one that this thread, or greenlet, has prepared, which is no longer (NULL: it is
+ * another's). */
 void frame_arm(struct frame *frame);
 struct frame *frame_disarm(const struct registry *registry);
 

@@ -218,8 +218,7 @@ static int end_hung(pid_t pid) {
 }
 
 /* Waits until it has ended: `shared->at` changes as long as it does not hang.  A child that is awake has `patience`
- * times the limit.
- */
+ * times the limit. */
 static int watch_over(pid_t pid, unsigned patience) {
   _Atomic uint32_t *progress = &shared->at;
   int status;

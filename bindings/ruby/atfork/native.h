@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* AtFork::Native: what the Ruby part of the binding is written on.  SWIG wraps it as it stands here, without "native_".
- */
+/* AtFork::Native: what the Ruby part of the binding is written on.  SWIG wraps it as it stands here, without
+ * "native_". */
 #ifndef ATFORK_RUBY_NATIVE_H
 #define ATFORK_RUBY_NATIVE_H
 
@@ -87,8 +87,8 @@ VALUE native_empty(VALUE objects);
 
 /* ---- list.c ---- */
 
-/* An Array for each hook of the process: id, name, priority, generation, and whether it has a prepare, parent, child.
- */
+/* An Array for each hook of the process: id, name, priority, generation, and whether it has a prepare, parent,
+ * child. */
 VALUE native_hooks(void);
 
 /* ---- symbol.c ---- */
