@@ -50,16 +50,14 @@ lintian_is_content() {
   lintian --allow-root --fail-on error,warning --tag-display-limit 0 "$work"/first/*.changes
 }
 
-# The list that packages take their dependencies from, the linker's list, and what the library has.
+# The list that packages take their dependencies from, and the linker's list.  That the library has the same symbols is
+# checked by dh_makeshlibs when the package is built.
 symbols_are_the_map_s() {
-  map=$source/lib/atfork.map
-  sed -n 's/^  \(atfork_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$work/map"
-  sed -n 's/^ \(atfork_[a-z0-9_]*\)@.*/\1/p' "$source/debian/libatfork0.symbols" | sort >"$work/listed"
-  nm -D --defined-only --without-symbol-versions "$work"/first/tree/debian/libatfork0/usr/lib/*/libatfork.so.0 |
-    sed -n 's/.* T //p' | sort >"$work/exported"
-  test -s "$work/map"
+  awk '/{$/ { node = $1; print node "@" node } sub(/^  atfork_/, "atfork_") && sub(/;$/, "") { print $0 "@" node }' \
+    "$source/lib/atfork.map" | sort >"$work/map"
+  sed -n 's/^ \([^ ]*@[^ ]*\) .*/\1/p' "$source/debian/libatfork0.symbols" | sort >"$work/listed"
+  test "$(wc -l <"$work/map")" -gt 20
   diff "$work/map" "$work/listed"
-  diff "$work/map" "$work/exported"
 }
 
 # In another place, later, by another's settings, and without the tests.
@@ -93,11 +91,12 @@ in_a_clean_root() {
   fi
 }
 
+check "debian/libatfork0.symbols has the symbols of lib/atfork.map" symbols_are_the_map_s
 check "debian/rules orig and dpkg-buildpackage" builds
+[ -e "$work/first/tree/debian/files" ] || all_checked
 check "the core's tests ran in the build" ran_tests_of_the_core
 check "no warning of dpkg" has_no_warning_of_dpkg
 check "lintian has no error and no warning" lintian_is_content
-check "libatfork0.symbols, lib/atfork.map and the library have the same symbols" symbols_are_the_map_s
 check "a build elsewhere gives the same packages" builds_the_same_again
 in_a_clean_root
 all_checked
