@@ -8,6 +8,8 @@ set -eu
 source=$1
 # shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
+# shellcheck source=test/packages/samples.sh
+. "$source/test/packages/samples.sh"
 
 warnings='-std=c11 -Werror -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
   -Wundef -Wwrite-strings'
@@ -27,11 +29,26 @@ says_what_it_is() {
   sed 's/^/ * /; s/ *$//' "$source/LICENSE" | while read -r line; do grep -qxF " $line" "$work/head"; done
 }
 
+# A tree of its own, with a user's program in it.
+make_tree() {
+  mkdir "$1"
+  cp -r "$source/lib" "$source/script" "$source/meson.build" "$source/LICENSE" "$1"
+  cp "$source/test/consumer/consumer.c" "$1/program.c"
+}
+
+# The lines that users read.
+runs_by_the_document() {
+  make_tree "$work/documented"
+  sample '## One C file' >"$work/sample"
+  grep -F 'script/amalgamate' "$work/sample"
+  cd "$work/documented"
+  sh -eux "$work/sample"
+  ./program
+}
+
 # A file for a system that it has not heard of is not simply left out, nor compiled everywhere.
 refuses_an_unknown_system() {
-  mkdir -p "$work/unknown/script"
-  cp -r "$source/lib" "$source/meson.build" "$source/LICENSE" "$work/unknown"
-  cp "$source/script/amalgamate" "$source/script/usage.sh" "$work/unknown/script"
+  make_tree "$work/unknown"
   echo >"$work/unknown/lib/os_plan9.c"
   if "$work/unknown/script/amalgamate" "$work/unknown" 2>"$work/errors"; then return 1; fi
   grep -F 'lib/os_plan9.c' "$work/errors"
@@ -94,6 +111,7 @@ passes() {
 version=$(sed -n "s/^ *version: '\(.*\)',$/\1/p" "$source/meson.build" | head -n 1)
 mkdir "$work/one"
 check "script/amalgamate" "$source/script/amalgamate" "$work/one"
+check "a program with it, by doc/packages.md" runs_by_the_document
 check "it writes the same again" writes_the_same_again
 check "it says what it is" says_what_it_is
 check "it refuses a file for a system that it does not know" refuses_an_unknown_system

@@ -1,18 +1,22 @@
 # What the tests of packages share: the clean root that each of them runs in.  To be sourced, with $source set.
 # shellcheck shell=sh disable=SC2154
 
-# enter_root NAME [DIRECTORY]: runs test/packages/inside/NAME.sh in a clean root, with DIRECTORY as /root/brought.
-enter_root() {
+skip_all() {
+  echo "1..0 # SKIP $1"
+  exit
+}
+
+# Skips the test where it cannot run.
+can_enter_root() {
   [ "$(id -u)" -eq 0 ] || skip_all "only root may make a clean root"
   command -v mmdebstrap >/dev/null 2>&1 || skip_all "mmdebstrap is not here"
   git -c safe.directory='*' -C "$source" rev-parse --quiet --verify HEAD >/dev/null 2>&1 ||
     skip_all "a clean root has a clone of the repository, and this is none"
-  "$source/script/clean-root" --name "$1" --bring "${2:-$source/test/packages/inside}" "test/packages/inside/$1.sh"
 }
 
-skip_all() {
-  echo "1..0 # SKIP $1"
-  exit
+# enter_root NAME DIRECTORY: runs test/packages/inside/NAME.sh in a clean root, with DIRECTORY as /root/brought.
+enter_root() {
+  "$source/script/clean-root" --name "$1" --bring "$2" "test/packages/inside/$1.sh"
 }
 
 # install_library BUILD DIRECTORY: what a program needs that uses the C library, as installed.
@@ -22,4 +26,14 @@ install_library() {
   mkdir -p "$2"
   tar -C "$2.all" -cf - -T "$2.list" | tar -C "$2" -xf -
   rm -rf "$2.all" "$2.list"
+}
+
+# make_archive DIRECTORY: what `meson dist` makes of the last commit.
+make_archive() {
+  git -c safe.directory='*' clone --quiet "$source" "$1.clone"
+  meson setup "$1.clone/build" "$1.clone" -Dlua= -Druby=disabled -Dpython= -Dtests=disabled -Dtools=disabled \
+    -Dexamples=false -Dman=false -Ddocs=disabled >"$1.log" || { cat "$1.log"; return 1; }
+  meson dist -C "$1.clone/build" --no-tests >"$1.log" || { cat "$1.log"; return 1; }
+  cp "$1.clone/build/meson-dist"/* "$1"
+  rm -rf "$1.clone" "$1.log"
 }

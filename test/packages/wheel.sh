@@ -7,6 +7,7 @@ set -eu
 source=$1
 # shellcheck source=test/packages/root.sh
 . "$source/test/packages/root.sh"
+can_enter_root
 brought=$(mktemp -d)
 trap 'rm -rf "$brought"' EXIT
 install_library "$2" "$brought"

@@ -12,7 +12,7 @@ installs_what_it_needs() {
 make_project() {
   mkdir "$work/project"
   cp test/consumer/consumer.c "$work/project/program.c"
-  awk '/^```cmake$/ { inside = 1; next } /^```$/ { inside = 0 } inside' doc/packages.md >"$work/project/CMakeLists.txt"
+  sample '## CMake' 1 cmake >"$work/project/CMakeLists.txt"
   grep -F 'find_package(atfork' "$work/project/CMakeLists.txt"
 }
 

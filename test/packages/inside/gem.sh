@@ -43,7 +43,7 @@ bundles() {
   mkdir -p "$work/app/vendor/cache" "$work/app/config/initializers"
   cp "$gem" "$work/app/vendor/cache"
   cd "$work/app"
-  awk '/^```ruby$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/doc/packages.md" >Gemfile
+  sample '## Ruby' 1 ruby >Gemfile
   grep -x 'gem "atfork"' Gemfile
   bundle config set --local path vendor/bundle
   bundle install --local
@@ -111,7 +111,7 @@ require "fiddle"
 system = Fiddle.dlopen("libatfork.so.0")
 require "atfork"
 hook = AtFork.register_after_fork {}
-unregister = Fiddle::Function.new(system["atfork_unregister"], [Fiddle::TYPE_LONG_LONG], Fiddle::TYPE_INT)
+unregister = Fiddle::Function.new(system["atfork_unregister"], [-Fiddle::TYPE_LONG_LONG], Fiddle::TYPE_INT)
 exit(unregister.call(hook.id) == 0 && AtFork.hooks.empty?)
 END
   GEM_PATH="$work/copy" ruby -e 'gem "atfork"; load "share.rb"'
