@@ -40,7 +40,7 @@ builds_the_library_alone() {
 # A project that wants everything in one program.
 links_it_statically() {
   cd "$work/project"
-  meson setup build-static -Ddefault_library=static
+  meson setup build-static -Datfork:default_library=static
   meson compile -C build-static
   ./build-static/program
   ! ldd build-static/program | grep libatfork
