@@ -28,7 +28,7 @@ NAVIGATION = {
     ],
     "Reference": ["man/index", "doc/lua", "doc/ruby", "doc/python", "doc/tools", "doc/streams"],
     "Inside": ["doc/design", "doc/memory-orders", "doc/model/README", "doc/abi", "doc/benchmarks", "doc/soak"],
-    "Project": ["NEWS", "CONTRIBUTING", "SECURITY", "test/README", "test/scenarios", "test/peers"],
+    "Project": ["NEWS", "CONTRIBUTING", "doc/testing", "SECURITY", "test/README", "test/scenarios", "test/peers"],
 }
 # Folders whose Markdown is not the project's.
 FOREIGN = re.compile(r"(\.\w+|build.*|subprojects|debian|_\w+)")
