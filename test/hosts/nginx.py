@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""nginx with its Lua module, as a master and 4 workers, run with the example of doc/lua.md.  Speaks the Test Anything Protocol.
+"""nginx with its Lua module, as a master and 4 workers, through reloads and kills.  Speaks the Test Anything Protocol.
 
-nginx.py DOCUMENT MODULE LIBRARY ROOT    MODULE is atfork for LuaJIT, LIBRARY where libatfork lies; ROOT has nginx unpacked
-                                         (script/bootstrap), else the system's is used
+nginx.py MODULE LIBRARY ROOT    MODULE is atfork for LuaJIT, LIBRARY where libatfork lies; ROOT has nginx unpacked
+                                (script/bootstrap), else the system's is used
 
 Only one request is under way at a time, and what happens to the master and its workers happens between two.  So none may fail.
 """
@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 
-PORT_IN_THE_EXAMPLE = "8080"
 WORKERS = 4
 # Seconds until a wait is given up; script/test says how many times as long things take here as on an idle machine.
 PATIENCE = 60 * int(os.environ.get("ATFORK_TEST_SLOWNESS", "1"))
@@ -34,7 +33,8 @@ error_log {work}/error.log notice;
 events {{ worker_connections 64; }}
 """
 
-IN_HTTP = """
+HTTP = """
+http {{
   access_log off;
   client_body_temp_path {work}/body;
   proxy_temp_path {work}/proxy;
@@ -43,6 +43,41 @@ IN_HTTP = """
   scgi_temp_path {work}/scgi;
   lua_package_path "{root}/usr/share/lua/5.1/?.lua;;";
   lua_package_cpath "{work}/?.so;;";
+  init_by_lua_block {{
+    atfork = require "atfork"
+
+    worker = {{ first = 0, second = 0 }}
+    atfork.register_after_fork(function()
+      worker.first = worker.first + 1
+      math.randomseed(atfork.seed())
+      worker.drawn = math.random(2^31)
+    end)
+    atfork.register {{
+      name = "second",
+      priority = 10,
+      child = function() worker.second = worker.second + 1 end,
+    }}
+
+    -- Made when a worker first asks for it.  It may yield, as connect() of ngx.socket.tcp() does.
+    connection = atfork.per_process(function()
+      ngx.sleep(0.001)
+      return {{ owner = atfork.lineage() }}
+    end)
+  }}
+
+  server {{
+    listen 127.0.0.1:{port};
+
+    location / {{
+      content_by_lua_block {{
+        local answer = '{{"pid": %d, "generation": %d, "lineage": "%s", "seed": %.0f, "random": %d, '
+          .. '"connection": "%s", "ran": {{"first": %d, "second": %d}}}}'
+        ngx.say(answer:format(ngx.worker.pid(), atfork.generation(), atfork.lineage(), atfork.seed(42),
+          worker.drawn, connection().owner, worker.first, worker.second))
+      }}
+    }}
+  }}
+}}
 """
 
 
@@ -55,7 +90,7 @@ def free_port():
 class Nginx:
     """A master of its own, in a directory of its own."""
 
-    def __init__(self, example, module, library, root, work):
+    def __init__(self, module, library, root, work):
         self.work = work
         self.port = free_port()
         self.answered = 0
@@ -64,9 +99,7 @@ class Nginx:
         text = CONFIGURATION.format(
             modules="\n".join(modules), workers=WORKERS, work=work, user="user root;" if os.geteuid() == 0 else ""
         )
-        http_block = example.replace(PORT_IN_THE_EXAMPLE, str(self.port))
-        text += http_block.replace("http {", "http {" + IN_HTTP.format(work=work, root=root), 1)
-        (work / "nginx.conf").write_text(text)
+        (work / "nginx.conf").write_text(text + HTTP.format(work=work, root=root, port=self.port))
         luajit = next(root.glob("usr/lib/*/libluajit-5.1.so.2")).parent
         environment = dict(os.environ, LD_LIBRARY_PATH=f"{library}:{luajit}")
         self.master = subprocess.Popen(
@@ -181,16 +214,15 @@ def find_root(unpacked):
     return None
 
 
-def main(document, module, library, unpacked):
+def main(module, library, unpacked):
     root = find_root(unpacked)
     if root is None:
         print("1..0 # SKIP nginx with its Lua module is not here: script/bootstrap test")
         return 0
-    example = re.search(r"^```nginx\n(.*?)^```$", pathlib.Path(document).read_text(), re.MULTILINE | re.DOTALL).group(1)
     failed, known = 0, {}
     print(f"1..{len(CHECKS)}")
     with tempfile.TemporaryDirectory() as work:
-        nginx = Nginx(example, module, library, root, pathlib.Path(work))
+        nginx = Nginx(module, library, root, pathlib.Path(work))
         try:
             for number, (name, check) in enumerate(CHECKS, 1):
                 try:
