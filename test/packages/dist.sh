@@ -38,9 +38,9 @@ has_the_files_of_the_commit() {
   for file in LICENSE README.md NEWS.md meson.build lib/atfork.h pyproject.toml; do grep -qx "$file" "$work/packed"; done
 }
 
-# So that whoever unpacks it may read it.
+# Whoever unpacks it may give it to others.
 has_no_odd_modes() {
-  ! tar -tvf "$work/build/meson-dist/atfork-$version.tar.xz" | grep -v -E '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--|lrwxrwxrwx) '
+  ! tar -tvf "$work/build/meson-dist/atfork-$version.tar.xz" | grep -v -E '^(d.{6}r-x|-.{6}r-x|-.{6}r--|l.{9}) '
 }
 
 if ! git -c safe.directory='*' -C "$source" rev-parse --quiet --verify HEAD >/dev/null 2>&1; then
@@ -51,5 +51,5 @@ check "a clean clone is configured" configures
 check "meson dist builds, tests and installs its archive" passes_its_tests
 check "with the quick tests" ran_the_quick_tests
 check "the archive has the files of the commit" has_the_files_of_the_commit
-check "which all may read" has_no_odd_modes
+check "which all may read, and not write" has_no_odd_modes
 all_checked
