@@ -63,6 +63,13 @@ takes_an_installed_one() {
   ldd build-installed/program | grep "/usr/local/lib.*/libatfork.so.0"
 }
 
+is_found_by_pkg_config() {
+  cd "$work/project"
+  run_sample '## pkg-config'
+  ./program
+  ./program-static
+}
+
 check "Meson and a compiler" installs_what_it_needs
 check "the project of doc/packages.md" makes_the_project
 check "the library is built along" builds_it_along
@@ -72,4 +79,5 @@ check "an archive with another hash is refused" refuses_another_archive
 cp -a /root/brought/library/. /
 ldconfig
 check "an installed library is taken instead" takes_an_installed_one
+check "pkg-config finds that, shared and static" is_found_by_pkg_config
 all_checked
