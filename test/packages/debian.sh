@@ -6,19 +6,14 @@
 set -eu
 
 source=$1
+# shellcheck source=test/packages/root.sh
+. "$source/test/packages/root.sh"
+can_enter_root
+for tool in dh lintian py3versions; do
+  command -v "$tool" >/dev/null 2>&1 || skip_all "$tool is not here"
+done
 # shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
-
-skip() {
-  echo "1..0 # SKIP $1"
-  exit
-}
-
-[ "$(id -u)" -eq 0 ] || skip "only root can make a clean root"
-git -c safe.directory='*' -C "$source" rev-parse --quiet --verify HEAD >/dev/null || skip "no repository, which is what is built"
-for tool in dh dpkg-buildpackage lintian mmdebstrap py3versions; do
-  command -v "$tool" >/dev/null || skip "no $tool"
-done
 
 # build DIRECTORY OPTIONS [VARIABLE=VALUE...]: the source package and the binary packages, in DIRECTORY.
 build() {
@@ -83,7 +78,7 @@ in_a_clean_root() {
   mkdir "$work/packages"
   find "$work/first" -maxdepth 1 -name '*.deb' ! -name '*-dbgsym_*' -exec cp -t "$work/packages" {} +
   status=0
-  "$source/script/clean-root" --name debian --bring "$work/packages" test/packages/debian_installed.sh >"$work/inside" || status=$?
+  enter_root debian "$work/packages" >"$work/inside" || status=$?
   report "$work/inside"
   if [ "$status" -ne 0 ]; then
     failed=1

@@ -1,20 +1,12 @@
 #!/bin/sh
-# Debian's packages in ../brought: installed, tested by autopkgtest, upgraded and purged.  For a machine to throw away:
-# test/packages/debian.sh runs this in a clean root.  Speaks the Test Anything Protocol.
+# Debian's packages in ../brought: installed, tested by autopkgtest, upgraded and purged.
 set -eu
-
-cd "$(dirname "$0")/../.."
-. test/lib/tap.sh
+# shellcheck source=test/packages/inside/lib.sh
+. test/packages/inside/lib.sh
 packages=$(for file in ../brought/*.deb; do dpkg-deb --field "$file" Package; done)
-export DEBIAN_FRONTEND=noninteractive
-
-get() {
-  apt-get --quiet --yes --no-install-recommends "$@"
-}
 
 installs() {
-  get update
-  get install ../brought/*.deb
+  install ../brought/*.deb
   # shellcheck disable=SC2086 # a list of words
   dpkg-query --show --showformat '${Package} ${Status} ${Version}\n' $packages | tee "$work/installed"
   test "$(grep -c ' install ok installed ' "$work/installed")" -eq "$(echo "$packages" | wc -l)"
@@ -22,7 +14,7 @@ installs() {
 
 # Whose results are checks of their own.
 runs_autopkgtest() {
-  get install autopkgtest
+  install autopkgtest
   autopkgtest --no-built-binaries --summary-file="$work/summary" ../brought/*.deb . -- null
 }
 
@@ -33,7 +25,7 @@ each_test_of_packages() {
   done
 }
 
-# The same packages, with a later version.
+# The same packages, of a later version.
 make_later() {
   mkdir "$work/later"
   for file in ../brought/*.deb; do
@@ -47,7 +39,7 @@ make_later() {
 
 upgrades() {
   make_later
-  get install "$work"/later/*.deb
+  install "$work"/later/*.deb
   # shellcheck disable=SC2086
   dpkg-query --show --showformat '${Status} ${Version}\n' $packages | tee "$work/upgraded"
   if grep -v '^install ok installed .*+later$' "$work/upgraded"; then return 1; fi
@@ -67,7 +59,7 @@ removes() {
   ours >"$work/ours"
   test "$(wc -l <"$work/ours")" -gt 50
   # shellcheck disable=SC2086
-  get remove $packages
+  apt-get remove -q -y $packages
   # Nothing to configure, so nothing stays for a purge.
   # shellcheck disable=SC2086
   ! dpkg-query --show --showformat '${Package} ${Status}\n' $packages | grep -v 'unknown ok not-installed'
@@ -79,9 +71,9 @@ leaves_nothing() {
 }
 
 installs_again_and_purges() {
-  get install ../brought/*.deb
+  install ../brought/*.deb
   # shellcheck disable=SC2086
-  get purge $packages
+  apt-get purge -q -y $packages
   leaves_nothing
 }
 
