@@ -72,7 +72,8 @@ header_alone() {
 }
 
 exports_only_atfork() {
-  nm -D --defined-only "$libdir/libatfork.so" >"$work/symbols"
+  # The version node is a symbol of its own, of type A.
+  nm -D --defined-only --without-symbol-versions "$libdir/libatfork.so" | grep -v ' A ' >"$work/symbols"
   grep -q ' T atfork_register$' "$work/symbols"
   nm --defined-only --extern-only "$libdir/libatfork.a" | sed -n 's/.* [A-Z] //p' >>"$work/symbols"
   # What the notes of probes are relative to is in all objects that have some, and shared.
