@@ -38,7 +38,7 @@ static inline PyObject *run_one(const struct registry *registry, const struct pl
 
 /* ---- Before the fork ---- */
 
-/* The hooks prepared so far, in run order, as after a fork. */
+/* Calls `parent` of the hooks prepared so far, in run order, as after a fork. */
 static void undo(const struct registry *registry, struct frame *frame) {
   const struct plan *plan = frame->plan;
   for (Py_ssize_t i = 0; i < plan->counts[PARENT]; i++) {
@@ -51,7 +51,7 @@ static void undo(const struct registry *registry, struct frame *frame) {
     if (frame->prepared[i] == PREPARED) frame->prepared[i] = NOT_PREPARED;
 }
 
-/* With nothing else prepared.  wait() returns after a while: true when it has taken what it waits for. */
+/* Called with nothing else prepared. wait() returns after a while; true: it has taken the lock. */
 static bool wait_for(const struct registry *registry, struct frame *frame, Py_ssize_t i, PyObject *not_now) {
   for (uint64_t removals = registry->removals; registry->removals == removals;) {
     PyObject *result = PyObject_CallMethod(not_now, "wait", NULL);
@@ -88,14 +88,14 @@ bool run_prepare(struct registry *registry, struct frame *frame) {
 /* ---- After it ---- */
 
 /*
- * A child's first write to an object copies its page, and a call writes to what it calls.  To copy all these pages
- * first takes a tenth less than to copy one between two calls.
+ * A child's first write to an object copies its page, and a call writes to the object that it calls.  Copying all these
+ * pages first takes a tenth less time than copying one before each call.
  */
 static void take_references(PyObject *const *callbacks, Py_ssize_t count) {
   for (Py_ssize_t i = 0; i < count; i++) Py_INCREF(callbacks[i]);
 }
 
-/* A child callback that forks has the child run all of them there: when it returns in that, this is over. */
+/* If a child callback forks, the new child runs all callbacks itself.  When it returns here, this phase is over. */
 int run_after(struct registry *registry, struct frame *frame, enum phase phase) {
   const struct plan *plan = frame->plan;
   Py_ssize_t count = plan->counts[phase], ran = 0;

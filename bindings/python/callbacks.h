@@ -7,23 +7,23 @@
 
 #ifndef SWIG
 /*
- * All prepare callbacks.  One that returns the package's NotNow has all that were prepared undone by their `parent`;
- * its wait() then takes what it could not, and the others come after that.  False, and nothing is prepared: the fork is
- * to begin anew, as a hook was unregistered while this waited, perhaps by a thread that has what was waited for.
+ * Runs all prepare callbacks.  If one returns the package's NotNow, the hooks prepared so far get their `parent`.  Then
+ * its wait() takes the lock, and the others are prepared after that.  False, with nothing prepared: the fork must start
+ * again, as a hook was unregistered during the wait, perhaps by the thread that has the lock.
  */
 bool run_prepare(struct registry *registry, struct frame *frame);
 
-/* All parent or child callbacks; how many. */
+/* Runs all parent or child callbacks; returns how many. */
 int run_after(struct registry *registry, struct frame *frame, enum phase phase);
 #endif
 
-/* An error that a function of the user's has raised, in a phase that is none of a fork's. */
+/* Reports an error that a function of the user has raised, in a phase that is not one of a fork. */
 PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase);
 
 /* Inside a parent or child callback: whether this hook's own prepare ran for this fork, and returned. */
 PyObject *native_prepared(void);
 
-/* Names the fork whose callback runs; 0: none does. */
+/* The ticket of the fork whose callback runs; 0: none runs. */
 PyObject *native_ticket(void);
 
 #endif

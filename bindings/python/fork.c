@@ -6,7 +6,7 @@
 #include "made.h"
 #include "watch.h"
 
-/* True once in each process.  What the parent had not come to is not ours. */
+/* True once in each process.  Callbacks that were due in the parent are not due here. */
 static bool is_new(struct registry *registry, uint64_t mark) {
   uint64_t serial;
   if (registry->done == mark) return false;
@@ -16,7 +16,7 @@ static bool is_new(struct registry *registry, uint64_t mark) {
   return true;
 }
 
-/* How many ran; -1: there was no memory to run any.  A parent is due only where fork(2) told the core. */
+/* Returns how many ran; -1: no memory.  A parent callback is due only if fork(2) ran the core's handlers. */
 static int run_missed(struct registry *registry, const struct filter *filter, enum phase phase) {
   struct frame *frame = frame_begin(registry, plan_new(registry, filter));
   if (frame == NULL) return -1;
@@ -26,7 +26,7 @@ static int run_missed(struct registry *registry, const struct filter *filter, en
   return count;
 }
 
-/* In a new process; how many ran.  Without memory they are left to the next call. */
+/* Called in a new process; returns how many ran.  Without memory, the next call runs them. */
 static int run_missed_children(struct registry *registry, uint64_t mark, uint64_t done_before) {
   int count = run_missed(registry, &(struct filter){.generation = mark - 1, .serial = UINT64_MAX}, CHILD);
   if (count >= 0) return count;
@@ -44,7 +44,7 @@ static void run_missed_parents(struct registry *registry) {
   }
 }
 
-/* Runs what a fork that Python was not told of has left undone. */
+/* Runs the callbacks that are due after a fork that Python did not see. */
 static int catch_up(struct registry *registry) {
   uint64_t mark = due_mark(), done_before = registry->done;
   if (is_new(registry, mark)) return run_missed_children(registry, mark, done_before);
@@ -53,8 +53,8 @@ static int catch_up(struct registry *registry) {
 }
 
 /*
- * PyOS_AfterFork_Child() begins by noting the thread's new number, and then runs code: that of threading, random and
- * logging, which puts these right, and this pending call before it.  Our turn in it is to come.
+ * Whether PyOS_AfterFork_Child() is running.  It first stores the thread's new number, then runs this pending call,
+ * then the functions that repair threading, random and logging.  Our own function follows.
  */
 static bool is_being_told(const struct registry *registry) {
 #if PY_VERSION_HEX >= 0x030b0000 && defined(PY_HAVE_THREAD_NATIVE_ID)
@@ -74,7 +74,7 @@ int fork_pending(void *unused) {
 
 /* ---- In step with os.register_at_fork() ---- */
 
-/* The registry, if functions of this number are the latest. */
+/* The registry, if the functions with this number are the latest. */
 static struct registry *latest(PyObject *number) {
   struct registry *registry = registry_of_interpreter();
   return registry != NULL && PyLong_AsUnsignedLongLong(number) == registry->steps_in ? registry : NULL;
@@ -99,7 +99,7 @@ PyObject *native_before(PyObject *number) {
   Py_RETURN_NONE;
 }
 
-/* When something has forked between before and the fork, its child comes here too. */
+/* If code between `before` and the fork has forked, its child calls this, too. */
 PyObject *native_after_in_parent(PyObject *number) {
   struct registry *registry = latest(number);
   struct frame *frame = registry == NULL ? NULL : frame_disarm(registry);
@@ -110,7 +110,7 @@ PyObject *native_after_in_parent(PyObject *number) {
   Py_RETURN_NONE;
 }
 
-/* Also where C code forks, and then tells Python: PyOS_AfterFork_Child(). */
+/* Also called if C code forks, and then calls PyOS_AfterFork_Child(). */
 PyObject *native_after_in_child(PyObject *number) {
   struct registry *registry = latest(number);
   struct frame *frame = registry == NULL ? NULL : frame_disarm(registry);
@@ -125,7 +125,7 @@ PyObject *native_after_in_child(PyObject *number) {
 
 /* ---- For the package ---- */
 
-/* The core counts Python's callbacks too, which do nothing there, and the hook that watches. */
+/* The core also counts Python's callbacks, which do nothing there, and the hook that watches. */
 PyObject *native_poll(void) {
   struct registry *registry = registry_of_interpreter();
   int all = atfork_poll();

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When Python's callbacks run.  In step with os.register_at_fork(), which has three functions of ours, for every fork
- * that Python makes or is told of; for the others, when the interpreter goes on, or is asked to.  Called with the GIL
- * held.
+ * When Python's callbacks run.  For each fork that Python makes or is told of: in three functions that are registered
+ * with os.register_at_fork().  For other forks: when the interpreter goes on, or at poll().  Called with the GIL held.
  */
 #ifndef ATFORK_PYTHON_FORK_H
 #define ATFORK_PYTHON_FORK_H
@@ -10,26 +9,26 @@
 #include "python.h"
 
 #ifndef SWIG
-/* A pending call, after a fork that Python was not told of. */
+/* A pending call, after a fork that Python did not see. */
 int fork_pending(void *unused);
 #endif
 
 /*
- * A module that is imported later, as threading or random, has its own functions run after ours.  So ours are
- * registered once more, and of each kind the latest act: the first of all before a fork, the last after it.
+ * If threading or random is imported after atfork, its functions run after ours.  Then ours are registered again, and
+ * only the latest ones act: the first of all before a fork, the last after it.
  */
-PyObject *native_step_in(void); /* the number of the next that are registered */
+PyObject *native_step_in(void); /* the number of the next functions to register */
 PyObject *native_before(PyObject *number);
 PyObject *native_after_in_parent(PyObject *number);
 PyObject *native_after_in_child(PyObject *number);
 
-/* Runs what this process has missed, C's hooks too; returns how many callbacks that were. */
+/* Runs the callbacks that this process has missed, also those of C's hooks; returns how many. */
 PyObject *native_poll(void);
 
-/* In a worker that was forked, and then has imported modules: runs `child` of what they have registered. */
+/* In a worker that was forked, and has then imported modules: runs `child` of the hooks that they have registered. */
 PyObject *native_start(void);
 
-/* This process has been given a place: runs Python's `child` callbacks, as the core has run C's. */
+/* Called when this process has taken a place: runs Python's `child` callbacks; the core has run C's. */
 PyObject *native_arrived(void);
 
 #endif

@@ -5,7 +5,7 @@
 
 _Thread_local unsigned frames_armed __attribute__((tls_model("initial-exec")));
 
-/* Zero when this context has none, or without memory. */
+/* 0: this context has no ticket, or there was no memory. */
 static uint64_t context_ticket(const struct registry *registry) {
   PyObject *value = NULL;
   if (PyContextVar_Get(registry->fork, NULL, &value) != 0) PyErr_Clear();
@@ -22,7 +22,7 @@ static bool set_context_ticket(const struct registry *registry, uint64_t ticket)
   return token != NULL;
 }
 
-/* A context may be the copy of another thread's. */
+/* The thread is compared, too, as a context may be a copy of another thread's. */
 struct frame *frame_own(const struct registry *registry) {
   if (registry->frames == NULL) return NULL;
   uint64_t ticket = context_ticket(registry);
@@ -101,7 +101,7 @@ void frame_arm(struct frame *frame) {
   frames_armed++;
 }
 
-/* Where the context is another: C code may prepare in one thread state, and come back with the next. */
+/* Used if the context has changed: C code may prepare in one thread state, and return in another. */
 static struct frame *latest_armed(const struct registry *registry) {
   unsigned long thread = PyThread_get_thread_ident();
   struct frame *frame = registry->frames;

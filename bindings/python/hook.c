@@ -35,12 +35,13 @@ static void call_child(void *calls) {
   call(calls, CHILD);
 }
 
-/* Stands in the core for a callable, which fork.c calls: so the core knows the hook's place among the others. */
+/* The core's callback for a callable, which fork.c calls.  It does nothing, but gives the hook its place in the
+ * order. */
 static void leave_to_python(void *unused) {
   (void)unused;
 }
 
-/* In any thread, without the GIL.  Release pairs with the acquire in hook_is_over(). */
+/* Called in any thread, without the GIL. The release pairs with the acquire in hook_is_over(). */
 static void end_calls(void *calls) {
   atomic_store_explicit(&((struct c_calls *)calls)->is_over, true, memory_order_release);
 }
@@ -95,7 +96,7 @@ static int unregister_inside(const struct atfork_info *info, void *hook) {
   return 1;
 }
 
-/* Inside a walk the core waits for nobody: who still calls the hook's C functions ends with that. */
+/* Inside a walk the core does not wait: forks that still call the hook's C functions destroy the hook at their end. */
 void hook_leave_core(const struct hook *hook) {
   atfork_foreach(unregister_inside, (void *)(uintptr_t)hook);
 }
@@ -118,7 +119,7 @@ int hook_visit(struct hook *hook, visitproc visit, void *arg) {
 
 /* ---- The type ---- */
 
-/* Where the core may still call C functions, their table stays. */
+/* If the core may still call C functions, their table is kept. */
 static void dealloc(PyObject *self) {
   struct hook *hook = (struct hook *)self;
   if (hook->weak_references != NULL) PyObject_ClearWeakRefs(self);
@@ -131,20 +132,20 @@ static void dealloc(PyObject *self) {
 }
 
 static PyMemberDef members[] = {
-    {"id", T_ULONGLONG, offsetof(struct hook, id), READONLY, "As hooks() lists it; never given again to another hook."},
-    {"name", T_OBJECT, offsetof(struct hook, name), READONLY, "For people."},
+    {"id", T_ULONGLONG, offsetof(struct hook, id), READONLY, "As in hooks(); no other hook ever gets this id."},
+    {"name", T_OBJECT, offsetof(struct hook, name), READONLY, "The name, for people."},
     {"priority", T_INT, offsetof(struct hook, priority), READONLY, "From -32768 to 32767."},
     {"key", T_OBJECT, offsetof(struct hook, key), READONLY,
-     "A later hook of the same key replaces this one.  None: it has none, or is unregistered."},
+     "A later hook with an equal key replaces this one.  None: it has no key, or is unregistered."},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct hook, weak_references), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
-static char doc[] = "What register() returns.  As a context manager it is taken back at the end of the block.";
+static char doc[] = "What register() returns.  As a context manager, it is unregistered at the end of the block.";
 
 static PyType_Slot slots[] = {{Py_tp_doc, doc}, {Py_tp_dealloc, SLOT(dealloc)}, {Py_tp_members, members}, {0, NULL}};
 
-/* A static type would keep what belongs to an interpreter that has ended. */
+/* Not a static type, which would keep objects of an interpreter that has ended. */
 static PyType_Spec spec = {
     .name = "atfork.Hook",
     .basicsize = sizeof(struct hook),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A hook as an object of Python: what it calls, and what it goes with.  Called with the GIL held. */
+/* A hook as an object of Python: its callbacks, and its owners.  Called with the GIL held. */
 #ifndef ATFORK_PYTHON_HOOK_H
 #define ATFORK_PYTHON_HOOK_H
 
-#include "python.h" /* first, as Python.h wants it */
+#include "python.h" /* first, as Python.h requires */
 
 #include <atfork.h>
 #include <stdbool.h>
@@ -11,8 +11,8 @@
 #include "phase.h"
 
 /*
- * No object of the garbage collector's: as long as it is registered, the registry owns it, and visits what it refers
- * to; afterwards it refers to no callback.
+ * The garbage collector does not track hooks.  As long as a hook is registered, the registry owns it, and visits the
+ * objects that it refers to.  Afterwards it refers to no callback.
  */
 struct hook {
   PyObject_HEAD PyObject *name;
@@ -23,35 +23,35 @@ struct hook {
   struct c_calls *c_calls; /* the C functions, or NULL */
   PyObject *weak_references;
   atfork_id id;
-  uint64_t generation; /* that it was registered in */
+  uint64_t generation; /* of the process that registered it */
   uint64_t serial;     /* of its registration */
   Py_ssize_t place;    /* in the registry's table, counted from 1; 0: not registered */
   int priority;
   bool is_python[PHASES]; /* who is called */
 };
 
-/* A class of hooks, without its methods: each interpreter has its own. */
+/* Makes a class of hooks, without methods: each interpreter has its own. */
 PyObject *native_make_hook_type(void);
 
 /* False with an exception. */
 bool hook_take(struct hook *hook, enum phase phase, PyObject *callback);
 
-/* Has the core know it; false with an exception. */
+/* Registers it in the core; false with an exception. */
 bool hook_enter_core(struct hook *hook);
 
-/* Has the core forget it, and waits for nobody: a fork that is under way may still call its C functions. */
+/* Unregisters it in the core without waiting: a fork under way may still call its C functions. */
 void hook_leave_core(const struct hook *hook);
 
-/* Whether the core will not call its C functions any more. */
+/* Whether the core no longer calls its C functions. */
 bool hook_is_over(const struct hook *hook);
 
-/* Lets go of callbacks, owners and key: the collector does not see what a hook refers to that is not registered. */
+/* Releases callbacks, owners and key: the collector does not see the references of a hook that is not registered. */
 void hook_let_go(struct hook *hook);
 
 /* For the collector. */
 int hook_visit(struct hook *hook, visitproc visit, void *arg);
 
-/* The result of a callback, or NULL with an exception; None without a call if its object is gone. */
+/* Calls a callback; NULL with an exception.  If its object has been collected, returns None without a call. */
 static inline PyObject *hook_call(PyObject *callback) {
   if (!PyTuple_CheckExact(callback)) return PyObject_CallNoArgs(callback);
   PyObject *object = weakly(PyTuple_GET_ITEM(callback, 0));

@@ -32,7 +32,7 @@ static void leave_core(const struct registry *registry) {
     if (registry->hooks[i] != NULL) atfork_unregister(registry->hooks[i]->id);
 }
 
-/* From here on nothing finds it, and what its objects do as they go changes nothing in it. */
+/* From here on the registry is not found, so finalisers of its objects cannot change it. */
 static void end(struct registry *registry) {
   struct registry **at = &registries;
   while (*at != NULL && *at != registry) at = &(*at)->next;
@@ -93,7 +93,8 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-/* Python has ended, and some object kept a registry: what is in the core must not wait for another interpreter. */
+/* Python has ended, and an object has kept the registry: its hooks must leave the core now, not in another
+ * interpreter. */
 static void on_finalized(void) {
   for (; registries != NULL; registries = registries->next) leave_core(registries);
   watch_end();
@@ -138,7 +139,7 @@ static bool fill(struct registry *registry) {
   return !registry->is_main || Py_AtExit(on_finalized) == 0 || PyErr_NoMemory() != NULL;
 }
 
-/* Only then in the list, as what clears one that is not there ends no watch. */
+/* Added to the list only now: clearing a registry that is not in the list does not end the watch. */
 static bool begin(struct registry *registry) {
   if (!watch_begin(fork_pending)) return PyErr_NoMemory() != NULL;
   registry->next = registries;

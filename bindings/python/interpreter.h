@@ -6,15 +6,15 @@
 #include "python.h"
 
 /*
- * A new reference for the module to keep; None if the interpreter had one before.  The package; and of its own, the
- * class of hooks, that of what a prepare returns which cannot take a lock now, and register() for what is not plain.
+ * Opens the registry: a new reference for the module to keep; None: the interpreter has one.  Arguments: the package;
+ * its class of hooks; its class NotNow; its register() for arguments that are not plain functions.
  */
 PyObject *native_open(PyObject *package, PyObject *hook_type, PyObject *not_now_type, PyObject *register_any);
 
 /* The package that it was opened for. */
 PyObject *native_package(void);
 
-/* The interpreter is about to end: no more pending calls. */
+/* Called when the interpreter is about to end: no more pending calls. */
 PyObject *native_close(void);
 
 #endif

@@ -7,7 +7,7 @@
 #include "made.h"
 #include "registry.h"
 
-/* Stays when the box goes, if the value is a parent's. */
+/* Not freed with the box if the value is a parent's. */
 struct node {
   struct made made; /* comes first */
   PyObject *value;
@@ -32,7 +32,7 @@ static struct node *node_of(PyObject *self) {
   return ((struct kept *)self)->node;
 }
 
-/* A reference that is not shown counts as one from elsewhere, so the collector leaves the value alone. */
+/* If the reference is not visited, the collector takes it for one from outside, and leaves the value alone. */
 static int traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT((PyObject *)Py_TYPE(self));
   if (!is_inherited(node_of(self))) Py_VISIT(node_of(self)->value);
@@ -77,7 +77,7 @@ static PyObject *get_inherited(PyObject *self, void *unused) {
   return PyBool_FromLong(is_inherited(node_of(self)));
 }
 
-/* From here on the value is held, and let go of, in the ordinary way. */
+/* From here on the value is an ordinary reference. */
 static PyObject *release(PyObject *self, PyObject *unused) {
   (void)unused;
   Py_CLEAR(node_of(self)->value);

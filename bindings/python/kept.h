@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value that belongs to the process that made it.  In a child the box holds it for good, whatever becomes of the box:
- * no finaliser runs there, and the garbage collector takes what the value refers to for in use.
+ * A value that belongs to the process that made it.  In a child the box's reference is never released, even if the box
+ * is freed.  So no finaliser runs there, and the garbage collector treats all that the value refers to as in use.
  */
 #ifndef ATFORK_PYTHON_KEPT_H
 #define ATFORK_PYTHON_KEPT_H
@@ -13,10 +13,10 @@
 PyObject *kept_make_type(void);
 #endif
 
-/* A box: .value, .generation (that the value was made in), .inherited (from a parent), .release(). */
+/* Makes a box: .value, .generation (in which the value was made), .inherited (from a parent), .release(). */
 PyObject *native_keep(PyObject *value);
 
-/* The values that this process has inherited in boxes, whether or not the boxes are still there. */
+/* The values that this process has inherited in boxes, even if the boxes are freed. */
 PyObject *native_inherited(void);
 
 #endif

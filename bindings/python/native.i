@@ -40,23 +40,23 @@ static PyObject *type_with_module(PyType_Spec *spec) {
 #define REGISTER_DOC                                                                                                   \
   "register($module, /, *, name='', priority=0, prepare=None, parent=None, child=None, key=None, owner=None)\n--\n\n"   \
   "Registers up to three callbacks: before a fork, after it in the parent, and after it in the child.\n\n"               \
-  "A low priority is nearer the base: prepared last, put right first.  Callables are kept until unregister(), but for\n" \
-  "a bound method: the hook goes with its object.  It takes the place of a hook of the same key.  When the owner is\n"    \
-  "collected, the hook goes, too; the callbacks must not keep it alive themselves."
+  "A hook with a low priority is prepared last, and its parent and child run first.  Callables are kept until\n"          \
+  "unregister().  A bound method is not kept: the hook ends when the method's object is collected, and so it does when\n" \
+  "the owner is collected.  The callbacks must not keep the owner alive.  A hook with the same key is replaced."
 
-/* Called so often, and with such names, that SWIG's wrapper would cost more than all the rest. */
+/* Not wrapped by SWIG: it is called often, and SWIG's handling of keywords would cost more than the rest. */
 static PyMethodDef register_method[] = {
     {"register", (PyCFunction)(void (*)(void))native_register, METH_FASTCALL | METH_KEYWORDS, REGISTER_DOC},
     {NULL, NULL, 0, NULL},
 };
 %}
 
-/* An exception that is left here makes the import fail. */
+/* An exception that is set here makes the import fail. */
 %init %{
   PyModule_AddFunctions(m, register_method);
 %}
 
-/* A text that is given: SWIG's own copies it, and does not ask whether there was memory for that. */
+/* Reads a text argument: SWIG's typemap copies it, and does not check whether there was memory. */
 %{
 static const char *text_of(PyObject *object) {
   if (object == Py_None) return NULL;

@@ -23,12 +23,12 @@ static struct plan *allocate(const Py_ssize_t counts[PHASES]) {
   return plan;
 }
 
-/* False if one is gone: the hook is going, too. */
+/* False: an owner has been collected, so the hook is about to be unregistered. */
 static bool hold_owners(struct plan *plan, const struct hook *hook) {
   for (Py_ssize_t i = 0; hook->owners != NULL && i < PyList_GET_SIZE(hook->owners); i++) {
     PyObject *owner = weakly(PyList_GET_ITEM(hook->owners, i));
     if (owner == NULL) return false;
-    if (PyList_Append(plan->alive, owner) != 0) PyErr_Clear(); /* then it may go before the fork ends */
+    if (PyList_Append(plan->alive, owner) != 0) PyErr_Clear(); /* then it may be collected before the fork ends */
     Py_DECREF(owner);
   }
   return true;
@@ -44,7 +44,7 @@ static void add(struct plan *plan, struct hook *hook) {
   }
 }
 
-/* The list comes first: to make it may run the collector, and so change the table. */
+/* The list is made first: this may run the collector, which may change the table. */
 struct plan *plan_new(struct registry *registry, const struct filter *filter) {
   Py_ssize_t counts[PHASES] = {0};
   PyObject *alive = registry->owned > 0 ? PyList_New(0) : NULL;
@@ -66,7 +66,7 @@ struct plan *plan_new(struct registry *registry, const struct filter *filter) {
   return plan;
 }
 
-/* One that holds owners is one fork's alone. */
+/* A plan that holds owners is used by one fork only. */
 struct plan *plan_current(struct registry *registry) {
   static const struct filter everything = {.generation = UINT64_MAX, .serial = UINT64_MAX};
   struct plan *plan = registry->plan == NULL ? plan_new(registry, &everything) : registry->plan;

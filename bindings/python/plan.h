@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What a fork runs: fixed as it begins, whatever is registered and unregistered meanwhile. */
+/* The callbacks that a fork runs.  They are fixed when the fork begins, whatever is registered and unregistered
+ * meanwhile. */
 #ifndef ATFORK_PYTHON_PLAN_H
 #define ATFORK_PYTHON_PLAN_H
 
 #include "registry.h"
 
-/* What is to be known of a callback besides. */
+/* The data of a callback. */
 struct step {
   struct hook *hook;
-  Py_ssize_t prepare; /* the index of the same hook's among those of that phase, or -1 */
+  Py_ssize_t prepare; /* the index of the same hook's prepare callback; -1: it has none */
 };
 
 /* In run order.  Never changed, and shared by forks.  A child reads nothing but the callbacks. */
 struct plan {
   size_t users;
-  PyObject *alive; /* the hooks' owners, in a list, so that none goes meanwhile; NULL: they have none */
+  PyObject *alive; /* the hooks' owners, in a list, so that none is collected during the fork; NULL: there are none */
   Py_ssize_t counts[PHASES];
   PyObject **callbacks[PHASES];
   struct step *steps[PHASES];
@@ -31,10 +32,10 @@ struct filter {
 /* NULL with an exception. */
 struct plan *plan_new(struct registry *registry, const struct filter *filter);
 
-/* Of all hooks: most often the registry's, which is the same until the table changes. */
+/* A plan of all hooks: usually the registry's, which stays the same until the table changes. */
 struct plan *plan_current(struct registry *registry);
 
-/* Takes the registry's away, as the table changes; to be released when it has changed, as that may run Python code. */
+/* Removes the registry's plan before the table changes.  Release it after the change, as this may run Python code. */
 struct plan *plan_take(struct registry *registry);
 
 void plan_release(struct plan *plan);

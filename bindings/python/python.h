@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Python's C API, and what its versions lack. */
+/* Python's C API, and functions that some versions lack. */
 #ifndef ATFORK_PYTHON_PYTHON_H
 #define ATFORK_PYTHON_PYTHON_H
 
@@ -16,7 +16,7 @@ static inline PyObject *Py_NewRef(PyObject *object) {
 }
 #endif
 
-/* What `reference` refers to, as a new reference, or NULL. */
+/* The target of a weak reference, as a new reference; NULL: it has been collected. */
 static inline PyObject *weakly(PyObject *reference) {
 #if PY_VERSION_HEX >= 0x030d0000
   PyObject *object = NULL;
@@ -28,7 +28,7 @@ static inline PyObject *weakly(PyObject *reference) {
 #endif
 }
 
-/* The exception that is set, as a new reference; and sets it again, taking that over. */
+/* Takes the current exception, as a new reference; sets it again, and takes over the reference. */
 #if PY_VERSION_HEX >= 0x030c0000
 #define take_exception PyErr_GetRaisedException
 #define give_exception_back PyErr_SetRaisedException

@@ -84,7 +84,7 @@ static void forget_key(struct registry *registry, struct hook *hook) {
   if (PyErr_Occurred()) PyErr_WriteUnraisable((PyObject *)hook);
 }
 
-/* In the place of the one that has its key, which stays if this one cannot be registered. */
+/* Replaces the hook with the same key, which stays if the new one cannot be registered. */
 static bool enter_with_key(struct registry *registry, struct hook *hook, PyObject *before) {
   if (hook->key != NULL && PyDict_SetItem(registry->keys, hook->key, (PyObject *)hook) != 0) return false;
   if (enter(registry, hook)) return true;
@@ -99,7 +99,7 @@ static bool enter_with_key(struct registry *registry, struct hook *hook, PyObjec
 
 /* ---- Unregistering ---- */
 
-/* Out of the table, and its key free, before anything is waited for. */
+/* The hook is out of the table, and its key free, before this waits. */
 static bool take_out(struct registry *registry, struct hook *hook) {
   if (registry == NULL || !registry_take_out(registry, hook)) return false;
   plan_release(plan_take(registry));
@@ -107,7 +107,7 @@ static bool take_out(struct registry *registry, struct hook *hook) {
   return true;
 }
 
-/* It may wait for a fork in C, and that for the GIL. */
+/* Without the GIL: this may wait for a fork in C, which may wait for the GIL. */
 static void leave_core_and_wait(const struct hook *hook) {
   atfork_id id = hook->id;
   Py_BEGIN_ALLOW_THREADS;
@@ -115,7 +115,7 @@ static void leave_core_and_wait(const struct hook *hook) {
   Py_END_ALLOW_THREADS;
 }
 
-/* One that is out of the table. */
+/* For a hook that is out of the table. */
 static void leave(struct registry *registry, struct hook *hook) {
   bool is_inside = frame_is_here(registry);
   if (!is_inside) frame_wait(registry, hook->serial);
@@ -177,7 +177,7 @@ PyObject *native_enter(PyObject *self, PyObject *name, PyObject *priority, PyObj
 
 /* ---- Listing ---- */
 
-/* A hook as a tuple, put into the list; non-zero with an exception. */
+/* Appends a hook to the list, as a tuple; non-zero with an exception. */
 static int append(const struct atfork_info *info, void *list) {
   const struct atfork_hook *hook = &info->hook;
   if (watch_is_own(hook)) return 0;

@@ -6,7 +6,7 @@
 struct registry *registries;
 _Atomic uint64_t registry_latest_serial;
 
-/* By the interpreter's number, as its address is used again. */
+/* Found by the interpreter's number, as its address may be reused. */
 struct registry *registry_of_interpreter(void) {
   struct registry *registry = registries;
   if (registry == NULL) return NULL;
@@ -63,7 +63,7 @@ static void put_in(struct registry *registry, struct hook *hook) {
   registry->hooks[registry->count++] = (struct hook *)Py_NewRef((PyObject *)hook);
   registry->owned += hook->owners != NULL;
   hook->place = registry->count;
-  /* No order is needed: a fork of this thread sees it, and one of another may come before. */
+  /* Relaxed is enough: a fork of this thread sees the value, and a fork of another thread may have come before it. */
   if (registry->is_main) atomic_store_explicit(&registry_latest_serial, hook->serial, memory_order_relaxed);
 }
 
@@ -74,7 +74,7 @@ bool registry_add(struct registry *registry, struct hook *hook) {
   return true;
 }
 
-/* Another interpreter's hook may be in the same place. */
+/* The index may belong to a hook of another interpreter. */
 bool registry_take_out(struct registry *registry, struct hook *hook) {
   Py_ssize_t i = hook->place - 1;
   if (i < 0 || i >= registry->count || registry->hooks[i] != hook) return false;
@@ -88,7 +88,7 @@ bool registry_take_out(struct registry *registry, struct hook *hook) {
 
 /* ---- Letting go of C functions ---- */
 
-/* Without memory to put it off, what it refers to is kept for good: C may still call it. */
+/* Without memory for the list, the hook is never freed, as C may still call it. */
 static void put_off(struct registry *registry, struct hook *hook) {
   if (registry->later == NULL) registry->later = PyList_New(0);
   if (registry->later != NULL && PyList_Append(registry->later, (PyObject *)hook) == 0) return;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hooks of one interpreter, in a table.  The module refers to the registry, so that the interpreter's end clears
- * it, and the garbage collector sees through it.  Called with the GIL held; while the table is changed no code of
- * Python's runs.
+ * The hooks of one interpreter, in a table.  The module refers to the registry, so the interpreter's end clears it, and
+ * the garbage collector visits its hooks.  Called with the GIL held.  No Python code runs while the table changes.
  */
 #ifndef ATFORK_PYTHON_REGISTRY_H
 #define ATFORK_PYTHON_REGISTRY_H
@@ -11,7 +10,7 @@
 
 #include <stdatomic.h>
 
-/* Of those options of register() that C understands, the names. */
+/* The names of the options of register() that C handles. */
 enum { NAME = PHASES, PRIORITY, OPTIONS };
 
 struct registry {
@@ -20,19 +19,19 @@ struct registry {
   bool is_main;
   PyTypeObject *kept_type;
   PyObject *package;   /* atfork */
-  PyObject *hook_type; /* these three are the package's, too */
+  PyObject *hook_type; /* these three belong to the package, too */
   PyObject *not_now_type;
-  PyObject *register_any;   /* register() for what is not plain */
+  PyObject *register_any;   /* register() for arguments that are not plain functions */
   PyObject *names[OPTIONS]; /* interned */
-  PyObject *fork;           /* a context variable: the ticket of the fork under way in this thread, or greenlet */
+  PyObject *fork;           /* a context variable: the ticket of the fork under way in this thread or greenlet */
   struct hook **hooks;
   Py_ssize_t count, capacity, holes;
   Py_ssize_t owned; /* how many have owners */
   bool is_sorted;
-  atfork_id greatest; /* of those in the table, where it is sorted */
+  atfork_id greatest; /* the greatest id in the table, if it is sorted */
   PyObject *keys;     /* key: hook */
-  PyObject *later;    /* a list of hooks that have C functions, and that the core has to let go of */
-  struct plan *plan;  /* what a fork that begins now runs; NULL when the table has changed */
+  PyObject *later;    /* a list of hooks with C functions that the core has not yet destroyed */
+  struct plan *plan;  /* the plan of a fork that begins now; NULL: the table has changed */
   struct frame *frames;
   uint64_t steps_in; /* how often our functions have been registered by os.register_at_fork() */
   uint64_t ticket;   /* of the latest frame */
@@ -53,19 +52,19 @@ struct registry *registry_of_interpreter(void);
 /* The same; NULL with an exception. */
 struct registry *registry_open(void);
 
-/* Puts the hook into the table, and the core; false with an exception. */
+/* Adds the hook to the table and to the core; false with an exception. */
 bool registry_add(struct registry *registry, struct hook *hook);
 
-/* Out of the table: the reference that it had is the caller's.  False if it is not there. */
+/* Removes it from the table: the caller gets the table's reference.  False: it is not in the table. */
 bool registry_take_out(struct registry *registry, struct hook *hook);
 
-/* Has the core forget a hook that is not in the table: at once, or when the fork that this thread is in is over. */
+/* Unregisters a hook that is not in the table from the core: at once, or when the fork of this thread is over. */
 void registry_retire(struct registry *registry, struct hook *hook, bool at_once);
 
-/* Lets go of what was put off, when no fork is under way.  Never waits. */
+/* Releases the hooks that were put off, if no fork is under way.  Never waits. */
 void registry_sweep(struct registry *registry);
 
-/* In run order, which is that of the ids, and without holes. */
+/* Sorts the table by id, which is the run order, and removes holes. */
 void registry_put_in_order(struct registry *registry);
 
 #endif

@@ -6,16 +6,16 @@
 #include "due.h"
 #include "frame.h"
 
-/* Touched inside fork(2), by any thread. */
+/* Written inside fork(2), by any thread. */
 static _Atomic bool is_open; /* the main interpreter, for pending calls */
 static _Atomic bool is_scheduled;
 static _Atomic int parents_due;
 static _Atomic uint64_t parents_serial;
 
-/* How many forks of this thread are between prepare and what comes after it, inside fork(2). */
+/* How many forks of this thread are between prepare and parent or child, inside fork(2). */
 static _Thread_local unsigned preparing __attribute__((tls_model("initial-exec")));
 
-/* The process that has come out of one of these. */
+/* The mark of a process that was made by one of these. */
 static uint64_t prepared_mark;
 
 static int (*on_pending)(void *unused);
@@ -27,8 +27,8 @@ static int make_call(void *unused) {
 }
 
 /*
- * Before the fork, so that the child finds the call in its queue, and has no lock to take that another thread may have
- * held.  Only when the main thread was so quick to take it out again is there more to do after it.
+ * Called before the fork, so that the child finds the call in its queue, and takes no lock that a lost thread may have
+ * held.  After the fork it is called again, in case the main thread has already run the call.
  */
 static void schedule(void) {
   if (!atomic_load(&is_open) || atomic_exchange(&is_scheduled, true)) return;
@@ -50,7 +50,7 @@ static void on_parent(void *unused) {
   schedule();
 }
 
-/* Also at a poll, where nothing was prepared. */
+/* Also called at a poll, where nothing was prepared. */
 static void on_child(void *unused) {
   (void)unused;
   bool is_prepared = preparing != 0;

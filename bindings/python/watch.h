@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Forks that Python is not told of: a hook of the core's has a pending call made.  Nothing of Python is entered inside
+/* Notices forks that Python does not see: a hook of the core adds a pending call.  No Python code runs inside
  * fork(2). */
 #ifndef ATFORK_PYTHON_WATCH_H
 #define ATFORK_PYTHON_WATCH_H
@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Begins to watch, once in a process; has `pending` called in the main thread after such a fork. */
+/* Begins to watch, once in a process.  `pending` is called in the main thread after such a fork. */
 bool watch_begin(int (*pending)(void *unused));
 void watch_end(void);
 
-/* No more pending calls, as the main interpreter is ending. */
+/* Ends pending calls, as the main interpreter is ending. */
 void watch_close(void);
 
 /* Whether this is the hook that watches. */
@@ -21,11 +21,11 @@ bool watch_is_own(const struct atfork_hook *hook);
 /* Whether the fork that made the process of this mark has run C's prepare callbacks. */
 bool watch_saw_prepare(uint64_t mark);
 
-/* How many forks of this process have their parent callbacks due, and the serial of the latest hook before the last of
- * them.  From then on none. */
+/* Takes the number of forks of this process whose parent callbacks are due, and the serial of the latest hook before
+ * the last of these forks. */
 int watch_take_parents(uint64_t *serial);
 
-/* So many of them were not run. */
+/* Gives back the forks whose callbacks did not run. */
 void watch_give_parents_back(int count);
 
 #endif

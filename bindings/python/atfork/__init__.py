@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Puts a process right after fork: callbacks that run before it, after it in the parent, and in the child.
+"""Repairs a process after fork: callbacks that run before a fork, after it in the parent, and in the child.
 
     @atfork.register_after_fork
     def reseed() -> None:
         random.seed(atfork.seed(42))
 
-Each runs exactly once in every new process: one made by os.fork(), by os.forkpty(), by multiprocessing with any of
-its start methods, or by C code.  Hooks are ordered by priority, then registration: `parent` and `child` run in that
-order, `prepare` in the reverse.  An error in a callback goes to sys.unraisablehook, and every other hook still runs.
+Each child callback runs exactly once in every new process: one made by os.fork(), by os.forkpty(), by multiprocessing
+with any start method, or by C code.  Hooks are ordered by priority, then by registration: `parent` and `child` run in
+this order, `prepare` in the reverse.  An error in a callback goes to sys.unraisablehook, and all other hooks still run.
 """
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from ._per_process import PerProcess, per_process
 from ._places import adopt, child_token, environment, place, run, seed, seed_bytes, spawned, token
 from ._symbol import Symbol, symbol
 
-# Not imported, as that takes longer than all the rest.
+# typing is not imported, as this would take longer than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, NamedTuple, Optional, TypeVar, Union
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class Info(NamedTuple):
-        """What hooks() lists: any hook of the process, of whatever language."""
+        """A hook of any language, as hooks() lists it."""
 
         id: int
         name: str
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 else:
     Info = collections.namedtuple("Info", "id name priority generation prepare parent child", module=__name__)
-    Info.__doc__ = "What hooks() lists: any hook of the process, of whatever language."
+    Info.__doc__ = "A hook of any language, as hooks() lists it."
 
 __all__ = [
     "Hook",
@@ -89,26 +89,26 @@ __all__ = [
     "version",
 ]
 
-# Called with an error in a callback, its hook, and the phase: "prepare", "parent" or "child"; and with one in a discard,
-# None, and "discard".  If this is None, such errors go to sys.unraisablehook.
+# Called with the error of a callback, its hook, and the phase: "prepare", "parent" or "child".  For an error in a
+# discard the hook is None, and the phase "discard".  If on_error is None, errors go to sys.unraisablehook.
 on_error: Optional[Callable[[BaseException, Optional[Hook], str], object]] = None
 
 
 def register_after_fork(func: Union[Callable[[], T], Symbol]) -> RegisteredFunction[T]:
-    """Runs `func()` in each new process.  Returns a Hook; usable as a decorator, as that can be called as well."""
+    """Runs `func()` in each new process.  Returns a Hook that can be called as the function: usable as a decorator."""
     return RegisteredFunction(func)
 
 
 def prepared() -> bool:
     """Inside a parent or child callback: whether this hook's own prepare ran for this fork, and returned.
 
-    False: it raised, or it has none, or no prepare ran, as C code has forked.  RuntimeError outside of such callbacks.
+    False: its prepare raised, or it has none, or C code forked and no prepare ran.  RuntimeError outside of callbacks.
     """
     return _native.prepared()
 
 
 def generation() -> int:
-    """How many forks deep this process is: 0 at the root.  Right at once after any fork; costs next to nothing."""
+    """How many forks deep this process is: 0 at the root.  Correct at once after any fork; costs almost nothing."""
     return _native.generation()
 
 
@@ -118,22 +118,22 @@ def lineage() -> str:
 
 
 def poll() -> int:
-    """Runs the child callbacks that this process missed, as a fork made it that runs no handlers.  Returns how many."""
+    """Runs the child callbacks that this process missed, if a fork without handlers made it.  Returns how many."""
     return _native.poll()
 
 
 def hooks() -> list[Info]:
-    """All hooks of the process in run order, of whatever language."""
+    """All hooks of the process in run order, also those of other languages."""
     return [Info(*fields) for fields in _native.hooks()]
 
 
 def version() -> str:
-    """Of the library that runs: "0.1.0"."""
+    """The version of the library that runs: "0.1.0"."""
     return _native.version()
 
 
 def _place_in_order(_: object = None) -> None:
-    """Has our callbacks run after those of what has just been imported, and registered its own."""
+    """Makes our callbacks run after those of a module that was just imported and has registered its own."""
     number = _native.step_in()
     phases = {
         "before": _native.before,
@@ -144,17 +144,17 @@ def _place_in_order(_: object = None) -> None:
 
 
 def _require_gil() -> None:
-    """The free-threaded Python turns its GIL on for such a module, unless it was told not to."""
+    """The free-threaded Python enables its GIL for this module, unless an option forbids it."""
     is_enabled = getattr(sys, "_is_gil_enabled", None)
     if is_enabled is not None and not is_enabled():
         raise ImportError("atfork needs the GIL: run Python without PYTHON_GIL=0, and without -X gil=0")
 
 
 def _open() -> None:
-    """Once in an interpreter.  In a child, threading, the locks of logging, and `random` are right in callbacks."""
+    """Called once in an interpreter.  threading, logging's locks, and `random` are repaired before our callbacks."""
     _require_gil()
     registry = _native.open(sys.modules[__name__], Hook, _NotNow, _register_any)
-    if registry is None:  # imported anew: the registry knows the classes of the first, which is what the import gives
+    if registry is None:  # imported again: the registry has the classes of the first import, which are used
         sys.modules[__name__] = _native.package()
         return
     # So that the interpreter's end clears it.

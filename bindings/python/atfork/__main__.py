@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""python3 -m atfork: what is there, and who this process is."""
+"""python3 -m atfork: shows the version, what is supported, and the place of this process."""
 from __future__ import annotations
 
 import importlib.util

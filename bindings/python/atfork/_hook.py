@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Hooks: what register() makes of functions, methods and C functions, with owners and keys."""
+"""Hooks that call functions, methods and C functions, with owners and keys."""
 from __future__ import annotations
 
 import functools
@@ -27,7 +27,7 @@ else:
 
 
 def method(function: Any) -> Any:
-    """The class is native, and no subclass is made of it here: its objects would be the garbage collector's."""
+    """The class is native, and is not subclassed here: the garbage collector would track the subclass's objects."""
     function.__qualname__ = f"Hook.{function.__name__}"
     setattr(Hook, function.__name__, function)
     return function
@@ -40,7 +40,7 @@ def __init__(self: Hook) -> None:
 
 @method
 def unregister(self: Hook) -> bool:
-    """Takes the hook back; False if that was done before.  Waits for the forks under way in other threads.
+    """Unregisters the hook; False if it was unregistered before.  Waits for forks under way in other threads.
 
     Inside a callback it does not wait, and the hook still gets the rest of the fork that is under way.
     """
@@ -56,7 +56,7 @@ def __enter__(self: Hook) -> Hook:
 
 @method
 def __exit__(self: Hook, *error: object) -> None:
-    """Takes the hook back."""
+    """Unregisters the hook."""
     self.unregister()
 
 
@@ -67,16 +67,16 @@ def __repr__(self: Hook) -> str:
 
 @method
 def __reduce__(self: Hook) -> Any:
-    """Refuses: in another process the id names another hook, and here a copy could take this hook back."""
+    """Refuses: in another process the id means another hook, and in this one a copy could unregister the hook."""
     kind = type(self).__name__
-    raise TypeError(f"cannot pickle or copy {kind} objects: a hook is this process's own; register another there")
+    raise TypeError(f"cannot pickle or copy {kind} objects: a hook belongs to its process; register another one there")
 
 
 class RegisteredFunction(Hook, Of["T"]):
-    """What register_after_fork() returns: a hook that can be called as the function, so that it can decorate one.
+    """What register_after_fork() returns: a hook that can be called as the function, so it is usable as a decorator.
 
-    It holds the function itself: what is decorated can be called after unregister(), too.  A bound method it holds
-    weakly, as the hook goes with the method's object.
+    It has a reference to the function, so it can also be called after unregister().  Of a bound method it has a weak
+    reference: the hook ends when the method's object is collected.
     """
 
     # No annotations here: on an instance they would hide the function's.
@@ -117,7 +117,7 @@ class RegisteredFunction(Hook, Of["T"]):
         return self.__wrapped__(*args, **kwargs)
 
     def __reduce__(self) -> Any:
-        """By name, as a function is pickled.  A function without a name makes a hook that cannot be."""
+        """Pickled by name, as functions are.  A hook of a function without a name cannot be pickled."""
         return self.__qualname__ if "__qualname__" in self.__dict__ else super().__reduce__()
 
 
@@ -131,7 +131,7 @@ def register(
     key: Optional[Hashable] = None,
     owner: Optional[object] = None,
 ) -> Hook:
-    """The native register() comes here with what is not plain functions, name and priority."""
+    """The native register() calls this if its arguments are not plain functions, name and priority."""
     return enter(Hook.__new__(Hook), name, priority, prepare, parent, child, key, owner)
 
 
@@ -145,7 +145,7 @@ def enter(
     key: Optional[Hashable] = None,
     owner: Optional[object] = None,
 ) -> Hook:
-    """Checks all before anything changes."""
+    """Checks all arguments before anything changes."""
     hash(key)
     _check_name(name)
     owners = Owners(hook, owner)
@@ -167,7 +167,7 @@ def _check_name(name: str) -> None:
 
 
 class Owners:
-    """Weak references to what a hook goes with."""
+    """Weak references to the objects whose end ends the hook."""
 
     def __init__(self, hook: Hook, owner: Optional[object]) -> None:
         self.owner = owner
@@ -189,7 +189,7 @@ class Owners:
 
 
 def _callback(phase: str, value: Any, owners: Owners) -> Any:
-    """As the native part has it: what can be called; a method as (weak reference, function); or a C function."""
+    """In the form of the native part: a callable; a method as (weak reference, function); or a C function."""
     if not isinstance(value, types.MethodType):
         return c_function(phase, value)
     if owners.owner is not None and owners.owner is not value.__self__:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Does something when a module is imported: at once if it has been."""
+"""Runs an action when a module is imported; at once if it has been imported."""
 from __future__ import annotations
 
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Loader:
-    """A module's own loader, and then the action."""
+    """Runs a module's own loader, and then the action."""
 
     def __init__(self, loader: Any, action: Action) -> None:
         self._loader = loader
@@ -36,7 +36,7 @@ class Loader:
 
 
 class Finder:
-    """Stands first in sys.meta_path, and asks the others."""
+    """Is the first finder in sys.meta_path, and asks the others."""
 
     def __init__(self) -> None:
         self.actions: dict[str, Action] = {}
@@ -59,7 +59,7 @@ finder = Finder()
 
 
 def when_imported(name: str, action: Action) -> None:
-    """For a module that has an action already this one takes its place."""
+    """If the module already has an action, the new one replaces it."""
     finder.actions[name] = action
     if finder not in sys.meta_path:
         sys.meta_path.insert(0, finder)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Locks that are held across forks, so that each child finds them free, and what they guard whole."""
+"""Locks that are held across forks, so that each child finds them free, and the data that they guard complete."""
 from __future__ import annotations
 
 import sys
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.1  # s
 
-# The locks that forks have taken, by the ticket of the fork: one that is registered twice is taken once.
+# The locks that forks have taken, by the ticket of the fork: a lock that is registered twice is taken once.
 _held: set[tuple[int, int]] = set()
 
 
 class NotNow:
-    """What a prepare returns whose lock another thread has, perhaps one that waits for a lock prepared already.
+    """A prepare returns this if another thread has its lock.  This thread may wait for a lock that was prepared before.
 
-    All that was prepared is then undone, wait() is called until it returns True, as it has taken the lock, and the
-    others are prepared after that.
+    All that was prepared is then undone.  wait() is called until it returns True, when it has taken the lock.  The
+    other hooks are prepared after that.
     """
 
     __slots__ = ("wait",)
@@ -32,19 +32,19 @@ class NotNow:
 
 
 def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
-    """Holds the lock across forks: takes it before, lets go of it afterwards in both processes.
+    """Holds the lock across forks: takes it before a fork, and releases it afterwards in both processes.
 
-    A lock that another thread has is waited for with no other one held that this took: so threads may take such locks
-    in any order.  Of what it did not take it does not let go.  Where no prepare ran, as C code has forked, the child
-    makes an RLock free whose thread is gone; a Lock does not know whose it is, and stays as it was.
+    If another thread has the lock, the fork waits for it while it holds no other registered lock.  So threads may take
+    such locks in any order.  The fork releases only what it has taken.  If C code forks, no prepare runs.  Then the
+    child makes an RLock of a lost thread free.  A Lock does not know its owner, and stays as it was.
 
-    lock: Lock, RLock, Condition, Semaphore, those of gevent, and what else has their acquire(blocking, timeout) and
+    lock: Lock, RLock, Condition, Semaphore, those of gevent, and other objects with acquire(blocking, timeout) and
     release()
     """
     for name in ("acquire", "release"):
         if not callable(getattr(lock, name, None)):
             raise TypeError(f"lock must have acquire() and release(), but {type(lock).__name__} does not")
-    taken: set[int] = set()  # by which forks
+    taken: set[int] = set()  # the tickets of forks that have taken the lock
 
     def note() -> None:
         ticket = _native.ticket()
@@ -81,14 +81,14 @@ def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
 
 
 def _is_own(lock: Any) -> bool:
-    """A Lock does not know whose it is; when there is no other thread, it is this one's, and waited for in vain."""
-    # By its name, as gevent puts its own in the place of the type.
+    """A Lock does not know its owner.  If there is no other thread, this thread has it, and must not wait for it."""
+    # By the name of the type, as gevent replaces the type itself.
     kind = type(lock)
     return (kind.__module__, kind.__name__) == ("_thread", "lock") and len(sys._current_frames()) == 1
 
 
 def _make_usable(lock: Any) -> None:
-    """In a child, of a lock that was not taken: another thread may have had it, which is gone."""
+    """In a child, for a lock that the fork has not taken: a lost thread may have had it."""
     inner = getattr(lock, "_lock", lock)  # a Condition's
     reinit = getattr(lock, "_at_fork_reinit", None)
     if reinit is None or not hasattr(inner, "_is_owned"):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Without the cost of importing threading; and types know it of that alone.
+# From _thread, to avoid the cost of importing threading; getattr, as type checkers know only threading.RLock.
 RLock = getattr(_thread, "RLock")
 
 
@@ -37,7 +37,7 @@ class PerProcess(Of["T"]):
         self._discard = discard
 
     def __call__(self) -> T:
-        """The value of this process, made when it is first asked for.  An error is not remembered."""
+        """The value of this process, made at the first call.  If that raises, the next call tries again."""
         made = self._made
         if made is not None and made.generation == _native.generation():
             value: T = made.value
@@ -45,24 +45,24 @@ class PerProcess(Of["T"]):
         return self._make()
 
     def reset(self) -> None:
-        """Forgets the value; the next call makes another.  What a parent made is none of this process's to forget."""
+        """Forgets the value; the next call makes another.  Does nothing to a value that a parent made."""
         made = self._made
         if made is not None and not made.inherited:
             self._made = None
 
     def __reduce__(self) -> str:
-        """By name, as a function is pickled: each process makes a value of its own."""
+        """Pickled by name, as functions are: each process makes its own value."""
         if "__qualname__" in self.__dict__:
             return self.__qualname__
         kind = type(self.__wrapped__).__name__
         raise TypeError(f"cannot pickle or copy a PerProcess of a {kind}, which has no name: decorate a function")
 
     def __repr__(self) -> str:
-        """Without the value, which may be a secret."""
+        """Does not show the value, which may be a secret."""
         return f"<atfork.PerProcess {self.__dict__.get('__qualname__', type(self.__wrapped__).__name__)}>"
 
     def _make(self) -> T:
-        """Under a lock of this process's own: one that a thread of the parent held is never let go of."""
+        """Uses a lock of this process: a lock that a thread of the parent held would never be released."""
         now = _native.generation()
         lock = self._locks.setdefault(now, RLock())
         with lock:
@@ -78,7 +78,7 @@ class PerProcess(Of["T"]):
             return value
 
     def _let_go(self, made: Any) -> None:
-        """Once, of what a parent has made: without a discard it stays, for good."""
+        """Called once for a value that a parent has made: without a discard it is kept for good."""
         self._made = None
         if made is None or not made.inherited or self._discard is None:
             return
@@ -91,12 +91,12 @@ class PerProcess(Of["T"]):
 
 
 def per_process(make: Callable[[], T], discard: Optional[Callable[[T], object]] = None) -> PerProcess[T]:
-    """A callable that returns what `make()` returned when it was first called in this process; also a decorator.
+    """A callable with one value for each process: what `make()` returned at the first call there.  Also a decorator.
 
-    What a parent made is neither closed nor finalised in a child.  With `discard`, the child calls `discard(value)`
-    once, before it makes a value of its own, and then lets go of the parent's.
+    A child neither closes nor finalises its parent's value.  With `discard`, the child calls `discard(value)` once with
+    the parent's value, before it makes its own, and then releases the parent's value.
 
-    It decorates functions, not methods: for a value of each object, pass a bound method to it in __init__().
+    It decorates functions, not methods.  For a value of each object, pass a bound method to it in __init__().
     """
     if not callable(make):
         raise TypeError(f"make must be callable, not {type(make).__name__}")
@@ -107,7 +107,7 @@ def per_process(make: Callable[[], T], discard: Optional[Callable[[T], object]] 
 
 
 def _check_needs_nothing(make: Callable[..., object]) -> None:
-    """Raises where the value is made, not at its first call.  Only a plain function says for sure what it needs."""
+    """Raises here rather than at the first call.  Only for plain functions: others may hide what they need."""
     if not isinstance(make, types.FunctionType):
         return
     needed = make.__code__.co_varnames[: make.__code__.co_argcount - len(make.__defaults__ or ())]
@@ -119,18 +119,18 @@ def _check_needs_nothing(make: Callable[..., object]) -> None:
     raise TypeError(f"make must need no arguments, but {make.__qualname__}() needs {', '.join(needed)}{hint}")
 
 
-# weakref.finalize calls what is registered at the exit of every process, a child's too, for objects that are alive.
+# At the exit of every process, also of a child, weakref.finalize calls what is registered for objects that are alive.
 
 
 def _spare_at_exit() -> None:
-    """Has _spare() run before them: what is registered last comes first."""
+    """Makes _spare() run before these finalizers: the last one registered runs first."""
     if "weakref" in sys.modules:
         atexit.unregister(_spare)
         atexit.register(_spare)
 
 
 def _spare() -> None:
-    """A child ends: what its parents have made is not finalised here."""
+    """Called at the end of a child: values that its parents have made are not finalised here."""
     import weakref
 
     registered = list(getattr(weakref.finalize, "_registry"))
@@ -142,7 +142,7 @@ def _spare() -> None:
 
 
 def _reachable(objects: list[Any]) -> list[Any]:
-    """These, and what they hold, but for modules, classes and functions, which belong to nobody."""
+    """These objects and all that they refer to, except through modules, classes and functions, which are shared."""
     import gc
 
     shared = (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType)

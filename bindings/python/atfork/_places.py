@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""This process's place in the tree of processes, and the seeds that it gives."""
+"""The place of this process in the tree of processes, and its seeds."""
 from __future__ import annotations
 
 import operator
@@ -27,16 +27,16 @@ def integer(what: str, value: SupportsIndex, least: int, most: int) -> int:
 
 
 def place() -> str:
-    """How this process has come to its place: "root", "forked", "spawned", "adopted" or "unknown".
+    """How this process has got its place: "root", "forked", "spawned", "adopted" or "unknown".
 
-    "unknown": atfork was imported after a fork by a process that runs the same program.  There are likely to be more of
-    these, which all take themselves for the root, and have the same seeds.
+    "unknown": atfork was imported after a fork by a process that runs the same program.  There are likely to be more
+    such processes, which all take themselves for the root, and have the same seeds.
     """
     return _native.place()
 
 
 def run() -> int:
-    """Names this run of the whole tree of processes: drawn anew in each run, unless ATFORK_RUN repeats one."""
+    """A number for this run of the whole tree of processes: another one in each run, unless ATFORK_RUN repeats one."""
     return _native.run()
 
 
@@ -51,26 +51,27 @@ def _base(base: Optional[SupportsIndex]) -> int:
 
 
 def _warn() -> None:
-    """At whoever asked for the seed."""
+    """Warns at the line that asked for the seed."""
     import warnings
 
     depth, frame = 3, sys._getframe(2)
     while frame is not None and frame.f_globals.get("__package__") == __package__:
         depth, frame = depth + 1, frame.f_back  # type: ignore[assignment]
     message = (
-        "this process does not know its place in the tree of processes, as atfork was imported after the fork: its seeds "
-        "may be those of other processes.  Import atfork before the fork, or call atfork.adopt() with this worker's number"
+        "this process does not know its place in the tree of processes, as atfork was imported after the fork: "
+        "its seeds may be those of other processes.  Import atfork before the fork, or call atfork.adopt() with this "
+        "worker's number"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=depth)
 
 
 def seed(base: Optional[SupportsIndex] = None, bits: SupportsIndex = 64) -> int:
-    """An integer of so many bits: distinct for each base and process, and the same from run to run.
+    """An integer of so many bits.  It differs for each base and process, and is the same from run to run.
 
-    base: from -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1.  None is run(): then it
-    differs from run to run, too.
-    bits: from 1 to 64, or a multiple of 8 up to 65536.  Generators take 128 and more.  Of 100,000 seeds of 32 bits two
-    are most likely the same.
+    base: from -2**63 to 2**64 - 1; a negative base in two's complement, so -1 is 2**64 - 1.  None means run(): then the
+    seed differs from run to run, too.
+    bits: from 1 to 64, or a multiple of 8 up to 65536.  Generators take 128 and more.  Of 100,000 seeds with 32 bits,
+    two are probably the same.
     """
     number = _base(base)
     count = integer("bits", bits, 1, BITS_MAX)
@@ -82,18 +83,18 @@ def seed(base: Optional[SupportsIndex] = None, bits: SupportsIndex = 64) -> int:
 
 
 def seed_bytes(base: Optional[SupportsIndex] = None, n: SupportsIndex = 32) -> bytes:
-    """So many bytes of seed, of which 256 bits depend on base and process; base as for seed()."""
+    """So many bytes of seed; 256 bits of them depend on base and process.  base: as for seed()."""
     number = _base(base)
     return _native.seed_bytes(number, integer("n", n, 0, 2**37))
 
 
 def token() -> str:
-    """Names the next worker that this process spawns, for its spawned().  Workers of multiprocessing need none."""
+    """A token for the next worker that this process spawns, for its spawned().  multiprocessing's workers need none."""
     return _native.token()
 
 
 def child_token(token: str, n: SupportsIndex) -> str:
-    """The token of the n-th child, from 1, of the process that `token` names: for who numbers workers himself."""
+    """The token for the n-th child, from 1, of the process that `token` is for: for launchers that number workers."""
     _check_text("token", token)
     number = integer("n", n, 1, WORD)
     try:
@@ -117,8 +118,8 @@ def _check_text(what: str, value: object) -> None:
 def spawned(token: Optional[str] = None) -> None:
     """In a worker that was spawned: takes its place in the tree, and runs the child callbacks registered so far.
 
-    token: None takes it from the environment.  ValueError: there is none, or it is not one of atfork's.  RuntimeError:
-    this process was forked by one that had atfork, or has done this before.
+    token: None reads ATFORK_TOKEN.  ValueError: there is no token, or it was not made by atfork.  RuntimeError: this
+    process was forked by a process that had atfork, or has taken a place before.
     """
     if token is not None:
         _check_text("token", token)
@@ -132,11 +133,11 @@ def spawned(token: Optional[str] = None) -> None:
 
 
 def adopt(rank: Union[SupportsIndex, str, None] = None) -> None:
-    """In a worker that its launcher has numbered: takes the place of that number, "0.r3", and runs the child callbacks.
+    """In a worker that its launcher has numbered: takes the place "0.r3" for 3, and runs the child callbacks.
 
-    rank: from 0, as a number or as decimal digits; None takes it from the launcher's variables (Slurm, PMIx, Open MPI,
-    MPICH, Flux, torchrun, Kubernetes …).  ValueError: it is no such number, there is none, or two launchers give
-    different ones.  RuntimeError: this process was forked by one that had atfork, or has taken a place before.
+    rank: from 0, as a number or as decimal digits; None reads the launcher's variables (Slurm, PMIx, Open MPI, MPICH,
+    Flux, torchrun, Kubernetes …).  ValueError: it is not a number, there is none, or two launchers give different
+    numbers.  RuntimeError: this process was forked by a process that had atfork, or has taken a place before.
     """
     text = rank if rank is None or isinstance(rank, str) else str(integer("rank", rank, 0, WORD))
     wrong = f"rank must be a decimal number below 2^64 without leading zeros, not {rank!r}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""C functions as callbacks, and what they are called with."""
+"""C functions as callbacks, and their data."""
 from __future__ import annotations
 
 import operator
@@ -17,9 +17,9 @@ POINTER_MAX = 2**64 - 1
 
 
 class Symbol:
-    """A C function, `void function(void *data)`, that may stand wherever a callable may; see symbol().
+    """A C function, `void function(void *data)`, which can be used as any callback; see symbol().
 
-    The object that data is an address of lives as long as this.
+    If data is the address of an object, the object lives as long as this.
     """
 
     __slots__ = ("library", "name", "address", "data", "_pointer")
@@ -32,9 +32,9 @@ class Symbol:
         self._pointer = _pointer(data)
 
     def __reduce__(self) -> Any:
-        """By library and name: the address is this process's own, and so is the data's."""
+        """Pickled by library and name, as addresses are valid only in this process."""
         if self.data is not None:
-            raise TypeError("cannot pickle or copy a Symbol with data: its address is this process's own")
+            raise TypeError("cannot pickle or copy a Symbol with data: its address is valid only in this process")
         return symbol, (self.library, self.name)
 
     def __repr__(self) -> str:
@@ -42,12 +42,13 @@ class Symbol:
 
 
 def symbol(library: Union[str, os.PathLike[str], None], name: str, data: Any = None) -> Symbol:
-    """A C function, `void function(void *data)`, of a shared library, which stays loaded; None: of the process itself.
+    """A C function, `void function(void *data)`, of a shared library, which stays loaded.
 
     It runs directly inside fork(2), so it never waits for the interpreter.
 
-    data: what it is called with: an address as an int; a pointer of ctypes, byref() too; or another object of ctypes,
-    whose address is taken.  The object is kept.  None is NULL.
+    library: None means the process itself.
+    data: the argument of the function: an address as an int; a pointer of ctypes, also byref(); or another object of
+    ctypes, whose address is passed.  The object is kept alive.  None is NULL.
     """
     path = os.fspath(library) if isinstance(library, os.PathLike) else library
     if path is not None and not isinstance(path, str):
@@ -78,11 +79,11 @@ def _pointer(data: Any) -> int:
 
 
 def _function_of_ctypes(value: object) -> Optional[int]:
-    """Its address, or None for what is none.  Its library stays loaded."""
+    """The address of a C function, or None for other values.  Its library stays loaded."""
     ctypes = sys.modules.get("ctypes")
     if ctypes is None or not isinstance(value, ctypes._CFuncPtr):
         return None
-    # A callback of Python's in C's clothes would enter the interpreter inside fork().
+    # A ctypes callback of a Python function would enter the interpreter inside fork().
     if any(type(kept).__name__ == "CThunkObject" for kept in (value._objects or {}).values()):
         raise TypeError("this is a ctypes callback of a Python function: register that function itself")
     address = ctypes.cast(value, ctypes.c_void_p).value
@@ -94,7 +95,7 @@ def _function_of_ctypes(value: object) -> Optional[int]:
 
 
 def c_function(what: str, value: Any) -> Any:
-    """A callable itself; a C function as (address, data's address, what keeps them)."""
+    """A callable unchanged; a C function as (address, address of data, object that keeps both alive)."""
     if isinstance(value, Symbol):
         return value.address, value._pointer, value
     address = _function_of_ctypes(value)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Workers that multiprocessing, or joblib's loky, spawns: the token travels with the process object.
+"""Workers that multiprocessing or joblib's loky spawns: the token is passed with the process object.
 
 Under spawn and forkserver a worker imports the main module, unpickles its process object, which imports what the target
-needs, and calls its run().  The object goes packed with a token; unpacking it imports atfork there, and has the worker
-take its place when run() is called.  (multiprocessing.util's registry does no longer run in spawned workers.)
+needs, and calls its run().  The object is packed with a token.  Unpacking it imports atfork in the worker, and makes
+the worker take its place when run() is called.  (multiprocessing.util's registry no longer runs in spawned workers.)
 
-A fork server that has atfork among what it preloads is a place in the tree itself, as its workers are forks of it.
+If a fork server preloads atfork, the server itself has a place in the tree, as its workers are its forks.
 """
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from typing import Any, Callable
 
-# "PID TOKEN": the process that launches a fork server, and the server's token.  Whoever imports atfork there takes it
-# out of the environment.
+# "PID TOKEN": the process that launches a fork server, and the server's token.  Importing atfork in the server removes
+# it from the environment.
 SERVER_TOKEN = "ATFORK_FORKSERVER_TOKEN"
 
-# Dask's workers get theirs from atfork.dask, and it must be theirs again after a restart.
+# Dask's workers get their places from atfork.dask, and get the same places again after a restart.
 NUMBERED_ELSEWHERE = "Dask Worker process"
 
 
 class Packed:
-    """Stands in for a process object while it is pickled."""
+    """Replaces a process object while it is pickled."""
 
     def __init__(self, process: BaseProcess, token: str) -> None:
         self._process = process
         self._token = token
 
     def __getattr__(self, name: str) -> Any:
-        """What is to be known of it before."""
+        """Attributes of the process object that are read before."""
         return getattr(self._process, name)
 
     def __reduce__(self) -> tuple[Callable[[BaseProcess, str], BaseProcess], tuple[BaseProcess, str]]:
@@ -45,7 +45,7 @@ class Packed:
 
 
 def unpack(process: BaseProcess, token: str) -> BaseProcess:
-    """In the worker, before it runs.  Its class is the caller's, so this is about the one object."""
+    """Called in the worker, before it runs.  Changes only this object, as the class may be the user's."""
     worker: Any = process
 
     def arrive_and_run() -> None:
@@ -58,8 +58,8 @@ def unpack(process: BaseProcess, token: str) -> BaseProcess:
 
 
 def arrive(token: str) -> None:
-    """In the worker, as it starts."""
-    # If not, it was forked by a server that has a place: then only what it has imported since is to be run.
+    """Called in the worker when it starts."""
+    # If not, a server with a place has forked it: then only hooks that it has registered since are run.
     if not take_place(token):
         _native.start()
 
@@ -93,7 +93,7 @@ def will_launch(server: Any) -> bool:
 
 
 def preloads(server: Any) -> bool:
-    """Python before 3.13.8 means to preload the main module, but never does; later ones do if that is a file."""
+    """Python before 3.13.8 lists the main module, but never preloads it; later versions do if it is a file."""
     modules = server._preload_modules
     if modules != ["__main__"]:
         return bool(modules)
@@ -103,7 +103,7 @@ def preloads(server: Any) -> bool:
 
 
 def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A server that preloads nothing never sees atfork, and needs no token."""
+    """A server that preloads nothing never imports atfork, and needs no token."""
 
     @functools.wraps(ensure_running)
     def ensure_running_with_token(server: Any) -> None:
@@ -120,7 +120,7 @@ def ensure_placed(ensure_running: Callable[[Any], None]) -> Callable[[Any], None
 
 
 def is_server_of(client: str) -> bool:
-    """A worker has its server's arguments and environment, too, but its parent is the server, not the client."""
+    """A worker also has its server's arguments and environment, but its parent is the server, not the client."""
     command = getattr(sys, "orig_argv", ["multiprocessing.forkserver"])
     return client == str(os.getppid()) and any("multiprocessing.forkserver" in argument for argument in command)
 
@@ -131,7 +131,7 @@ def pack_launches(module: Any) -> None:
 
 def place_servers(module: Any) -> None:
     module.ForkServer.ensure_running = ensure_placed(module.ForkServer.ensure_running)
-    # A bound method, and so made before.
+    # This is a bound method, so it has to be made again.
     module.ensure_running = module._forkserver.ensure_running
 
 

@@ -4,9 +4,9 @@
     client.wait_for_workers(4)
     client.register_plugin(atfork.dask.WorkerPlugin(base_seed=42))  # register_worker_plugin() before Dask 2023.9.2
 
-The client takes one number for the cluster, "0.1" say; its workers are "0.1.1", "0.1.2", … by their place among the
-sorted names of the workers that the scheduler has when the plugin is registered.  One that joins later gets the next
-number, and one that is restarted its own again.  So give workers names; without, they are called by their addresses.
+The client takes one number for the cluster, for example "0.1".  Its workers are "0.1.1", "0.1.2", … in the order of
+their names, as of the registration of the plugin.  A worker that joins later gets the next number; a worker that is
+restarted gets its number again.  So give workers names; otherwise their addresses are their names.
 """
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ log = logging.getLogger("distributed.worker.atfork")
 
 
 def place(name: object) -> Tuple[int, int, str]:
-    """Numbers are sorted as numbers."""
+    """A key that sorts numbers as numbers."""
     if isinstance(name, int):
         return (0, name, "")
     return (1, 0, str(name))
 
 
 def number(name: Any, dask_scheduler: Any = None) -> int:
-    """Runs in the scheduler, which alone sees all workers and stays: the number of the worker of that name."""
+    """The number of the worker with this name.  Runs in the scheduler, which knows all workers."""
     numbers: Dict[Any, int] = dask_scheduler.extensions.setdefault("atfork", {})
     names: List[Any] = sorted((worker.name for worker in dask_scheduler.workers.values()), key=place)
     for known in [*names, name]:
@@ -45,9 +45,9 @@ def number(name: Any, dask_scheduler: Any = None) -> int:
 
 
 class WorkerPlugin(Plugin):
-    """Gives each worker its place, and has `random`, and numpy.random begin from atfork.seed(base_seed) there.
+    """Gives each worker its place, and seeds `random` and numpy.random with atfork.seed(base_seed) there.
 
-    The same holds in each process that the worker forks.
+    It also seeds them in each process that the worker forks.
     """
 
     name = "atfork"

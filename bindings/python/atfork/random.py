@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Random numbers of this process's own, whoever forked or spawned it.
+"""Random numbers that differ from process to process, forked or spawned.
 
     rng = atfork.random.rng
     rng().standard_normal(3)
 
     DataLoader(data, num_workers=4, worker_init_fn=atfork.random.worker_init_fn)
 
-Without a base the numbers are others in each run, but for one that ATFORK_RUN repeats.  With a base they are the same
+Without a base, the numbers differ from run to run, unless ATFORK_RUN repeats a run.  With a base, they are the same
 from run to run.
 """
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reseed", "rng", "worker_init_fn"]
 
-# Generators by generation and base.  Of two threads that add one at once, both get the first.
+# Generators by generation and base.  If two threads add one at once, both get the first.
 made: dict[tuple[int, int], Any] = {}
 
 
@@ -35,7 +35,7 @@ def _seed(base: Optional[SupportsIndex]) -> int:
 
 
 def rng(base: Optional[SupportsIndex] = None) -> numpy.random.Generator:
-    """This process's own generator of this base: the same object in each call, and another in each process."""
+    """The generator of this process for this base: the same object at each call, another one in each process."""
     key = _native.generation(), run() if base is None else check_base(base)
     generator: Optional[numpy.random.Generator] = made.get(key)
     if generator is None:
@@ -49,9 +49,9 @@ def rng(base: Optional[SupportsIndex] = None) -> numpy.random.Generator:
 def reseed(
     base: Optional[SupportsIndex] = None, *, random: bool = True, numpy: bool = True, torch: bool = True
 ) -> None:
-    """Has the generators that modules share begin anew, from a seed of this process's own.
+    """Seeds the global generators again, with a seed of this process.
 
-    They are those of `random`, `numpy.random` and `torch`, of the latter two where they have been imported.
+    They are those of `random`, and of `numpy.random` and `torch` if these have been imported.
     """
     seed = _seed(base)
     if random:
@@ -64,8 +64,9 @@ def reseed(
 
 
 def worker_init_fn(worker_id: int = 0, base: Optional[SupportsIndex] = None) -> None:
-    """For PyTorch's DataLoader, which seeds a worker's generators before it calls this; functools.partial gives a base.
+    """For PyTorch's DataLoader, which seeds a worker's generators before it calls this.
 
-    Each worker of each epoch draws numbers of its own.  With persistent workers these go on from epoch to epoch.
+    functools.partial gives it a base.  Each worker of each epoch draws other numbers.  Persistent workers go on with
+    their sequence from epoch to epoch.
     """
     reseed(base)
