@@ -2,6 +2,7 @@
 /* A process that overwrites what all processes of a tree share changes names of others, and nothing else. */
 #include <atfork.h>
 #include <glib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -140,7 +141,7 @@ static void test_changes_names(void) {
   in_child(fork, scribble);
   in_child(fork_by_syscall, note_name);
   in_child(fork_by_syscall, note_name);
-  uint64_t number = g_ascii_strtoull(*name + strlen("0.p"), NULL, 10);
+  uint64_t number = strtoull(*name + strlen("0.p"), NULL, 10);
   g_assert_cmpuint(number, >, 10000000);
 }
 
