@@ -56,7 +56,8 @@ def sentences(text):
 
 
 def example(lines):
-    return [".PP", ".in +4n", ".EX", *(guard(code(line)) for line in lines), ".EE", ".in"]
+    """Code; .EE turns hyphenation on again."""
+    return [".PP", ".in +4n", ".EX", *(guard(code(line)) for line in lines), ".EE", ".nh", ".in"]
 
 
 def tidy(lines):

@@ -67,6 +67,11 @@ def by_groff(path):
     return run(command, environment).stderr.splitlines()
 
 
+def by_hyphen(path):
+    """Names are whole: no word is broken at the end of a line."""
+    return [line for line in shown(path).splitlines() if line.endswith("\u2010")]
+
+
 def by_width(path):
     return [line for line in shown(path).splitlines() if len(line) > COLUMNS]
 
@@ -80,9 +85,9 @@ def by_order(path):
 
 
 def by_name(path):
-    """NAME is one line: the page's own name, and a summary."""
+    """NAME is one line: the page's own name, and a summary of some words."""
     name = shown(path).split("\nNAME\n")[1].split("\n\n")[0].splitlines()
-    return [] if len(name) == 1 and name[0].startswith(f"       {name_of(path)[0]} - ") else name
+    return [] if len(name) == 1 and re.fullmatch(rf"       {name_of(path)[0]} - [a-z]\S* .*\w\S*", name[0]) else name
 
 
 def references(path):
@@ -177,6 +182,10 @@ def cases(script, headers, examples, options, pages):
         need("man")
         tap.equal(wrong(by_width, texts), {})
 
+    def test_no_word_is_broken():
+        need("man")
+        tap.equal(wrong(by_hyphen, texts), {})
+
     def test_sections_are_there_and_in_order():
         need("man")
         tap.equal(wrong(by_order, texts), {})
@@ -230,6 +239,7 @@ def need(command):
 # ---- The cases notice what is wrong ----
 
 PAGE = """.TH ATFORK_SAMPLE 3 2026-11-29 libatfork libatfork
+.nh
 .SH NAME
 atfork_sample \\- show what a page is
 .SH SYNOPSIS
@@ -309,11 +319,13 @@ def notices(options):
         (replaced(page, "2026-11-29", '""'), [lint]),
         (replaced(page, "Does nothing.", "\\*[missing]"), [lint, groff]),
         (replaced(page, "Does nothing.", ".nf\n" + "long " * 20), ["no_line_is_longer_than_a_terminal"]),
+        (replaced(page, "Does nothing.", ".hy 4\nIt does\n" + "incomprehensibility\n" * 9), ["no_word_is_broken"]),
         (replaced(page, ".SH DESCRIPTION", ".SH RATIONALE"), [order]),
         (replaced(page, ".SH HISTORY\nlibatfork 0.1.\n", ""), [order]),
         (replaced(page, ".SH SYNOPSIS", ".SH VERSIONS\nall\n.SH SYNOPSIS"), [order]),
         (replaced(page, "show what", "show what, and why, and in which way, and to whom"), ["name_is_one_line"]),
         (replaced(page, "atfork_sample \\-", "atfork_example \\-"), ["name_is_one_line"]),
+        (replaced(page, "show what a page is", "\\&.PP"), ["name_is_one_line"]),
         (replaced(page, ".BR fork (2)", ".BR spoon (2)"), ["see_also_names_pages_that_exist"]),
         (replaced("atfork_other.3", "atfork_sample (3)", "fork (2)"), ["each_page_is_named_by_another"]),
         (replaced("ATFORK_NAME.3", "sample", "simple"), ["links_lead_to_pages"]),

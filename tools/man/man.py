@@ -104,7 +104,7 @@ def page(atfork, command, text, version):
     out = [
         *roff.title(name, 1, version),
         ".SH NAME",
-        f"{roff.code(name)} \\- {found['NAME'][1]}",
+        f"{roff.code(name)} \\- {found['NAME'][-1]}",
         ".SH SYNOPSIS",
         usage(synopsis),
         *found["DESCRIPTION"],
