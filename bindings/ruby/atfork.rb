@@ -15,22 +15,20 @@ require "atfork/forks"
 require "atfork/inherited"
 require "atfork/per_process"
 
-# Puts a process right after +fork+: callbacks that run before a fork, after it in the parent, and after it in
-# the child, each exactly once in every new process.
+# Repairs a process after +fork+: callbacks that run before a fork, after it in the parent, and after it in the child.  Each
+# child callback runs exactly once in every new process.
 #
 #   AtFork.register_after_fork { Random.srand(AtFork.seed(42)) }
 #
-# Hooks are ordered by priority, then registration: +parent+ and +child+ run in that order, +prepare+ in the
-# reverse.
+# Hooks are ordered by priority, then by registration: +parent+ and +child+ run in this order, +prepare+ in the reverse.
 #
-# Ruby callbacks never run inside fork(2), where the VM still believes in threads that are gone.  They run
-# around +Process._fork+, so for +fork+, +Kernel#fork+ and <tt>IO.popen("-")</tt>, before the block of a +fork+ and before
-# whatever other libraries have prepended to +Process._fork+.  For +Process.daemon+, for forks made by C code, and in a
-# Ractor, +child+ runs as soon as the VM goes on in the child; +prepare+ does not run for those, nor does the +parent+
-# of a hook that has a +prepare+.  For a fork that runs no handlers at all they run at AtFork.poll, or before the next
-# fork.
+# Ruby callbacks never run inside fork(2), where the VM still lists threads that are gone.  They run around +Process._fork+,
+# so for +fork+, +Kernel#fork+ and <tt>IO.popen("-")</tt>. There they run before the block of a +fork+, and before code that
+# other libraries have prepended to +Process._fork+. For +Process.daemon+, for forks made by C code, and in a Ractor, +child+
+# runs as soon as the VM goes on in the child.  For these +prepare+ does not run, nor does the +parent+ of a hook with a
+# +prepare+. After a fork that runs no handlers at all, +child+ runs at AtFork.poll, or before the next fork.
 module AtFork
-  # What is written in C.
+  # The part that is written in C.
   # @api private
   module Native; end
 
@@ -43,17 +41,17 @@ module AtFork
   WORD = (2**64) - 1
   BASES = (-(2**63)..((2**64) - 1))
   NO_TOKEN = "the token was not made by atfork"
-  # Not another one when this file is loaded again.
+  # Kept when this file is loaded again.
   FORKS = Forks.new unless const_defined?(:FORKS, false)
   private_constant :Native, :PRIORITIES, :SEED_BITS, :SEED_BYTES, :CHILDREN, :WORD, :BASES, :NO_TOKEN, :FORKS
 
-  # What AtFork.hooks lists: any hook of the process, of whatever language.
+  # A hook of any language, as AtFork.hooks lists it.
   Info = Struct.new(:id, :name, :priority, :generation, :prepare, :parent, :child)
 
   class << self
-    # @return [#call, nil] what is called with (error, hook, phase) when a callback raises; nil: a warning with the backtrace
-    #   on stderr.  The phase is :prepare, :parent, :child, or :discard, and then the hook is nil.  A lambda that takes two
-    #   arguments is not told the phase
+    # @return [#call, nil] called with (error, hook, phase) when a callback raises; nil: a warning with the backtrace is
+    #   written to stderr.  The phase is :prepare, :parent, :child or :discard; for :discard the hook is nil.  A lambda
+    #   with two arguments gets no phase
     def on_error
       forks.on_error
     end
@@ -77,27 +75,27 @@ module AtFork
       Native.lineage
     end
 
-    # How this process has come to its place in the tree, and so to its lineage and seeds: +:root+, +:forked+, +:spawned+,
-    # +:adopted+; or +:unknown+: a guess, as the library was loaded in a process that one of the same program had forked
-    # already.  That is likely to be one of several workers, each of which takes itself for the root.
+    # How this process has got its place in the tree, and so its lineage and seeds: +:root+, +:forked+, +:spawned+,
+    # +:adopted+ or +:unknown+. Unknown means that the library was loaded after a fork by a process of the same program.
+    # There are likely to be more such workers, and each takes itself for the root.
     # @return [::Symbol]
     def place
       Native.place
     end
 
-    # Names this run of the whole tree of processes.  The root draws it from the kernel, or takes it from the environment
-    # variable ATFORK_RUN; all that descend from it have the same.
+    # A number for this run of the whole tree of processes.  The root draws it from the kernel, or reads it from the
+    # environment variable ATFORK_RUN; all its descendants have the same.
     # @return [Integer] 64 bits
     def run
       Native.run
     end
 
-    # An integer that is distinct for each base and process, as far as so many bits can be, and the same from run to run.
-    # Among 100,000 processes two seeds of 32 bits are alike in 7 of 10 runs, two of 64 bits in 1 of 4 thousand million.
+    # An integer that differs for each base and process, as far as its bits allow, and is the same from run to run.  Among
+    # 100,000 processes two seeds of 32 bits are equal in 7 of 10 runs, two of 64 bits in 1 of 4 thousand million.
     #
-    # It warns, once in a process, while the place of this process is a guess.
-    # @param base [Integer, nil] -2**63 to 2**64 - 1; a negative one in two's complement, so that -1 is 2**64 - 1.  nil: that
-    #   of {#run}, so that it differs from run to run
+    # If the place of this process is unknown, the first call warns.
+    # @param base [Integer, nil] -2**63 to 2**64 - 1; a negative base in two's complement, so -1 is 2**64 - 1. nil:
+    #   {#run}, so the seed differs from run to run
     # @param bits [Integer] how many: 1 to 64, or a multiple of 8 up to 65,536
     # @return [Integer]
     def seed(base = nil, bits: 64)
@@ -111,8 +109,8 @@ module AtFork
       Native.seed_bytes(base, bits / 8).reverse.unpack1("H*").hex
     end
 
-    # As many bytes of seed as a generator's state needs, of which 256 bits depend on base and process; see {#seed}.  Fewer
-    # are the first of more.
+    # As many bytes of seed as a generator's state needs; 256 bits of them depend on base and process; see {#seed}. A shorter
+    # result is the beginning of a longer one.
     # @param base [Integer, nil] as for {#seed}; may be left out
     # @param size [Integer] 0 to 8,192
     # @return [String] binary
@@ -123,15 +121,15 @@ module AtFork
       Native.seed_bytes(base, size)
     end
 
-    # Names the next worker that this process spawns, for its {#spawned}: in its arguments, or as ATFORK_TOKEN in its
-    # environment.
+    # A token for the next worker that this process spawns, for the worker's {#spawned}: pass it as an argument, or as
+    # ATFORK_TOKEN in the worker's environment.
     # @return [String]
     def token
       Native.token
     end
 
-    # The token of the n-th child of the process that a token names: for who starts workers of a process that is somewhere
-    # else.
+    # The token for the n-th child of the process that another token is for: for a process that starts the workers of another
+    # one.
     # @param token [String] from {#token}, or from this
     # @param number [Integer] from 1 to 2**64 - 1
     # @return [String]
@@ -146,9 +144,9 @@ module AtFork
 
     # In a worker that was spawned: takes its place in the tree of processes, and runs the child callbacks that are registered
     # so far.
-    # @param token [String, nil] nil takes it from the environment variable ATFORK_TOKEN, and the variable away
+    # @param token [String, nil] nil reads the environment variable ATFORK_TOKEN, and removes it
     # @return [nil]
-    # @raise [ArgumentError] there is none, or it is not one of atfork's
+    # @raise [ArgumentError] there is no token, or it was not made by atfork
     # @raise [RuntimeError] this process was forked by one that had atfork, or has taken a place before
     def spawned(token = nil)
       raise TypeError, "token must be a String or nil, not #{token.class}" unless token.nil? || token.is_a?(String)
@@ -159,11 +157,11 @@ module AtFork
       raise ArgumentError, missing ? "there is no token: ATFORK_TOKEN is not set" : NO_TOKEN
     end
 
-    # In a worker that its launcher has numbered: takes the place of that number, with the lineage "0.r3" for 3, and runs the
-    # child callbacks that are registered so far.
-    # @param rank [Integer, String, nil] nil: what the variables of Slurm, MPI, Flux, torchrun or Kubernetes say
+    # In a worker that its launcher has numbered: takes the place with this number, with the lineage "0.r3" for 3, and runs
+    # the child callbacks that are registered so far.
+    # @param rank [Integer, String, nil] nil reads the variables of Slurm, MPI, Flux, torchrun or Kubernetes
     # @return [nil]
-    # @raise [ArgumentError] it is no such number; or no launcher gives one, or two give different ones
+    # @raise [ArgumentError] it is not a number; or no launcher gives one, or two give different numbers
     # @raise [RuntimeError] this process was forked by one that had atfork, or has taken a place before
     def adopt(rank = nil)
       case rank
@@ -196,13 +194,13 @@ module AtFork
     # Registers up to three callbacks as one hook.  Each is a callable, or a C function.
     # @param name [String] for people
     # @param priority [Integer] -32768 to 32767; hooks run in this order, +prepare+ in the reverse
-    # @param key [Object] a hook that is registered with an equal key (+eql?+) is unregistered when this one is registered, so
-    #   that a file which is read again leaves one hook
-    # @param owner [Object] the hook goes when this object is collected.  Its callbacks may refer to the object: it alone
-    #   holds them
+    # @param key [Object] replaces the hook that was registered with an equal key (+eql?+), so a file that is loaded
+    #   again leaves one hook
+    # @param owner [Object] the hook is unregistered when this object is collected.  Its callbacks may refer to the
+    #   object: only the object refers to them
     # @param prepare [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs before the fork
-    # @param parent [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs after it, in the same process
-    # @param child [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs after it, in the new one
+    # @param parent [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs after the fork, in the same process
+    # @param child [#call, AtFork::Symbol, Fiddle::Function, Fiddle::Pointer, nil] runs after the fork, in the new process
     # @return [Hook]
     def register(name: "", priority: 0, key: nil, owner: nil, prepare: nil, parent: nil, child: nil)
       raise ArgumentError, "register takes no block: give callables as prepare, parent and child" if block_given?
@@ -217,15 +215,15 @@ module AtFork
       forks.register(name, priority, key, owner, prepare, parent, child)
     end
 
-    # Holds a lock across each fork, so that no child is made while another thread is inside it: taken before the fork, and
-    # let go of after it in the parent and in the child.
+    # Holds a lock across each fork, so no child is made while another thread has the lock.  The fork takes it before, and
+    # releases it afterwards in the parent and in the child.
     #
-    # A fork that does not come by Process._fork takes no lock, and its child lets go of none; nor does a thread that forks
-    # while the lock is its own.  In a +trap+, a lock that another thread holds cannot be waited for: an error, and the fork
-    # is made without it.
+    # A fork that does not use Process._fork takes no lock, and its child releases none.  If the forking thread has the lock
+    # itself, the fork does not take it.  In a +trap+ a fork cannot wait for another thread's lock: this is an error, and the
+    # fork is made without the lock.
     #
-    # A fork does not wait for a lock while it holds another.  If one is taken, the hooks prepared so far get their +parent+;
-    # the fork waits for that lock with nothing held, keeps it, and prepares the hooks again.
+    # A fork does not wait for a lock while it holds another.  If another thread has a lock, the hooks prepared so far get
+    # their +parent+. The fork then waits for this lock with nothing held, keeps it, and prepares the hooks again.
     # @param lock [Mutex, Monitor, MonitorMixin] kept until the hook is unregistered
     # @param priority [Integer] see {#register}.  Locks are taken from the highest number to the lowest
     # @return [Hook]
@@ -245,12 +243,12 @@ module AtFork
       run.walk.prepared?(run.hook)
     end
 
-    # A C function, <tt>void function(void *data)</tt>, of a shared library, which stays loaded; nil: of the
-    # process itself.  Run directly inside fork(2), so it never waits for Ruby.
+    # A C function, <tt>void function(void *data)</tt>, of a shared library, which stays loaded; nil: of the process itself.
+    # It runs directly inside fork(2), so it never waits for Ruby.
     # @param library [String, nil]
     # @param name [String]
-    # @param data [Integer, Fiddle::Pointer, #to_ptr, nil] the address that it is called with; an object is kept as long as
-    #   the symbol or its hook
+    # @param data [Integer, Fiddle::Pointer, #to_ptr, nil] the address that it is called with; an object lives as long
+    #   as the symbol or its hook
     # @return [AtFork::Symbol]
     def symbol(library, name, data = nil)
       raise TypeError, "library must be a String or nil" unless library.nil? || library.is_a?(String)
@@ -265,12 +263,11 @@ module AtFork
       Native.hooks.map { |fields| Info.new(*fields).freeze }
     end
 
-    # A value of its own for each process: +AtFork.per_process { connect }.value+
+    # A separate value for each process: +AtFork.per_process { connect }.value+
     #
-    # What a process above this one made is neither finalised nor closed here, at the end of this process neither; unless
-    # +discard+ says what becomes of it.
-    # @param discard [#call, nil] called with the value that was inherited, once, before this process makes its own; from
-    #   then on Ruby does with it as with any other object
+    # A process neither finalises nor closes a value that its parent made, also not at its end, unless +discard+ is given.
+    # @param discard [#call, nil] called once with the inherited value, before this process makes its own; after that it
+    #   is an ordinary object
     # @yieldreturn what becomes the value
     # @return [PerProcess]
     def per_process(discard: nil, &init)
@@ -294,7 +291,7 @@ module AtFork
            "worker's number", uplevel: 2
     end
 
-    # Those of the main Ractor, which in a child is the one that forked.  Others may not have what can change.
+    # The hooks of the main Ractor, which in a child is the one that forked.  Other Ractors may not share changing objects.
     def forks
       FORKS
     rescue Ractor::IsolationError
@@ -318,7 +315,7 @@ module AtFork
       raise ArgumentError, "name contains a zero byte" if name.include?("\0")
     end
 
-    # What Forks takes for it: a callable, or a Symbol.
+    # The form that Forks expects: a callable, or a Symbol.
     def callback(what, value)
       return value if value.is_a?(Proc)
       raise ArgumentError, "a #{what} or a block is required" if value.nil?

@@ -14,7 +14,7 @@ import atfork
 from tap import ForkTest, Scenario, run_python, run_tests
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
-HOOK = "^cannot pickle or copy {} objects: a hook is this process's own; register another there$"
+HOOK = "^cannot pickle or copy {} objects: a hook belongs to its process; register another one there$"
 
 
 @atfork.register_after_fork

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # Which hooks are Ruby's, and the forks that run them.  There is one.
+  # The hooks of Ruby, and the forks that run them.  There is one object of this class.
   #
-  # No lock guards it, as callbacks may be anywhere, in a +trap+ too: what changes is replaced by one assignment, or by one
-  # call of a method that is written in C.
+  # No lock guards it, as a callback may run anywhere, also in a +trap+. A change is one assignment, or one call of a method
+  # in C.
   # @api private
   class Forks
     attr_reader :on_error
@@ -18,19 +18,19 @@ module AtFork
       @table = nil
       @walks = {}.compare_by_identity
       @running = {}.compare_by_identity
-      @takes_place = false # it was spawned, and is no child of this VM's
+      @takes_place = false # it was spawned, and is no child of this VM
       self.on_error = nil
     end
 
-    # From here on Process._fork is ours.  Below what others have prepended to it is Ruby's own.  In another Ractor nothing
-    # of the main one's may be called; in its child it is the main one, and the only one.
+    # Replaces Process._fork.  Ruby's own lies below the methods that others have prepended.  Another Ractor may call nothing
+    # of the main Ractor; in its child it is the main Ractor, and the only one.
     # @return [Boolean] false if it was before
     def take_over
       return false if Process.respond_to?(:_fork_of_ruby, true)
 
       Native.when_due(method(:run_job))
       Process.singleton_class.send(:private, keep_original)
-      # Ruby's own, with the callbacks around it.
+      # Ruby's own method, with the callbacks around it.
       # @api private
       def Process._fork
         forks = FORKS
@@ -42,8 +42,8 @@ module AtFork
       true
     end
 
-    # key:: nil, or what a hook that is registered with an equal one is replaced by
-    # owner:: nil, or the object that the hook goes with
+    # key:: nil, or the key; a later hook with an equal key replaces this one
+    # owner:: nil, or the object whose end ends the hook
     def register(name, priority, key, owner, prepare, parent, child)
       compare(key) unless key.nil?
       return register_with(Owner.of(owner), name, priority, key, prepare, parent, child) unless owner.nil?
@@ -61,7 +61,7 @@ module AtFork
       true
     end
 
-    # Does not wait: what is under way ends the hook.
+    # Does not wait: forks under way end the hook.
     def remove(hook)
       Native.unregister_later(hook) if Native.remove(@hooks, @keys, hook)
     end
@@ -72,7 +72,7 @@ module AtFork
       count
     end
 
-    # A block takes the place that this process is given in the tree.
+    # Runs a block that takes the place of this process in the tree.
     def take_place
       @takes_place = true
       yield
@@ -81,7 +81,8 @@ module AtFork
       @takes_place = false
     end
 
-    # In place of Process._fork.  A registered lock that is taken refuses; the next attempt begins by waiting for it.
+    # Called in place of Process._fork.  If a registered lock is taken, the attempt ends, and the next one begins by waiting
+    # for this lock.
     def fork
       poll
       walk = Walk.new
@@ -93,7 +94,7 @@ module AtFork
       pid
     end
 
-    # What was noted inside fork(2), for forks that are none of Process._fork's.
+    # Runs callbacks that were marked inside fork(2), after forks that did not use Process._fork.
     def run_due
       table = current
       due = Native.take_due(table.hooks)
@@ -106,7 +107,7 @@ module AtFork
       Run.new(table.parent_of(parents), walk).run(self) unless parents.empty?
     end
 
-    # As a job of Ruby's.  What a job raises is lost; what another thread raises here comes when the job is over.
+    # Runs as a postponed job of Ruby.  An exception of a job is lost, so it is raised in the thread after the job.
     def run_job
       run_due
     rescue *Phase.leaving => e
@@ -114,7 +115,7 @@ module AtFork
       Thread.new { thread.raise(e) }
     end
 
-    # hook:: nil in the phase +:discard+
+    # hook:: nil if the phase is +:discard+
     def report(error, hook, phase)
       return warn_of(error, hook, phase) unless @on_error
 
@@ -139,14 +140,14 @@ module AtFork
       Process.singleton_class.define_method(:_fork_of_ruby, method.unbind)
     end
 
-    # Ruby asks of whoever forks to call rb_thread_atfork() in the child; few do.  Until then the threads that are gone are
-    # listed, hold their locks, and +exit+ waits for them; random numbers are the parent's.  A second call changes nothing, as
-    # long as there are no other threads: it takes them all for dead.
+    # Ruby requires C code that forks to call rb_thread_atfork() in the child; few programs do.  Until this call, Ruby lists
+    # threads that are gone, they hold their locks, +exit+ waits for them, and random numbers are the parent's.  A second
+    # call changes nothing as long as there are no other threads: it removes all of them.
     def tell_ruby
       threads = File.stat("/proc/self/task").nlink - 2
       Native.rb_thread_atfork if threads == 1
     rescue SystemCallError
-      nil # nobody knows how many there are
+      nil # their number is not known
     end
 
     def register_with(owner, name, priority, key, *callables)
@@ -157,13 +158,13 @@ module AtFork
       key.nil? ? hook : claim(hook)
     end
 
-    # A key that cannot be compared raises here, before anything changes.  An empty table does not ask for its hash.
+    # A key that cannot be compared raises here, before anything changes.  An empty table does not call +hash+.
     def compare(key)
       key.hash
       @keys.key?(key)
     end
 
-    # In the place of the one that has its key: that stays where this one could not be registered.
+    # Replaces the hook with the same key, which stays if the new one could not be registered.
     def claim(hook)
       other = Native.claim(@keys, hook)
       unregister(other) if other
@@ -177,7 +178,8 @@ module AtFork
       @owners[hook]&.forget(hook, (0..2).map { |phase| Native.callable(hook, phase) })
     end
 
-    # The table of the hooks as they are.  When they change while it is made, its state is no longer the one in force.
+    # The table of the current hooks.  If they change while it is made, its state is no longer the current one, and the next
+    # fork makes another table.
     def current
       state = Native.state
       table = @table
@@ -186,13 +188,13 @@ module AtFork
       @table = Table.new(state, @hooks)
     end
 
-    # A thread that unregisters a hook waits for the attempts under way.  This one is not yet, while it waits for a lock:
-    # that thread may hold it.
+    # A thread that unregisters a hook waits for the attempts under way.  An attempt that waits for a lock is not among them,
+    # as that thread may hold the lock.
     # before:: the attempt that a lock refused, or nil
     # @return [Integer, nil] nil: a lock refuses this one
     def attempt(walk, before)
       wait_for_lock(before.refusal, walk) if before
-      walk.generation = Native.generation # a trap may have made another process of this
+      walk.generation = Native.generation # a trap may have forked, and this may be its child
       @walks[walk] = true
       walk.table = before ? still_registered(before.table) : current
       walk.unlock unless before.nil? || walk.table.include?(before.refusal.hook)
@@ -203,7 +205,7 @@ module AtFork
       walk.end
     end
 
-    # Nothing is prepared, and no lock held.  The walk then has it, or goes without it.
+    # Nothing is prepared, and no lock is held.  Afterwards the walk has the lock, or goes on without it.
     def wait_for_lock(refusal, walk)
       refusal.lock.wait(walk)
     rescue *Phase.leaving
@@ -213,7 +215,7 @@ module AtFork
       report(e, refusal.hook, :prepare)
     end
 
-    # fork(2) fails by raising, and then this is the parent.
+    # If fork(2) fails, it raises, and this is the parent.
     def around(walk, table)
       pid = generation = nil
       Run.new(table.prepare, walk).run(self)
@@ -231,26 +233,26 @@ module AtFork
       end
     end
 
-    # A callback in C has forked inside fork(2), and this is its child, which goes on with the fork around it.
+    # A callback in C has forked inside fork(2).  This is its child, which goes on with the outer fork.
     def made_in_the_middle(walk, table)
       tell_ruby
       become_child(walk)
       run_children(table.child, walk)
     end
 
-    # Less what was unregistered since; what was registered takes part in the next fork.
+    # The table without hooks that were unregistered since.  Hooks that were registered since take part in the next fork.
     def still_registered(table)
       state = Native.state
       table.state == state ? table : Table.new(state, table.hooks.select { |hook| Native.is_registered(hook) })
     end
 
-    # The threads of the others are gone, and with them their forks.  Those of other fibers of this thread are not.
+    # Forks of other threads are gone with their threads.  Forks of other fibers of this thread stay.
     def become_child(walk)
       @walks.delete_if { |other, _| !other.thread.equal?(walk.thread) }
       @walks.each_key { |other| other.generation = Native.generation }
     end
 
-    # When a callback forks, all callbacks run in that child too, and then those around it have nothing left to run there.
+    # If a callback forks, its child runs all callbacks itself, so the outer loops have nothing to run there.
     def run_children(phase, walk)
       @running.each_key do |outer|
         outer.clear
@@ -277,7 +279,7 @@ module AtFork
       callable && (callable.respond_to?(:arity) ? callable : callable.method(:call)).arity == 2
     end
 
-    # Whatever the program has made of its errors and of $stderr, the other callbacks go on.
+    # The other callbacks go on, even if the program's error or $stderr raises.
     def warn_of(error, hook, where)
       of = hook ? "hook '#{hook.name}'" : "a per_process"
       text = "atfork: error in #{where} of #{of}: #{message_of(error)}\n"

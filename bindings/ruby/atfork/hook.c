@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AtFork::Hook: an object of Ruby, and what the core calls on its behalf.  The struct is shared by the two, and goes
- * when both have let go of it: the core may be in the middle of a fork when the object is collected.
+ * AtFork::Hook: an object of Ruby, and the functions that the core calls for it.  Both share one struct with a
+ * reference count: the core may be in the middle of a fork when the object is collected.
  */
 #include <atfork.h>
 #include <errno.h>
@@ -17,18 +17,18 @@
 #include "phase.h"
 #include "symbol.h"
 
-/* Ruby's values are for who holds the GVL and the object; inside fork() only the rest is looked at. */
+/* Ruby's values are read only with the GVL and the object; inside fork() only the other members are read. */
 struct hook {
-  _Atomic int references; /* the object's, and the core's */
+  _Atomic int references; /* of the object and of the core */
   int priority;
   atfork_id id;
   long index; /* in the Array of all; -1: it is not there */
   VALUE name;
-  VALUE key;               /* nil, or what another hook with an equal one replaces it by */
-  VALUE callables[PHASES]; /* nil where there is none.  An AtFork::Symbol is one too */
+  VALUE key;               /* nil, or the key; a hook with an equal key replaces it */
+  VALUE callables[PHASES]; /* nil: none.  May be an AtFork::Symbol */
   due_word due;
   bool has_symbols;
-  struct symbol symbols[]; /* PHASES of them; or none, where C has nothing to run */
+  struct symbol symbols[]; /* PHASES of them; none if no callback is in C */
 };
 
 static VALUE hook_class;
@@ -73,7 +73,7 @@ static struct hook *hook_of(VALUE object) {
   return rb_check_typeddata(object, &type);
 }
 
-/* What C runs in that phase. */
+/* Runs the C function of this phase. */
 static struct symbol symbol_in(const struct hook *hook, enum phase phase) {
   return hook->has_symbols ? hook->symbols[phase] : (struct symbol){NULL, NULL};
 }
@@ -116,7 +116,7 @@ static void on_destroy(void *hook) {
   release(hook);
 }
 
-/* Ruby's own run before fork(), or not at all. */
+/* Ruby's own prepare runs before fork(), or not at all. */
 static void no_prepare(void *hook) {
   (void)hook;
 }
@@ -126,12 +126,12 @@ static void note(struct hook *hook, enum phase phase) {
   job_post();
 }
 
-/* Where prepare could not run, its parent does not either. */
+/* If prepare could not run, parent does not run either. */
 static void due_parent(void *hook) {
   if (job_is_wanted() && !is_scripted(hook, PREPARE)) note(hook, PARENT);
 }
 
-/* In the child of Process._fork this reads nothing of the hook's: with many, each would cost a miss of the cache. */
+/* In the child of Process._fork this does not read the hook: with many hooks, each would cost a cache miss. */
 static void due_child(void *hook) {
   if (job_is_wanted()) note(hook, CHILD);
 }
@@ -153,8 +153,7 @@ static void on_child(void *hook) {
   run_symbol(hook, CHILD);
 }
 
-/* All callbacks are C functions that take the same data: the core calls them directly, as those that C registered, and
- * needs nothing of us. */
+/* All callbacks are C functions with the same data: the core calls them directly, as if C had registered them. */
 static bool is_direct(const struct hook *hook, void **data) {
   bool first = true;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
@@ -192,10 +191,10 @@ static struct atfork_hook scripted_hook(struct hook *hook) {
 
 /* ---- For AtFork ---- */
 
-/* Which state the hooks are in.  Changed with the GVL only. */
+/* The state of the hooks.  Changed only with the GVL. */
 static unsigned long state;
 
-/* Before there is an object, which would need write barriers.  The caller's stack keeps the values. */
+/* Filled in before there is an object, which would need write barriers.  The caller's stack keeps the values alive. */
 static struct hook *make_hook(VALUE name, int priority, VALUE key, const VALUE callables[PHASES]) {
   struct symbol symbols[PHASES] = {{0}};
   bool has_symbols = false;
@@ -206,7 +205,7 @@ static struct hook *make_hook(VALUE name, int priority, VALUE key, const VALUE c
   size_t size = has_symbols ? sizeof symbols : 0;
   struct hook *hook = calloc(1, sizeof *hook + size);
   if (hook == NULL) rb_memerror();
-  atomic_store_explicit(&hook->references, 1, memory_order_relaxed); /* nobody else has it yet */
+  atomic_store_explicit(&hook->references, 1, memory_order_relaxed); /* no other thread has it yet */
   hook->name = name;
   hook->priority = priority;
   hook->key = key;
@@ -223,7 +222,7 @@ static bool register_in_core(struct hook *hook) {
   struct atfork_hook core = direct ? direct_hook(hook, data) : scripted_hook(hook);
   core.name = StringValueCStr(hook->name);
   core.priority = hook->priority;
-  /* The core's reference, which it has before another thread can fork. */
+  /* The core's reference, taken before another thread can fork. */
   if (!direct) atomic_fetch_add(&hook->references, 1);
   hook->id = atfork_register(&core);
   if (hook->id != 0) return true;
@@ -258,7 +257,7 @@ VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE 
   struct hook *hook = make_hook(name, NUM2INT(priority), key, (const VALUE[PHASES]){prepare, parent, child});
   VALUE self = TypedData_Wrap_Struct(hook_class, &type, hook);
   OBJ_FREEZE(self);
-  /* Both under the GVL: no other thread of Ruby's sees the one without the other. */
+  /* Both under the GVL: no other Ruby thread sees one without the other. */
   append(hooks, self, hook);
   if (!register_in_core(hook)) fail_to_register(hooks, hook, errno);
   state++;
@@ -340,7 +339,7 @@ VALUE native_take_due(VALUE hooks) {
   return rb_assoc_new(children, parents);
 }
 
-/* The variable has no name that Ruby code could use: `inspect` and JSON do not see it. */
+/* The name of the variable is not valid in Ruby code, so `inspect` and JSON do not show it. */
 VALUE native_attach(VALUE owner, VALUE object) {
   return rb_ivar_set(owner, rb_intern("__atfork__"), object);
 }

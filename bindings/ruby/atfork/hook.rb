@@ -3,16 +3,17 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # What AtFork.register returns: frozen, and not to be made or copied otherwise.  It has +id+, +name+ and +priority+.
+  # What AtFork.register returns.  It is frozen, and cannot be made or copied in another way.  It has +id+, +name+ and
+  # +priority+.
   #
-  # Its callables are kept as long as it is registered, or kept itself.
+  # Its callables live as long as it is registered, or is referred to.
   class Hook
     include Local
 
-    # Takes the hook back.  When it returns, none of its callbacks is running or will run in this process: it
-    # waits for the forks of other threads that the hook takes part in.  Inside a callback it does not wait: there the hook
-    # gets the rest of the forks under way.
-    # @return [Boolean] false if that was done before
+    # Unregisters the hook.  When it returns, no callback of the hook is running or will run in this process: it waits for
+    # forks of other threads in which the hook takes part.  Inside a callback it does not wait; the hook takes part in the
+    # rest of the forks under way.
+    # @return [Boolean] false if it was unregistered before
     def unregister
       FORKS.unregister(self)
     end

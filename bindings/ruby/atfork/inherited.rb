@@ -3,20 +3,20 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # The values of +per_process+ that processes above this one made.  While this process runs, its collector leaves them
-  # alone (kept.c); as it ends, Ruby would finalise every object that there is, and they are spared here.
+  # The values of +per_process+ that ancestors of this process made.  While this process runs, its collector leaves them
+  # alone (kept.c).  At its end, Ruby would finalise every object; this spares them.
   #
-  # A connection is more than the object that +value+ returns: the socket below it and its statements belong to it.  So what
-  # it refers to is spared too, but for what is surely not its own.
+  # A connection is more than the object that +value+ returns: its socket and its statements belong to it.  So all objects
+  # that it refers to are spared, except those that surely belong to others.
   # @api private
   module Inherited
-    # Not followed: by way of these all of a program can be reached.
+    # Not followed: the whole program can be reached through these.
     SHARED = [Proc, Method, UnboundMethod, Binding, Thread, ThreadGroup, Fiber, Ractor, Encoding, Hook].freeze
-    # Ruby lets them go before it frees anything.
+    # Ruby finalises these before it frees anything.
     @held = []
 
     class << self
-      # To be called as the process ends, while Ruby code may still run: some runs later, in finalizers of other objects.
+      # Call it at the end of the process, while Ruby code may still run.  Some of it runs later, in finalizers.
       def spare
         values = Native.inherited
         return if values.empty?

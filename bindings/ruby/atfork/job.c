@@ -14,7 +14,7 @@
  * child's thread inherits it. */
 static _Thread_local bool is_not_wanted __attribute__((tls_model("initial-exec")));
 
-/* Set after a hook's word, and taken before the words are looked at. */
+/* Set after a hook's word, and cleared before the words are read. */
 static _Atomic bool any_due;
 
 /* Ruby has ended: libraries that are finalised after it may still fork. */
@@ -72,7 +72,7 @@ static VALUE fork_of_ruby(VALUE unused) {
   return rb_funcall(rb_mProcess, rb_intern("_fork_of_ruby"), 0);
 }
 
-/* What a callback in C has made by a bypassing fork has its child callbacks run by the caller, too. */
+/* If a callback in C has made this process by a bypassing fork, the caller runs the child callbacks, too. */
 static VALUE wanted_again(VALUE unused) {
   (void)unused;
   (void)atfork_poll();

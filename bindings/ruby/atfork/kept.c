@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The values that AtFork.per_process made in this process and in those above it.  A process must not finalise what one
- * above it made: the collector finds those here, whoever has let go of them, by whatever fork the process was made.
+ * The values that AtFork.per_process made in this process and in its ancestors.  A process must not finalise a value of
+ * an ancestor.  So the collector finds these values here, even if nothing else refers to them, and after any kind of
+ * fork.
  */
 #include <ruby.h>
 #include <stdbool.h>
@@ -56,10 +57,11 @@ static void mark_inherited(void *unused) {
   for (struct kept *kept = next_inherited(NULL); kept != NULL; kept = next_inherited(kept)) rb_gc_mark(kept->self);
 }
 
-/* Not NULL, or its mark function is not called. */
+/* Not NULL, as the mark function would not be called. */
 static char root;
 
-/* Without a write barrier, so that every collection asks again: what the parent's did not mark, the child's must. */
+/* Without a write barrier, so every collection calls the mark function: a child must mark values that its parent did
+ * not mark. */
 static const rb_data_type_t root_type = {
     .wrap_struct_name = "AtFork::Native::Inherited",
     .function = {.dmark = mark_inherited},
@@ -98,7 +100,7 @@ VALUE native_inherited(void) {
 
 /* ---- At the end of a process ---- */
 
-/* Ruby has this for who may change the object; here its state stays as it is. */
+/* Ruby's function refuses frozen objects, so the object is unfrozen for this call. */
 static void undefine_finalizers(VALUE object) {
   if (!RB_FL_TEST_RAW(object, RUBY_FL_FINALIZE)) return;
   VALUE frozen = RB_FL_TEST_RAW(object, RUBY_FL_FREEZE);
@@ -121,7 +123,7 @@ static bool is_embedded(VALUE object) {
 #endif
 }
 
-/* As if it had never been given anything: so there is nothing that Ruby would free, flush or close. */
+/* Takes the content of the object away, so Ruby frees, flushes and closes nothing. */
 static void empty(VALUE object) {
   if (RB_TYPE_P(object, T_FILE))
     RFILE(object)->fptr = NULL;

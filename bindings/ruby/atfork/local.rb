@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # What means nothing in another process: a hook, an address, a value of this process.
+  # Objects that mean nothing in another process: a hook, an address, a value of this process.
   # @api private
   module Local
     # Called by Marshal.

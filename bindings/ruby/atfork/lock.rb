@@ -6,7 +6,7 @@ module AtFork
   # A Mutex or a Monitor that is held across forks; see AtFork.register_lock.
   # @api private
   class Lock
-    # What each kind calls it: is it this thread's, take it if it is free, take it, let go.
+    # The method names of each kind: is it this thread's, take it if it is free, take it, release it.
     MUTEX = %i[owned? try_lock lock unlock].freeze
     MONITOR = %i[mon_owned? mon_try_enter mon_enter mon_exit].freeze
     PASSES = 10
@@ -19,10 +19,10 @@ module AtFork
       @lock = lock
     end
 
-    # A thread that forks inside its own section, in a +trap+ perhaps, goes on there in both processes.
+    # If the forking thread has the lock itself, perhaps in a +trap+, it keeps the lock in both processes.
     #
-    # It does not wait here: another thread may have the lock, and wait for one that this fork holds already.  But a thread
-    # that needs no more than the processor to come to the end of its section gets it.
+    # It does not wait here: the thread that has the lock may wait for a lock that this fork holds.  It only yields a few
+    # times, so that a running thread can reach the end of its section.
     def prepare
       owned, try, = @calls
       run = Run.current
@@ -34,7 +34,7 @@ module AtFork
       run.refuse(self) unless taken
     end
 
-    # Until it is the walk's, which holds nothing else.
+    # Waits until the walk has the lock; it holds nothing else.
     def wait(walk)
       uninterrupted do
         @lock.public_send(@calls[2])
@@ -42,7 +42,7 @@ module AtFork
       end
     end
 
-    # After it, in both processes.
+    # Called after the fork, in both processes.
     def release
       unlock if Run.current.walk.unlock?(self)
     end
@@ -53,7 +53,7 @@ module AtFork
 
     private
 
-    # Between the lock and the note of it, but while it waits.
+    # No interrupts between taking the lock and noting it, except while it waits.
     def uninterrupted(&block)
       Thread.handle_interrupt(Object => :on_blocking, &block)
     end

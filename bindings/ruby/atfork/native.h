@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* AtFork::Native: what the Ruby part of the binding is written on.  SWIG wraps it as it stands here, without
- * "native_". */
+/* AtFork::Native: functions in C for the Ruby part of the binding.  SWIG wraps them, without the prefix "native_". */
 #ifndef ATFORK_RUBY_NATIVE_H
 #define ATFORK_RUBY_NATIVE_H
 
 #ifndef SWIG
 #include <ruby.h>
 
-/* What each file has to do as the module is loaded. */
+/* Initialisation of each file, when the module is loaded. */
 void hook_init(void);
 void job_init(void);
 void kept_init(void);
@@ -16,8 +15,8 @@ void symbol_init(void);
 
 /* ---- hook.c ---- */
 
-/* Makes a hook, and puts it into the Array `hooks`, which nobody else changes.  key: or nil; for prepare, parent and
- * child what is to be called, or nil, or an AtFork::Symbol. */
+/* Makes a hook, and appends it to the Array `hooks`, which only these functions change. key may be nil; prepare, parent
+ * and child are callables, AtFork::Symbols or nil. */
 VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child);
 
 /* Changes with each hook that is registered or removed. */
@@ -28,61 +27,63 @@ VALUE native_remove(VALUE hooks, VALUE keys, VALUE hook);
 
 VALUE native_is_registered(VALUE hook);
 
-/* Puts it into `keys`; returns the hook that had its key there, or nil. */
+/* Stores it in `keys`; returns the former hook with this key, or nil. */
 VALUE native_claim(VALUE keys, VALUE hook);
 
 /* True, or false if there is no such hook. */
 VALUE native_unregister(VALUE hook);
 
-/* Without waiting for anything: the forks under way end it.  For a finalizer. */
+/* Does not wait: forks under way end the hook.  For a finalizer. */
 VALUE native_unregister_later(VALUE hook);
 
-/* What Ruby has to call in the phase of that number, or nil. */
+/* The callable of the phase with this number, or nil. */
 VALUE native_callable(VALUE hook, VALUE phase);
 
-/* Runs what C has in the phase of that number, if anything. */
+/* Runs the C function of the phase with this number, if there is one. */
 VALUE native_run_symbol(VALUE hook, VALUE phase);
 
-/* Whether it has a prepare, of Ruby's or of C's. */
+/* Whether it has a prepare, in Ruby or in C. */
 VALUE native_prepares(VALUE hook);
 
-/* Takes what is due of these hooks: nil, or [those whose child is, those whose parent is, as often as it is]. */
+/* Takes the due callbacks of these hooks: nil, or [hooks whose child is due, hooks whose parent is due, each as often
+ * as it is due]. */
 VALUE native_take_due(VALUE hooks);
 
-/* Has an object hold another, as an instance variable does. */
+/* Makes one object refer to another, as by an instance variable. */
 VALUE native_attach(VALUE owner, VALUE object);
 
 /* ---- job.c ---- */
 
-/* Has `callable` called, as soon as the VM can, when something is due. */
+/* When a callback becomes due, `callable` is called as soon as the VM can. */
 VALUE native_when_due(VALUE callable);
 
-/* Process._fork as Ruby has it; the caller runs the callbacks. */
+/* Ruby's own Process._fork; the caller runs the callbacks. */
 VALUE native_fork(void);
 
 /* ---- kept.c ---- */
 
-/* An object that stands for a value of this process: in those below it, the collector leaves the value alone
- * for as long as they live. */
+/* An object that refers to a value of this process: in descendants of this process, the collector never frees the
+ * value. */
 VALUE native_keep(VALUE value);
 
-/* What is done with that value is the caller's affair from here on. */
+/* From here on the value is an ordinary object again. */
 VALUE native_let_go(VALUE kept);
 
-/* The values that processes above this one made, and nobody has let go of here. */
+/* The values of ancestors of this process that were not released here. */
 VALUE native_inherited(void);
 
 /* ---- reach.c, at the end of a process ---- */
 
-/* An Array of these values and what they refer to: not by way of classes, of objects of `classes`, or of `shared`. */
+/* An Array of these values and all objects that they refer to, but not through classes, objects of `classes`, or
+ * `shared`. */
 VALUE native_reachable(VALUE values, VALUE classes, VALUE shared);
 
 /* ---- kept.c, at the end of a process ---- */
 
-/* For an Array of objects: nothing that was defined runs when they go. */
+/* For an Array of objects: their finalizers will not run. */
 VALUE native_undefine_finalizers(VALUE objects);
 
-/* Takes from them what Ruby would free, flush or close as it ends; they are of no use after that. */
+/* Takes away what Ruby would free, flush or close at its end; the objects are unusable after that. */
 VALUE native_empty(VALUE objects);
 
 /* ---- list.c ---- */
@@ -96,7 +97,7 @@ VALUE native_hooks(void);
 /* The address of a C function, in a library that stays loaded; nil is the process itself. */
 VALUE native_symbol(VALUE library, VALUE name);
 
-/* Has the library of that address stay loaded; false if it is in none, as a closure is. */
+/* Keeps the library of this address loaded; false: it is in no library, as a closure is. */
 VALUE native_keep_library(VALUE address);
 
 #endif

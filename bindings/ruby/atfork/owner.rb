@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # The callbacks of the hooks that go with an object.  That object alone holds this, and this the callbacks: so they may
-  # refer to the object and do not keep it, and are never called once it is collected.
+  # The callbacks of hooks with an owner.  Only the owner refers to this object, and this object to the callbacks.  So the
+  # callbacks may refer to the owner without keeping it alive, and are not called when it has been collected.
   # @api private
   class Owner # not a private constant: Marshal looks it up
-    # What stands in a hook for such a callback.
+    # The object in a hook that calls such a callback.
     class Callback
-      # Both sides are held weakly.
+      # Both references are weak.
       OWNERS = ObjectSpace::WeakMap.new
       private_constant :OWNERS
 
@@ -26,11 +26,11 @@ module AtFork
       end
     end
 
-    # By object; a copy of one is another.
+    # By owner; a copy of an owner is another object.
     OWNERS = ObjectSpace::WeakMap.new
     private_constant :OWNERS
 
-    # That of an object.
+    # The one of this owner.
     def self.of(object)
       OWNERS[object] ||= new.tap do |owner|
         ObjectSpace.define_finalizer(object, finalizer(object.object_id, owner.hooks))
@@ -38,7 +38,7 @@ module AtFork
       end
     end
 
-    # A finalizer runs in whatever thread, wherever that is; it must not wait.  A copy of the object has it, too.
+    # A finalizer may run in any thread, at any point, so it must not wait.  A copy of the object has it, too.
     def self.finalizer(owner_id, hooks)
       proc { |id| hooks.each_key { |hook| FORKS.remove(hook) } if id == owner_id }
     end
@@ -52,7 +52,7 @@ module AtFork
       @callables = {}.compare_by_identity
     end
 
-    # What stands for a callable; a C function needs nothing.
+    # The replacement for a callable; a C function needs none.
     def stand_in(callable)
       return callable if callable.nil? || callable.is_a?(Symbol)
 

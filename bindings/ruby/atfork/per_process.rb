@@ -5,7 +5,7 @@
 module AtFork
   # A value that is made once in each process; see AtFork.per_process.
   #
-  # The value may be secret: nothing shows it but +value+.
+  # The value may be secret: only +value+ shows it.
   class PerProcess
     include Local
 
@@ -22,8 +22,8 @@ module AtFork
       @reset = Object.new
     end
 
-    # The value of this process.  The block runs when it is first asked for, in one thread; others that ask
-    # wait for it.  An error is not remembered.
+    # The value of this process.  At the first call the block runs, in one thread; other threads wait for it.  If it raises,
+    # the next call tries again.
     #
     # In a +trap+ a thread may not wait: there it raises ThreadError while another thread is making the value.
     def value
@@ -41,14 +41,14 @@ module AtFork
       self
     end
 
-    # Neither the value nor what its block knows.  At most 65 characters: Ruby 3.3 leaves out more in messages.
+    # Shows neither the value nor the variables of its block.  At most 65 characters: Ruby 3.3 omits more in messages.
     # @return [String]
     def inspect
       "#<#{self.class} #{made? ? "" : "not "}made in this process: call .value>"
     end
     alias to_s inspect
 
-    # For ActiveSupport, which would take the instance variables.
+    # For ActiveSupport, which would show the instance variables.
     # @return [String]
     def as_json(*)
       inspect
@@ -56,7 +56,7 @@ module AtFork
 
     private
 
-    # For who forgets +value+.  Ruby 3.4 has no +inspect+ in its own message.
+    # For callers that forget +.value+. Ruby 3.4's own message has no +inspect+.
     def method_missing(name, *arguments)
       raise NoMethodError.new("undefined method '#{name}' for #{inspect}", name, arguments, receiver: self)
     end
@@ -70,7 +70,7 @@ module AtFork
       made && made[0] == Native.generation
     end
 
-    # A thread is not interrupted between the lock and what lets go of it, but by what the block allows.
+    # A thread is not interrupted between taking and releasing the lock, except where the block allows it.
     def make
       lock = lock_of_this_process
       Thread.handle_interrupt(Object => :on_blocking) do
@@ -83,8 +83,8 @@ module AtFork
       end
     end
 
-    # One that a thread of the parent held is of no use here, and nobody lets go of it when C code forks.  Of two threads that
-    # add one at the same time both take the first.
+    # If a thread of the parent held a lock, no thread releases it after a fork by C code; so each process has its own.  If
+    # two threads add one at once, both use the first.
     def lock_of_this_process
       generation = Native.generation
       2.times do
@@ -95,7 +95,7 @@ module AtFork
       end
     end
 
-    # When the block has forked, this may be the child: the value is this process's.
+    # If the block has forked, this may be the child: then the value belongs to this process.
     def make_once
       return @made[1] if made?
 
@@ -106,7 +106,7 @@ module AtFork
       value
     end
 
-    # Without +discard+ the value of the process above stays among those that are kept, for good.
+    # Without +discard+ the parent's value is kept for good.
     def leave_inherited
       _, value, kept = @made
       @made = nil

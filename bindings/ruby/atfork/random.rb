@@ -6,16 +6,16 @@ require "atfork"
 require "random/formatter"
 
 module AtFork
-  # Random numbers of this process's own: as +::Random+, whose seed is another in each process.
+  # Random numbers as of +::Random+, with another seed in each process.
   #
   #   AtFork::Random.rand(6)              # differs from process to process, and from run to run
   #   [1, 2, 3].shuffle(random: AtFork::Random)
   #   RANDOM = AtFork::Random.new(42)     # the same from run to run
   #
-  # A process draws on from where it is; each child begins a sequence of its own.  Two of the same base draw the same in one
-  # process, and those without one are of the same base: give each its own.  For the main Ractor.
+  # A process goes on with its sequence; each child begins another one.  In one process, two objects with the same base draw
+  # the same numbers, and all objects without a base have the same: so give each another base.  For the main Ractor.
   class Random
-    # What the class and its objects have.
+    # Methods of the class and of its objects.
     module Draws
       include ::Random::Formatter
 
@@ -31,7 +31,7 @@ module AtFork
         rng.bytes(size)
       end
 
-      # What the generator of this process began with.
+      # The seed of this process's generator.
       # @return [Integer]
       def seed
         rng.seed
@@ -39,12 +39,12 @@ module AtFork
     end
     include Draws
 
-    # @param base [Integer, nil] as for AtFork.seed.  nil: that of AtFork.run
+    # @param base [Integer, nil] as for AtFork.seed.  nil: AtFork.run
     def initialize(base = nil)
       @generator = AtFork.per_process { ::Random.new(AtFork.seed(base, bits: 256)) }
     end
 
-    # The generator of this process.  Ask again in each process: it is an ordinary object.
+    # The generator of this process.  Call it again in each process: the result is an ordinary object.
     # @return [::Random]
     def rng
       @generator.value
@@ -56,15 +56,15 @@ module AtFork
     class << self
       include Draws
 
-      # The generator of this process, of the base AtFork.run.
+      # The generator of this process for the base AtFork.run.
       # @return [::Random]
       def rng
         DEFAULT.rng
       end
 
-      # Seeds Kernel's generator, of +rand+, +shuffle+ and +sample+, in this process alone: Ruby seeds that of each child
-      # anew.  For all of them: <tt>AtFork.register_after_fork { AtFork::Random.reseed }</tt>
-      # @param base [Integer, nil] as for AtFork.seed.  nil: that of AtFork.run
+      # Seeds Kernel's generator, for +rand+, +shuffle+ and +sample+, in this process only: Ruby seeds it again in each
+      # child.  For all of them: <tt>AtFork.register_after_fork { AtFork::Random.reseed }</tt>
+      # @param base [Integer, nil] as for AtFork.seed.  nil: AtFork.run
       # @return [Integer] the seed
       def reseed(base = nil)
         AtFork.seed(base, bits: 256).tap { |seed| Kernel.srand(seed) }

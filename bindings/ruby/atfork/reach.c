@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What inherited values refer to, as far as it may be their own. */
+/* Finds the objects that inherited values refer to, and that may belong to them. */
 #include <ruby.h>
 #include <ruby/st.h>
 #include <stdbool.h>
 
 #include "native.h"
 
-/* Ruby's, for its library objspace: exported, and in no header. */
+/* Exported by Ruby for its library objspace, but in no header. */
 void rb_objspace_reachable_objects_from(VALUE object, void (*visit)(VALUE, void *), void *data);
 
 struct walk {
-  st_table *found;       /* what is added while the table is gone through is gone through, too */
-  VALUE objects;         /* that it has been gone through for */
+  st_table *found;       /* entries that are added during the iteration are visited, too */
+  VALUE objects;         /* to follow */
   VALUE classes, shared; /* what is not followed */
 };
 
-/* Through classes and internal objects all of a program can be reached. */
+/* Through classes and internal objects, the whole program can be reached. */
 static bool may_be_owned(VALUE object) {
   if (RB_SPECIAL_CONST_P(object)) return false;
   switch (RB_BUILTIN_TYPE(object)) {
@@ -54,10 +54,10 @@ static int follow(st_data_t object, st_data_t unused, st_data_t data) {
   return ST_CONTINUE;
 }
 
-/* The process ends: what an error leaves here goes with it. */
+/* The process is ending, so memory that an error leaves here does not matter. */
 VALUE native_reachable(VALUE values, VALUE classes, VALUE shared) {
   struct walk walk = {st_init_numtable(), rb_ary_new(), classes, shared};
-  /* No object moves, or is collected, while it is noted by its address alone. */
+  /* While objects are known only by their addresses, no object is moved or collected. */
   bool was_disabled = RTEST(rb_gc_disable());
   for (long i = 0; i < RARRAY_LEN(values); i++) visit(RARRAY_AREF(values, i), &walk);
   st_foreach(walk.found, follow, (st_data_t)&walk);

@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # A phase that runs: which callback of it, and for which fork.  A fiber knows the innermost of its own, so that a callback
-  # may ask about its hook's +prepare+.
+  # A phase that runs: its current callback, and its fork.  Each fiber has a reference to its innermost one, so a callback
+  # can ask about its hook's +prepare+.
   # @api private
   class Run
     KEY = :atfork_run
     private_constant :KEY
 
-    # The one whose callback this fiber is in, or nil.
+    # The one whose callback this fiber runs, or nil.
     def self.current
       Thread.current[KEY]
     end
@@ -18,7 +18,7 @@ module AtFork
     # The fork.
     attr_reader :walk
 
-    # callables:: those of the phase, or a copy that a fork in a callback may clear
+    # callables:: the callables of the phase, or a copy that a fork in a callback may clear
     def initialize(phase, walk, callables = phase.callables)
       @phase = phase
       @walk = walk
@@ -26,7 +26,7 @@ module AtFork
       @next = 0
     end
 
-    # Each callback runs, whatever another one does.
+    # Each callback runs, even if another one raises.
     def run(forks)
       outer = Thread.current[KEY]
       Thread.current[KEY] = self
@@ -35,12 +35,12 @@ module AtFork
       Thread.current[KEY] = outer
     end
 
-    # Nothing is left to run.
+    # Empties the list: nothing is left to run.
     def clear
       @callables.clear
     end
 
-    # The callback that runs finds its lock taken: it is the last one.
+    # The lock of the running callback is taken: this callback is the last one.
     def refuse(lock)
       @walk.refuse(lock, hook)
       @next = @callables.size
@@ -57,9 +57,9 @@ module AtFork
 
     private
 
-    # What is no error, like +exit+, goes on when all have run; so does a +throw+, by way of +ensure+.
+    # An exception that is no error, as from +exit+, is raised again when all have run; a +throw+ goes on by +ensure+.
     #
-    # All that a hook costs beyond its callable is in this loop: it calls no other method.
+    # This loop is the whole cost of a hook beyond its callable: it calls no other method.
     def call_each(forks)
       leave = nil
       returned = false

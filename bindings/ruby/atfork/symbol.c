@@ -31,7 +31,7 @@ VALUE native_symbol(VALUE library, VALUE name) {
   return ULL2NUM((uintptr_t)address);
 }
 
-/* A library that Fiddle has loaded is unloaded when its handle is told to close; then not. */
+/* Fiddle unloads a library when its handle is closed; from now on the library stays loaded. */
 VALUE native_keep_library(VALUE address) {
   return library_keep((void *)(uintptr_t)NUM2ULL(address)) ? Qtrue : Qfalse;
 }

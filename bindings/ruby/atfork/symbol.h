@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AtFork::Symbol: a C function that stands where a callable may. */
+/* AtFork::Symbol: a C function that is used as a callable. */
 #ifndef ATFORK_RUBY_SYMBOL_H
 #define ATFORK_RUBY_SYMBOL_H
 
@@ -7,16 +7,16 @@
 
 typedef void (*callback)(void *data);
 
-/* The function, or NULL; and what it is called with. */
+/* The function, or NULL; and its argument. */
 struct symbol {
   callback function;
   void *data;
 };
 
-/* Defines the class, whose objects say by `to_i` where the function is, and by `pointer` its data. */
+/* Defines the class: `to_i` is the address of the function, `pointer` its data. */
 void symbol_init(void);
 
-/* What a callable stands for: no function, if it is one of Ruby's. */
+/* The C function of a callable; none if it is a callable of Ruby. */
 struct symbol symbol_of(VALUE callable);
 
 #endif

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # A C function that may stand wherever a callable may; see AtFork.symbol.
+  # A C function, which can be used as any callback; see AtFork.symbol.
   class Symbol
     include Local
 
@@ -31,7 +31,7 @@ module AtFork
       format("#<%<class>s %<name>s 0x%<address>x>", class: self.class, name: name, address: to_i)
     end
 
-    # The address that data stands for.
+    # The address of data.
     # @api private
     def self.pointer(data)
       data = data.to_ptr if data.respond_to?(:to_ptr)
@@ -42,7 +42,7 @@ module AtFork
       address
     end
 
-    # A callable, or the Symbol of what is a C function.
+    # A callable; or a Symbol for a C function.
     # @api private
     def self.of(value)
       return value if value.is_a?(::Proc) || value.is_a?(Symbol) || !defined?(::Fiddle)
@@ -54,13 +54,13 @@ module AtFork
     private_constant :ADDRESSES
   end
 
-  # A function of Fiddle's.
+  # A function of Fiddle.
   # @api private
   class Foreign < Symbol
     def initialize(function) # rubocop:disable Lint/MissingSuper
       @name = "of Fiddle"
       @to_i = function.to_i
-      @data = function # so that it lives as long
+      @data = function # keeps it alive
       @pointer = 0
       freeze
     end

@@ -3,18 +3,18 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # One phase of a fork: what Ruby calls in it, in order.  C functions are not among them.
+  # One phase of a fork: the callables that Ruby calls in it, in order, without C functions.
   # @api private
   class Phase
     attr_reader :name, :hooks, :callables
 
-    # Exceptions that are no error of a callback's.  Timeout's own is one: until timeout 0.4 (Ruby 3.3) it threw instead.
+    # Exceptions that are no error of a callback.  One is Timeout's own; until timeout 0.4 (Ruby 3.3) it used +throw+.
     def self.leaving
       timeout = defined?(::Timeout::ExitException) ? [::Timeout::ExitException] : []
       [SystemExit, SignalException, NoMemoryError, *timeout]
     end
 
-    # hooks:: one may stand there several times
+    # hooks:: a hook may occur several times
     # A block gives the callable of a hook, or nil.
     def initialize(name, hooks)
       @name = name
@@ -26,18 +26,18 @@ module AtFork
 
     private
 
-    # A copy of a block: made one after the other, they lie side by side, and a child comes to them with cold caches.
+    # A copy of a block: copies that are made one after the other lie side by side, and a child starts with cold caches.
     def dense(callable)
       callable.instance_of?(Proc) && callable.singleton_methods(false).empty? ? callable.dup : callable
     end
   end
 
-  # What a fork runs.  It never changes: when hooks do, the next fork makes another.
+  # The callbacks of a fork.  It never changes: when hooks change, the next fork makes another table.
   # @api private
   class Table
     attr_reader :state, :hooks, :prepare, :parent, :child
 
-    # state:: which state of the hooks this is of
+    # state:: the state of the hooks that it was made from
     def initialize(state, hooks)
       @state = state
       @hooks = hooks.sort_by(&:id).freeze
@@ -57,8 +57,8 @@ module AtFork
       Phase.new(:parent, hooks) { |hook| Native.callable(hook, 1) }
     end
 
-    # The parent phase of a fork that came to nothing before fork(2), where those in C would run.
-    # refusing:: the hook that its prepare phase ended at, or nil
+    # The parent phase of a fork that ended before fork(2), where callbacks in C would run.
+    # refusing:: the hook at which the prepare phase ended, or nil
     def taken_back(refusing)
       hooks = refusing ? prepared_before(refusing) : @hooks
       Phase.new(:parent, hooks) do |hook|
@@ -72,7 +72,7 @@ module AtFork
 
     private
 
-    # But for those whose +prepare+ is in C.
+    # Without those whose +prepare+ is in C.
     def prepared_before(refusing)
       @hooks.drop(@hooks.index(refusing) + 1).select { |hook| Native.callable(hook, 0) || !Native.prepares(hook) }
     end

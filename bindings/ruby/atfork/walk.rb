@@ -3,17 +3,17 @@
 # SPDX-License-Identifier: MIT
 
 module AtFork
-  # An attempt to fork, in this process.
+  # One attempt to fork, in this process.
   # @api private
   class Walk
     # The lock that was taken, and its hook.
     Refusal = Struct.new(:lock, :hook)
 
     attr_reader :thread, :given_up, :refusal
-    attr_accessor :table, :generation # of the attempt, when it is one
+    attr_accessor :table, :generation # of the attempt
 
     # given_up:: locks that cannot be waited for
-    # prepared:: whether +prepare+ runs; not for a fork that C code made
+    # prepared:: whether +prepare+ runs; false for a fork that C code made
     def initialize(given_up = [], prepared: true)
       @thread = Thread.current
       @given_up = given_up
@@ -43,18 +43,18 @@ module AtFork
       (@failed ||= {}.compare_by_identity)[hook] = true
     end
 
-    # Whether it ran, and returned.
+    # Whether the hook's +prepare+ ran, and returned.
     def prepared?(hook)
       @prepared && Native.prepares(hook) && !@failed&.key?(hook)
     end
 
-    # The lock of this hook is taken.
+    # Notes that another thread has the lock of this hook.
     def refuse(lock, hook)
       @refusal = Refusal.new(lock, hook)
     end
 
-    # What tells the hooks that were prepared that it comes to nothing.  A +prepare+ that is written in C, and would have run
-    # inside fork(2), did not.
+    # The parent phase for the prepared hooks when fork(2) is not reached.  A +prepare+ in C would have run inside fork(2),
+    # so it did not run.
     # @return [Phase]
     def not_forked
       @table.hooks.each { |hook| failed(hook) if Native.prepares(hook) && !Native.callable(hook, 0) }
@@ -66,17 +66,17 @@ module AtFork
       @locked[lock] = true
     end
 
-    # Whether it had; from then on it has not.
+    # Forgets the lock; true if this fork had taken it.
     def unlock?(lock)
       @locked.delete(lock) ? true : false
     end
 
-    # Lets go of all that it has.
+    # Releases all locks that it has taken.
     def unlock
       @locked.shift.first.unlock until @locked.empty?
     end
 
-    # What another fork has taken is this one's to let go of.
+    # Takes over the locks of another fork, to release them.
     def inherit(other)
       @locked.merge!(other.locked)
       other.locked.clear
