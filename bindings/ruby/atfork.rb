@@ -147,7 +147,7 @@ module AtFork
     # @param token [String, nil] nil reads the environment variable ATFORK_TOKEN, and removes it
     # @return [nil]
     # @raise [ArgumentError] there is no token, or it was not made by atfork
-    # @raise [RuntimeError] this process was forked by one that had atfork, or has taken a place before
+    # @raise [RuntimeError] this process was forked by a process that had atfork, or has taken a place before
     def spawned(token = nil)
       raise TypeError, "token must be a String or nil, not #{token.class}" unless token.nil? || token.is_a?(String)
 
@@ -162,7 +162,7 @@ module AtFork
     # @param rank [Integer, String, nil] nil reads the variables of Slurm, MPI, Flux, torchrun or Kubernetes
     # @return [nil]
     # @raise [ArgumentError] it is not a number; or no launcher gives one, or two give different numbers
-    # @raise [RuntimeError] this process was forked by one that had atfork, or has taken a place before
+    # @raise [RuntimeError] this process was forked by a process that had atfork, or has taken a place before
     def adopt(rank = nil)
       case rank
       when Integer, String, nil then take_place { Native.adopt(rank&.to_s) }

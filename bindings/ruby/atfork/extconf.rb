@@ -57,7 +57,8 @@ installed = pkg_config("atfork", "modversion")
 fits = !installed.nil? && fits?(installed, version)
 with_system = enable_config("system-libraries", fits)
 if with_system && !fits
-  abort "atfork: pkg-config finds #{installed ? "libatfork #{installed}" : "no libatfork"}, and #{version} is needed; " \
+  found = installed ? "libatfork #{installed}" : "no libatfork"
+  abort "atfork: pkg-config finds #{found}, and #{version} is needed; " \
         "set PKG_CONFIG_PATH, or leave out --enable-system-libraries"
 end
 message "building with #{with_system ? "libatfork #{installed} of the system" : "a copy of libatfork #{version}"}\n"
