@@ -50,6 +50,11 @@ def page_of(path):
     return path if path.suffix == ".md" else pathlib.Path("source", f"{path}.md")
 
 
+def is_build(folder, name):
+    """Meson builds anywhere: packagers let it build in a folder that is named for the architecture."""
+    return pathlib.Path(folder, name, "meson-private").is_dir()
+
+
 class Site:
     """The files of the stage, by path, as bytes."""
 
@@ -75,7 +80,7 @@ class Site:
         """The project's Markdown files, relative to its root.  A folder changes when a file is added to it."""
         found = []
         for folder, folders, names in os.walk(self.source):
-            folders[:] = sorted(name for name in folders if not FOREIGN.fullmatch(name))
+            folders[:] = sorted(name for name in folders if not FOREIGN.fullmatch(name) and not is_build(folder, name))
             pages = [pathlib.Path(folder, name).relative_to(self.source) for name in sorted(names) if name.endswith(".md")]
             self.read |= {pathlib.Path(folder)} if pages else set()
             found += pages
