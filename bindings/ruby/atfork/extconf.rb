@@ -11,13 +11,10 @@ require "mkmf"
 ROOT = File.expand_path("../../..", __dir__)
 IN_GEM = File.exist?(File.join(__dir__, "native_wrap.c"))
 
-def run(*command)
-  system(*command) or abort "atfork: #{command.first} failed"
-end
-
 def wrap_by_swig
   swig = find_executable("swig") or abort "atfork: SWIG is needed to build from the repository"
-  run(swig, "-ruby", "-prefix", "AtFork::", "-o", "native_wrap.c", File.join(__dir__, "native.i"))
+  command = [swig, "-ruby", "-prefix", "AtFork::", "-o", "native_wrap.c", File.join(__dir__, "native.i")]
+  system(*command) or abort "atfork: SWIG failed"
   common = File.join(ROOT, "bindings/common")
   $srcs = Dir[File.join(__dir__, "*.c")] + Dir[File.join(common, "*.c")] + ["native_wrap.c"]
   $VPATH << common
@@ -29,7 +26,7 @@ def copy_of_library
   return File.join(__dir__, "vendor") if IN_GEM
 
   FileUtils.mkdir_p("vendor")
-  run("sh", File.join(ROOT, "script/amalgamate"), "vendor")
+  system("sh", File.join(ROOT, "script/amalgamate"), "vendor") or abort "atfork: script/amalgamate failed"
   File.expand_path("vendor")
 end
 
@@ -57,9 +54,8 @@ installed = pkg_config("atfork", "modversion")
 fits = !installed.nil? && fits?(installed, version)
 with_system = enable_config("system-libraries", fits)
 if with_system && !fits
-  found = installed ? "libatfork #{installed}" : "no libatfork"
-  abort "atfork: pkg-config finds #{found}, and #{version} is needed; " \
-        "set PKG_CONFIG_PATH, or leave out --enable-system-libraries"
+  abort "atfork: pkg-config finds no libatfork; install it, or set PKG_CONFIG_PATH" if installed.nil?
+  abort "atfork: pkg-config finds libatfork #{installed}, which is older than this gem or of another major version"
 end
 message "building with #{with_system ? "libatfork #{installed} of the system" : "a copy of libatfork #{version}"}\n"
 with_system ? build_with_system : build_with_copy(copy)

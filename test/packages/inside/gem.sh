@@ -66,11 +66,12 @@ END
   bundle exec ruby boot.rb
 }
 
+# insists_in_vain MESSAGE
 insists_in_vain() {
   if gem install --local --no-document --install-dir "$work/refused" "$gem" -- --enable-system-libraries >"$work/refusal" 2>&1; then
     return 1
   fi
-  grep -F "pkg-config finds no libatfork, and $version is needed" "$work/refusal"
+  grep -F "$1" "$work/refusal"
 }
 
 # installs_into DIRECTORY OPTIONS...
@@ -92,12 +93,13 @@ uses_the_copy_when_told() {
   forks env GEM_PATH="$work/copy"
 }
 
-# One that is older than the gem, or of another major version, is left alone.
+# One that is older than the gem, or of another major version, is left alone, and refused where it is insisted on.
 uses_the_copy_beside() {
   pc=$(find /usr/local -name atfork.pc)
   cp "$pc" "$work/atfork.pc"
   sed -i "s/^Version:.*/Version: $1/" "$pc"
   installs_into "$work/beside-$1"
+  insists_in_vain "pkg-config finds libatfork $1, which is older than this gem or of another major version"
   cp "$work/atfork.pc" "$pc"
   if links_with_system "$work/beside-$1"; then return 1; fi
   forks env GEM_PATH="$work/beside-$1"
@@ -129,7 +131,7 @@ check "its extension needs no libatfork" is_self_contained
 check "it forks" forks env
 check "a Gemfile" bundles
 check "an application boots with it, and forks workers" boots
-check "--enable-system-libraries names what is missing" insists_in_vain
+check "--enable-system-libraries names what is missing" insists_in_vain 'pkg-config finds no libatfork;'
 cp -a /root/brought/library/. /
 ldconfig
 check "gem install takes an installed libatfork" uses_the_system
