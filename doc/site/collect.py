@@ -183,7 +183,7 @@ def man_page(path, names):
     parts = [f"# {path.stem}({path.suffix[1:]})\n"]
     for title, body in sections:
         body = linked(body.replace("</section>\n</div>", "").rsplit("</section>", 1)[0], names)
-        heading = html.unescape(re.sub(r"<[^>]*>", "", title)).capitalize()
+        heading = " ".join(html.unescape(re.sub(r"<[^>]*>", "", title)).split()).capitalize()
         parts.append(f"## {heading}\n\n```{{raw}} html\n<div class=\"manual\">\n{body.strip()}\n</div>\n```\n")
     says = html.unescape(re.sub(r"<[^>]*>", "", sections[0][1]))
     return "\n".join(parts), " ".join(re.split(r"\s[-\u2013\u2014\u2212]\s", says, maxsplit=1)[-1].split())
