@@ -36,7 +36,7 @@ bool atfork_run_given(uint64_t *run) {
 
 static void complain(const char *text) {
   char line[160];
-  int length = snprintf(line, sizeof line, "atfork: %s=%.80s is no number: this run has another\n", run_variable, text);
+  int length = snprintf(line, sizeof line, "atfork: %s=%.80s is not a number, and is ignored\n", run_variable, text);
   atfork_os_say(line, (size_t)length);
 }
 

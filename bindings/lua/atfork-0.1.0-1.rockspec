@@ -7,7 +7,7 @@ source = {
   dir = "atfork-lua-0.1.0",
 }
 description = {
-  summary = "Hooks that put a process right after fork()",
+  summary = "Hooks that run exactly once in each new process after fork()",
   detailed = [[
     Runs Lua and C functions around fork(), each once in every new process: in priority order, isolated from each
     other's errors, and in forks that bypass pthread_atfork, too.  Has a copy of the C library libatfork inside, unless

@@ -13,7 +13,7 @@ Gem::Specification.new do |spec|
   spec.version = File.read(File.join(__dir__, "../../meson.build"))[/^ *version: '([^']+)'/, 1]
   spec.summary = "Hooks around fork that each run exactly once in every new process"
   spec.description = <<~TEXT
-    Puts a process right after fork: connections, caches, random numbers, background threads.  Hooks run before a
+    Repairs a process after fork: connections, caches, random numbers, background threads.  Hooks run before a
     fork, after it in the parent, and in the child, each exactly once, also in forks that C code makes and in
     Process.daemon.  Brings its own copy of libatfork, and uses an installed one where pkg-config finds it.
   TEXT
