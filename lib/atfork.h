@@ -109,16 +109,16 @@
  *
  * Many functions are async-signal-safe after the first call.  The first call of a function of the
  * library calls pthread_atfork(3), and the first registration from a shared object calls
- * __cxa_atexit().  Both take locks of the C library, as malloc(3) does.  So if a signal handler
- * makes the first call while its thread is inside malloc(3), it may wait for ever.  The same happens
- * in a child that makes the first call, if another thread of its parent was inside malloc(3) at a
- * bypassing fork.  To avoid this, call atfork_generation() once when your program starts.  What a
- * process has called, its children need not call first.
+ * __cxa_atexit().  Both take locks of the C library, as malloc(3) does.  So if a signal handler makes
+ * the first call while its thread is inside malloc(3), it may wait for ever.  The same happens in a
+ * child that makes the first call, if another thread of its parent was inside malloc(3) at a
+ * bypassing fork.  To avoid this, call atfork_generation() once when your program starts.  If a
+ * process has made these first calls, its children need not make them.
  *
  * ---- When the library is loaded ----
  *
- * The library is ready when it is loaded.  A child that makes the first call finds its place in
- * the tree, whatever its parent has called.  In a program that never calls the library, a fork
+ * The library is ready when it is loaded.  A child that makes the first call finds its place in the
+ * tree, even if its parent has called nothing.  In a program that never calls the library, a fork
  * costs the parent one page fault more, and the child none (with glibc).  The library is never
  * unloaded.
  *
@@ -136,7 +136,7 @@
  * line to stderr, and keeps a registry of its own.
  *
  * The serving copy stays loaded until the process ends.  If it is a static copy in a plugin, the
- * plugin stays loaded, too.  Link plugins with the shared library, and they can be unloaded.
+ * plugin stays loaded, too.  A plugin that is linked with the shared library can be unloaded.
  *
  * On Windows each copy serves itself.
  *
@@ -195,7 +195,7 @@ typedef uint64_t atfork_id;
 
 enum { ATFORK_PRIORITY_MIN = -32768, ATFORK_PRIORITY_MAX = 32767 };
 
-/* What a hook is; all members may be 0 but one callback. */
+/* What a hook is.  It needs one callback; all other members may be 0. */
 struct atfork_hook {
   const char *name;               /* for people */
   int priority;                   /* lower: repaired earlier */
@@ -241,8 +241,9 @@ struct atfork_hook {
  *
  * If the hook has no `wait`, the library pauses for at most 1 ms, and begins again with all hooks.
  *
- * While `wait` runs, other threads may unregister every hook but this one.  A thread that holds
- * what `wait` waits for must not unregister this hook, nor unload an object that has hooks.
+ * While `wait` runs, other threads can unregister every other hook without waiting for this fork.  A
+ * thread that holds what `wait` waits for must not unregister this hook, nor unload an object that
+ * has hooks.
  *
  * ---- The shared object of a hook ----
  *
@@ -289,25 +290,25 @@ ATFORK_API atfork_id atfork_register_after_fork(void (*func)(void *data), void *
 /*
  * Registers a mutex, to hold it across each fork
  *
- * The forking thread locks the mutex before the fork, and unlocks it after the fork in the parent
- * and in the child.  So no child is made while another thread holds the mutex.  Hooks that use what
- * the mutex guards need a higher priority: then it is locked after their `prepare`, and unlocked
+ * The forking thread locks the mutex before the fork, and unlocks it after the fork in the parent and
+ * in the child.  So no child is made while another thread holds the mutex.  Hooks that use what the
+ * mutex guards need a higher priority: then the mutex is locked after their `prepare`, and unlocked
  * before their `parent` and `child`.
  *
  * If the mutex is busy, the fork waits for it with no other registered mutex locked, as
- * atfork_register() describes.  Mutexes that threads lock in another order deadlock no fork, and
- * busy mutexes starve none.  A thread that holds the mutex may unregister it.  While a fork waits,
- * it blocks signals for up to 100 ms at a time.
+ * atfork_register() describes.  If threads lock the mutexes in another order, the fork does not
+ * deadlock; if mutexes are busy, it does not starve.  A thread that holds the mutex may unregister
+ * it.  While a fork waits, it blocks signals for up to 100 ms at a time.
  *
- * A thread that forks while it holds the mutex itself waits for ever, as with pthread_atfork(3) and
- * a plain lock.  With ATFORK_DEBUG=1 in the environment it says so.  If the mutex is recursive, the
- * fork goes on, and the child finds the mutex unlocked.
+ * A thread that forks while it holds the mutex itself waits for ever, as with pthread_atfork(3) and a
+ * plain lock.  With ATFORK_DEBUG=1 in the environment the fork says so on stderr.  If the mutex is
+ * recursive, the fork goes on, and the child finds the mutex unlocked.
  *
  * A bypassing fork (see atfork(3)) locks nothing.  If another thread of the parent held the mutex
  * then, atfork_poll() unlocks it in the child, and so does the child's next fork.
  *
- * A mutex may be registered more than once.  Each fork locks it once: for the first of its hooks
- * that is prepared.  The parent unlocks it after the last of its hooks, the child with the first.
+ * A mutex may be registered more than once.  Each fork locks it once: for the first of its hooks that
+ * is prepared.  In the parent the last of its hooks unlocks it, in the child the first.
  *
  * The hook belongs to the shared object that contains the call; see atfork_register().
  *
@@ -330,9 +331,9 @@ ATFORK_API atfork_id atfork_register_mutex(pthread_mutex_t *mutex, int priority)
  * their calls of atfork_foreach(), if the hook takes part in them.
  *
  * Inside a callback of any hook, or inside a visitor of atfork_foreach(), it does not wait.  Then the
- * hook ends later, with its `destroy`: when the last fork or visit ends that it takes part in.
- * Until then its callbacks run for these forks (so that each `prepare` gets its `parent` and
- * `child`), and for forks that their callbacks make.
+ * hook ends later, and its `destroy` runs: when the last fork or visit that the hook takes part in
+ * has ended.  Until then its callbacks run for these forks (so that each `prepare` gets its `parent`
+ * and `child`), and for forks that are made inside callbacks of these forks.
  *
  * If another thread forks during this call, the hook ends in the child, too, and `destroy` runs
  * there.  There is one exception: if the unregistering thread had called `destroy` already, or was
@@ -410,8 +411,8 @@ enum atfork_place {
  * The place is a guess if the process was forked by a process of the same program, and loaded the
  * library after that, as the workers of a server may do.  Each of them takes itself for the first
  * process of a tree, so all have the lineage "0", and the same seeds.  Load the library before the
- * fork; or call atfork_adopt() or atfork_spawned() in each worker before it forks.  The place of its
- * children is a guess, too.
+ * fork; or call atfork_adopt() or atfork_spawned() in each worker before it forks.  If the place of a
+ * process is a guess, so is that of its children.
  *
  * Returns  one of these; on Windows never ATFORK_FORKED or ATFORK_UNKNOWN
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
@@ -482,8 +483,8 @@ ATFORK_API void atfork_seed_bytes(uint64_t base, void *buf, size_t size);
  *
  * A process that does not call this function runs these callbacks before its next ordinary fork.
  *
- * If the bypassing fork was made inside a `child` callback, the callbacks may also run when the fork
- * around it ends: that is so if hooks were unregistered meanwhile.
+ * If the bypassing fork was made inside a `child` callback, and hooks were unregistered meanwhile,
+ * the callbacks may also run when the fork around it ends.
  *
  * Returns  the number of callbacks that it has run
  * Thread-safe.  Async-signal-safe: if the callbacks are, and after the first call.  Since 0.1.
@@ -512,7 +513,7 @@ struct atfork_once {
  * Calls a function once in each process
  *
  * Calls `init(data)` as pthread_once(3) does, but a child calls it again.  When atfork_once()
- * returns, init has returned in this process: the caller sees what it has written.
+ * returns, init has returned in this process: the caller sees what init has written.
  *
  * If a thread forks while another thread is inside init, the child calls init itself.  If init
  * forks, the next call in that child calls init again.
@@ -545,8 +546,8 @@ struct atfork_info {
  * exist until visit returns.  The hooks of atfork_register_mutex() are visited, too.
  *
  * visit may call every function of the library, as a callback may.  Hooks that are registered
- * meanwhile are not visited.  Nor are hooks that a callback around this call has unregistered,
- * though forks inside that callback still run them.
+ * meanwhile are not visited.  If a callback around this call has unregistered a hook, that hook is
+ * not visited either, though forks inside that callback still run it.
  *
  * visit    what to call; if it returns another number than 0, no more hooks are visited
  * arg      passed to visit
@@ -607,7 +608,7 @@ ATFORK_API int atfork_child_token(const char *token, uint64_t n, char *buf, size
  * A token from the environment is removed from it, so that what this process spawns does not take
  * the same place.  A setuid or setgid program does not read its environment.
  *
- * token    a token of atfork_token(); NULL for that in the environment variable ATFORK_TOKEN
+ * token    a token of atfork_token(); NULL for the token in the environment variable ATFORK_TOKEN
  * Returns  0; or -1 and errno, and nothing has changed:
  *          EINVAL    there is no token, or it is not a whole token
  *          EALREADY  a process that had the library has forked this one, or this process has taken
@@ -675,10 +676,11 @@ ATFORK_API const char *atfork_version(void);
  * These are for macros, and for authors of bindings.  They do what atfork_register(),
  * atfork_register_after_fork() and atfork_register_mutex() do, for the shared object `dso`.
  *
- * These three, atfork_generation() and atfork_once() are macros as well as functions.  A name
- * without a parenthesis after it is the function: `&atfork_register`, `(atfork_register)(&hook)`.
- * The macros of atfork_generation() and atfork_once() call static inline functions.  An inline
- * function with external linkage must not use those in C: there call the functions.
+ * The three functions without _for, atfork_generation() and atfork_once() are macros as well as
+ * functions.  A name without a parenthesis after it is the function: `&atfork_register`,
+ * `(atfork_register)(&hook)`.  The macros of atfork_generation() and atfork_once() call static inline
+ * functions.  In C, an inline function with external linkage must not use these two macros: there
+ * call the functions.
  *
  * dso      the object that the hook ends with: ATFORK_MODULE for the object of the caller; the
  *          address of another object's __dso_handle (on Windows, any address in the module); or
@@ -696,9 +698,9 @@ ATFORK_API atfork_id atfork_register_mutex_for(pthread_mutex_t *mutex, int prior
 /*
  * Returns the address of this process's generation + 1
  *
- * It is what the macro atfork_generation() reads, for authors of bindings.  The number at the
- * address is 0 when the process must call atfork_generation(): in a new process, and always where
- * the kernel cannot wipe pages at a fork.  Read it atomically, with acquire order.
+ * The macro atfork_generation() reads it.  It is for authors of bindings.  The number at the address
+ * is 0 when the process must call atfork_generation(): in a new process, and always where the kernel
+ * cannot wipe pages at a fork.  Read it atomically, with acquire order.
  *
  * Returns  an address that is valid until the process ends, and in its children
  * Thread-safe.  Async-signal-safe: yes, after the first call.  Since 0.1.
