@@ -147,7 +147,7 @@ static inline void atfork_optional_child(void *data) {
 
 #undef ATFORK_OPTIONAL_OF
 
-/* The callbacks that the library has, as libatfork takes them. */
+/* Registers the caller's callbacks as a hook of libatfork. */
 static inline uint64_t atfork_optional_register_by(atfork_optional_registering *by, struct atfork_optional *hook) {
   struct atfork_optional_layout layout;
   memset(&layout, 0, sizeof layout);
@@ -174,7 +174,7 @@ static inline uint64_t atfork_optional_register_loaded(struct atfork_optional *h
 }
 
 /* 0 and ENOSYS say that there is no libatfork.  The command `atfork` puts functions in front of those of libatfork; in
- * a program without libatfork they say the same. */
+ * a program without libatfork these fail with ENOSYS, too. */
 static inline uint64_t atfork_optional_register_hook(struct atfork_optional *hook) {
   uint64_t id = 0;
   errno = ENOSYS;
