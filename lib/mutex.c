@@ -27,7 +27,7 @@ struct held {
   _Atomic uint64_t
       generation; /* of the process in which a fork locked the mutex last, or checked that no lost thread has it */
   bool recursive;
-  struct held *next;    /* in the list of mutexes that this thread's forks have locked */
+  struct held *next;    /* in the list of hooks for which this thread's forks hold a mutex */
   struct held *through; /* the other hook that has locked the mutex for this one; NULL: this hook has locked it */
 };
 
@@ -95,20 +95,28 @@ static void free_from_the_gone(struct held *held) {
 
 /* ---- Before the fork ---- */
 
-/* The hook for which a fork of this thread has locked the mutex; NULL if there is none. */
-static struct held *locked_here(const pthread_mutex_t *mutex) {
+/* The hook that comes last of those for which forks of this thread hold the mutex; NULL if there is none. */
+static struct held *held_here(const pthread_mutex_t *mutex) {
   struct held *held = atfork_thread.held;
   while (held != NULL && held->mutex != mutex) held = held->next;
   return held;
 }
 
+static void put_on_list(struct held *held, struct held *through) {
+  held->through = through;
+  held->sharers = 0;
+  held->next = atfork_thread.held;
+  atfork_thread.held = held;
+}
+
 /* If the mutex is registered more than once, a fork that has locked it for one hook shares it with the others. */
 static bool share(struct held *held) {
-  struct held *other = locked_here(held->mutex);
+  struct held *other = held_here(held->mutex);
   if (other == NULL) return false;
+  if (other->through != NULL) other = other->through;
   other->depth++;
   other->sharers++;
-  held->through = other;
+  put_on_list(held, other);
   return true;
 }
 
@@ -129,10 +137,7 @@ static int lock(struct held *held, unsigned ms) {
   if (error != 0) return error;
   learn_type(held);
   atomic_store(&held->generation, atfork_self_generation());
-  held->through = NULL;
-  held->sharers = 0;
-  held->next = atfork_thread.held;
-  atfork_thread.held = held;
+  put_on_list(held, NULL);
   return 0;
 }
 
@@ -178,13 +183,10 @@ static void take_off_list(struct held *held) {
 }
 
 static void release(struct held *held) {
-  struct held *through = held->through;
   held->depth = 0;
   set_owner(held, 0);
-  if (through == NULL) {
-    take_off_list(held);
-    unlock(held, atomic_load(&held->generation) != atfork_self_generation());
-  }
+  take_off_list(held);
+  if (held->through == NULL) unlock(held, atomic_load(&held->generation) != atfork_self_generation());
 }
 
 static void count_down(struct held *held) {
@@ -217,15 +219,15 @@ static void free_if_left(struct held *held) {
 
 /*
  * In the child the forks around this one do not need the mutex either, whatever hook they have locked it for.  So the
- * first hook releases it completely: if the mutex is locked after that, the child itself has locked it.
+ * first hook releases it for all of them: if the mutex is locked after that, the child itself has locked it; and none
+ * of them leads to a hook that a callback has unloaded meanwhile.
  */
 static void let_go_in_child(void *data) {
-  struct held *held = data, *locked = locked_here(held->mutex);
+  struct held *held = data, *other = held_here(held->mutex);
   sigset_t before;
   hold_signals_back(&before);
-  if (!is_own(held) && locked == NULL) free_if_left(held);
-  if (is_own(held)) release_in_child(held);
-  while ((locked = locked_here(held->mutex)) != NULL) release_in_child(locked);
+  if (other == NULL) free_if_left(held);
+  for (; other != NULL; other = held_here(held->mutex)) release_in_child(other);
   atomic_store(&held->generation, atfork_self_generation());
   let_signals_in(&before);
 }

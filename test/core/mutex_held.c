@@ -257,6 +257,41 @@ static void *hold_until_refused(void *has_it) {
   return NULL;
 }
 
+static void finalize_all(void *objects) {
+  for (int i = 0; i < 2; i++) finalize((char *)objects + i);
+}
+
+/* The first hook of three that runs in the child lets go for all, so that the others may be unloaded in any order. */
+static void test_unloaded_in_child(void) {
+  static char objects[2];
+  for (int which = 0; which < 2; which++) {
+    pthread_mutex_init(&typed, NULL);
+    g_assert_cmpuint(atfork_register_mutex_for(&typed, 1, NULL), !=, 0);
+    atfork_register(&(struct atfork_hook){.priority = 2, .child = finalize_all, .data = objects});
+    g_assert_cmpuint(atfork_register_mutex_for(&typed, 3, &objects[which]), !=, 0);
+    g_assert_cmpuint(atfork_register_mutex_for(&typed, 4, &objects[1 - which]), !=, 0);
+    in_child(fork, typed_is_free);
+    typed_is_free();
+    unregister_all();
+  }
+}
+
+/* A child does not count the hooks that shared the mutex in its parent. */
+static void unload_in_fork_of_child(void) {
+  g_assert_cmpuint(atfork_register_mutex_for(&typed, 3, NULL), !=, 0);
+  atfork_register(&(struct atfork_hook){.prepare = finalize, .data = &object});
+  in_child(fork, typed_is_free);
+  typed_is_free();
+}
+
+static void test_unloaded_in_fork_of_child(void) {
+  pthread_mutex_init(&typed, NULL);
+  g_assert_cmpuint(atfork_register_mutex_for(&typed, 1, NULL), !=, 0);
+  g_assert_cmpuint(atfork_register_mutex_for(&typed, 2, &object), !=, 0);
+  in_child(fork, unload_in_fork_of_child);
+  unregister_all();
+}
+
 /* Nothing of the hold is left: this thread's forks wait for a mutex that is registered again at the same place. */
 static void check_unloaded_inside(const struct atfork_hook *unloading) {
   pthread_mutex_init(&typed, NULL);
@@ -331,6 +366,8 @@ int main(int argc, char **argv) {
 #ifdef __GLIBC__
   g_test_add_func("/mutex-held/one-of-two-unloaded-inside", test_one_of_two_unloaded_inside);
   g_test_add_func("/mutex-held/unloaded-inside", test_unloaded_inside);
+  g_test_add_func("/mutex-held/unloaded-in-child", test_unloaded_in_child);
+  g_test_add_func("/mutex-held/unloaded-in-fork-of-child", test_unloaded_in_fork_of_child);
 #endif
   g_test_add_func("/mutex-held/mutex-in-nested-forks-that-return", test_mutex_in_nested_forks_that_return);
   g_test_add_func("/mutex-held/unregister-with-the-mutex", test_unregister_with_the_mutex);
