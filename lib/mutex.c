@@ -54,8 +54,15 @@ static uintptr_t own_errno(void) {
   return (uintptr_t)&errno;
 }
 
+static bool is_on_list(const struct held *held) {
+  const struct held *each = atfork_thread.held;
+  while (each != NULL && each != held) each = each->next;
+  return each != NULL;
+}
+
+/* After a bypassing fork, a new thread may have its errno where a lost thread had its own, but it has an empty list. */
 static bool is_own(const struct held *held) {
-  return atomic_load_explicit(&held->owner, memory_order_relaxed) == own_errno();
+  return atomic_load_explicit(&held->owner, memory_order_relaxed) == own_errno() && is_on_list(held);
 }
 
 static void set_owner(struct held *held, uintptr_t owner) {

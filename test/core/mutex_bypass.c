@@ -99,6 +99,48 @@ static void test_another_s_fork_has_it(void) {
   }
 }
 
+/* A thread of the child that lies where the lost thread lay, with its errno at the same address. */
+static char place[1 << 20] __attribute__((aligned(1 << 16)));
+static atfork_id id;
+
+static pthread_t start_at_place(void *(*body)(void *)) {
+  pthread_t thread;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  child_check_int(pthread_attr_setstack(&attributes, place, sizeof place), ==, 0);
+  child_check_int(pthread_create(&thread, &attributes, body, NULL), ==, 0);
+  pthread_attr_destroy(&attributes);
+  return thread;
+}
+
+static void *goes_on_at_place(void *unused) {
+  if (polls) goes_on_without_the_fork();
+  child_check_int(atfork_unregister(id), ==, 0);
+  return unused;
+}
+
+static void goes_on_in_its_place(void) {
+  pthread_join(start_at_place(goes_on_at_place), NULL);
+}
+
+static void another_s_fork_had_the_place(void) {
+  child_check_int(id = (atfork_register_mutex)(&mutex, 1), !=, 0);
+  child_check_int(atfork_register(&(struct atfork_hook){.prepare = stay}), !=, 0);
+  gate_make(&ready);
+  start_at_place(stay_in_a_fork);
+  gate_wait(&ready);
+  for_each_bypass(goes_on_in_its_place);
+}
+
+static void test_in_the_place_of_another(void) {
+  if (is_emulated) {
+    g_test_skip("an emulator has threads of its own");
+    return;
+  }
+  make_mutex(PTHREAD_MUTEX_NORMAL);
+  in_child(fork, another_s_fork_had_the_place);
+}
+
 /* A thread of the child is none of those that are gone. */
 static void has_a_thread_that_has_it(void) {
   start(hold_for_ever);
@@ -201,6 +243,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/mutex-bypass/another-has-it", test_another_has_it);
   g_test_add_func("/mutex-bypass/another-s-fork-has-it", test_another_s_fork_has_it);
+  g_test_add_func("/mutex-bypass/in-the-place-of-another", test_in_the_place_of_another);
   g_test_add_func("/mutex-bypass/a-thread-of-the-child-has-it", test_a_thread_of_the_child_has_it);
 #ifdef __GLIBC__
   g_test_add_func("/mutex-bypass/it-has-it-itself", test_it_has_it_itself);
