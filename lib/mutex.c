@@ -216,6 +216,12 @@ static void release_in_child(struct held *held) {
   atomic_store(&held->generation, atfork_self_generation());
 }
 
+/* Counts them, as a search for one more would go through the list to its end, for each mutex. */
+static void release_all_in_child(struct held *one) {
+  const struct held *locked = one->through != NULL ? one->through : one;
+  for (unsigned left = locked->sharers + 1; left > 0; left--) release_in_child(held_here(locked->mutex));
+}
+
 /* For a mutex that no fork of this thread has locked: after a bypassing fork, or when another hook has released it. */
 static void free_if_left(struct held *held) {
   if (pthread_mutex_trylock(held->mutex) == 0)
@@ -233,8 +239,10 @@ static void let_go_in_child(void *data) {
   struct held *held = data, *other = held_here(held->mutex);
   sigset_t before;
   hold_signals_back(&before);
-  if (other == NULL) free_if_left(held);
-  for (; other != NULL; other = held_here(held->mutex)) release_in_child(other);
+  if (other != NULL)
+    release_all_in_child(other);
+  else
+    free_if_left(held);
   atomic_store(&held->generation, atfork_self_generation());
   let_signals_in(&before);
 }

@@ -6,6 +6,7 @@
 #include <atfork.h>
 #include <dlfcn.h>
 #include <glib.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,22 @@ static void test_exit(void) {
   expect_passed(pid);
 }
 
+static pthread_mutex_t mutexes[MANY];
+
+static void all_are_free(void) {
+  for (int i = 0; i < MANY; i++) child_check_int(pthread_mutex_trylock(&mutexes[i]), ==, 0);
+}
+
+static void test_mutexes(void) {
+  for (int i = 0; i < MANY; i++) {
+    pthread_mutex_init(&mutexes[i], NULL);
+    ids[i] = atfork_register_mutex(&mutexes[i], 0);
+    g_assert_cmpuint(ids[i], !=, 0);
+  }
+  in_child(fork, all_are_free);
+  for (int i = 0; i < MANY; i++) g_assert_cmpint(atfork_unregister(ids[i]), ==, 0);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/scale/in-order", test_in_order);
@@ -160,6 +177,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/scale/at-random", test_at_random);
   g_test_add_func("/scale/at-random-at-all-priorities", test_at_random_at_all_priorities);
   g_test_add_func("/scale/in-a-callback", test_in_a_callback);
+  g_test_add_func("/scale/mutexes", test_mutexes);
   g_test_add_func("/scale/dlclose", test_dlclose);
   g_test_add_func("/scale/exit", test_exit);
   return g_test_run();
