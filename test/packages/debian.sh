@@ -9,9 +9,7 @@ source=$1
 # shellcheck source=test/packages/root.sh
 . "$source/test/packages/root.sh"
 can_enter_root
-for tool in dh lintian py3versions; do
-  command -v "$tool" >/dev/null 2>&1 || skip_all "$tool is not here"
-done
+needs dh lintian py3versions
 # shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
 

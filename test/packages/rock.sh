@@ -9,6 +9,7 @@ source=$1
 # shellcheck source=test/packages/root.sh
 . "$source/test/packages/root.sh"
 can_enter_root
+needs make swig zip
 brought=$(mktemp -d)
 trap 'rm -rf "$brought"' EXIT
 install_library "$2" "$brought/library"

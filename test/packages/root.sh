@@ -6,10 +6,17 @@ skip_all() {
   exit
 }
 
+# needs TOOL...: skips the test where one of them is missing.
+needs() {
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null 2>&1 || skip_all "$tool is not here"
+  done
+}
+
 # Skips the test where it cannot run.
 can_enter_root() {
   [ "$(id -u)" -eq 0 ] || skip_all "only root may make a clean root"
-  command -v mmdebstrap >/dev/null 2>&1 || skip_all "mmdebstrap is not here"
+  needs mmdebstrap
   git -c safe.directory='*' -C "$source" rev-parse --quiet --verify HEAD >/dev/null 2>&1 ||
     skip_all "a clean root has a clone of the repository, and this is none"
 }
