@@ -22,10 +22,11 @@ texts_agree() {
 # A source file is often copied by itself.  The tag in two parts, that it is not taken for this file's own.
 tag='SPDX-License''-Identifier: MIT'
 sources_say_it() {
-  find "$source" \( -name '.*' ! -path "$source" -o -name 'build*' -type d -o -path "$source/subprojects/*" \) -prune -o \
+  find "$source" ! -path "$source" \( -name '.*' -o -name 'build*' -type d -o -path "$source/subprojects/*" \) -prune -o \
     -type f \( -name '*.[chi]' -o -name '*.py' -o -name '*.rb' -o -name '*.lua' -o -name '*.pml' \) -print |
-    while read -r file; do head -5 "$file" | grep -q "$tag" || echo "$file"; done >"$work/without"
+    tee "$work/sources" | while read -r file; do head -5 "$file" | grep -q "$tag" || echo "$file"; done >"$work/without"
   cat "$work/without"
+  test -s "$work/sources"
   test ! -s "$work/without"
 }
 
