@@ -8,6 +8,7 @@ import html.parser
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,8 @@ def cases(source, version, linkchecker, man_pages, work):
         tap.equal((said, well), ("", True))
 
     def test_each_document_is_a_page():
+        if not shutil.which("git"):
+            raise tap.Skipped("there is no git")
         listed = subprocess.run(["git", "-C", source, "ls-files", "*.md"], capture_output=True, text=True)
         if listed.returncode != 0:
             raise tap.Skipped("this is no checkout")
