@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Checks the manual pages, and runs their examples.  Speaks the Test Anything Protocol.
 
-man.py MAP HEADERS EXAMPLES LIBRARY_DIR INCLUDE_DIR CC -- PAGE...     HEADERS and CC are words in one argument
+man.py MAP HEADERS EXAMPLES LIBRARY_DIR INCLUDE_DIR CC -- PAGE...     HEADERS, in INCLUDE_DIR, and CC are words in one argument
 """
 import functools
 import os
@@ -355,7 +355,7 @@ def notices(options):
 
 def main(script, headers, examples, library, include, compiler, _, *pages):
     options = (library, include, compiler.split())
-    texts = [pathlib.Path(path).read_text(encoding="utf-8") for path in headers.split()]
+    texts = [pathlib.Path(include, name).read_text(encoding="utf-8") for name in headers.split()]
     programs = sorted(pathlib.Path(examples).glob("*.c"))
     own = cases(pathlib.Path(script).read_text(encoding="utf-8"), texts, programs, options, [*map(pathlib.Path, pages)])
     return tap.run({**own, **notices(options)})
