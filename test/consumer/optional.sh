@@ -9,9 +9,10 @@ source=$1
 here=$source/test/consumer
 library=$2/lib/libatfork.so.0
 archive=$2/lib/libatfork.a
-command=$2/tools/atfork
 # shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
+
+command=$work/built/tools/atfork
 
 # Meson's, which would have musl's programs find a library for glibc.
 unset LD_LIBRARY_PATH
@@ -19,6 +20,9 @@ unset LD_LIBRARY_PATH
 # A vendored copy of the header has nothing beside it, and no compiler takes it for a system's.
 mkdir "$work/vendored"
 cp "$source/lib/atfork-optional.h" "$work/vendored"
+# By a path without blanks, as options are words of a string here.
+ln -s "$source/lib" "$work/lib"
+ln -s "$2" "$work/built"
 warnings='-Werror -Wno-unknown-warning-option -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual
   -Wcast-align -Wundef -Wwrite-strings -Wredundant-decls -Wmissing-declarations -Wunused-macros'
 cxx_warnings="$warnings -Wold-style-cast -Wuseless-cast"
@@ -72,7 +76,7 @@ for how in 'gcc -std=c99' 'gcc -std=c99 -O2 -flto' 'clang -std=c99' 'clang -std=
   check "$how: libatfork loaded after the call" says pthread_atfork "$work/loads" author start fork global fork
   check "$how: unloaded, without libatfork" says pthread_atfork "$work/loads" author start fork unload fork
   check "$how: unloaded, with libatfork" says libatfork "$work/linked" author start fork unload fork
-  check "$how: beside atfork.h" inside "$all -DBESIDE_ATFORK_H -I$source/lib" "$work/beside" "$archive"
+  check "$how: beside atfork.h" inside "$all -DBESIDE_ATFORK_H -I$work/lib" "$work/beside" "$archive"
   check "$how: static, without libatfork" inside "$all" "$work/static" -static
   check "$how: static, without libatfork, forks" says pthread_atfork "$work/static" author start fork
   check "$how: static, with an archive that nothing uses" inside "$all" "$work/unused" -static "$archive"
@@ -90,7 +94,9 @@ check "a function that stands in front of no libatfork" inside "$how -DSTUB=ENOS
 check "a function that stands in front of no libatfork, forks" says pthread_atfork "$work/stub" author start fork
 
 # Its functions stand in front of those of libatfork, also where there is none.
-if [ -x "$command" ] && [ -f "$2/tools/libatfork-watch.so" ]; then
+if [ "$2" != "${2#* }" ]; then
+  skip "watched" "LD_PRELOAD has no path with a blank"
+elif [ -x "$command" ] && [ -f "$2/tools/libatfork-watch.so" ]; then
   check "builds for the command atfork" builds "$how"
   watched="$command tree --output $work/tree --"
   # shellcheck disable=SC2086
@@ -105,7 +111,7 @@ fi
 # thread-local state is initial-exec.
 if command -v musl-gcc >/dev/null; then
   host='musl-gcc -std=c11 -Wall -Wextra'
-  sources=$(find "$source/lib" -name '*.c' ! -name os_windows.c ! -name os_glibc.c)
+  sources=$(find "$work/lib/" -name '*.c' ! -name os_windows.c ! -name os_glibc.c)
   # shellcheck disable=SC2086
   musl_library() {
     musl-gcc -std=c11 -O1 -fPIC -shared -fvisibility=hidden -DATFORK_BUILDING $sources \
