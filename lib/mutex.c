@@ -3,6 +3,7 @@
 
 #include "mutex.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -219,7 +220,11 @@ static void release_in_child(struct held *held) {
 /* Counts them, as a search for one more would go through the list to its end, for each mutex. */
 static void release_all_in_child(struct held *one) {
   const struct held *locked = one->through != NULL ? one->through : one;
-  for (unsigned left = locked->sharers + 1; left > 0; left--) release_in_child(held_here(locked->mutex));
+  for (unsigned left = locked->sharers + 1; left > 0; left--) {
+    struct held *next = held_here(locked->mutex);
+    assert(next != NULL);
+    release_in_child(next);
+  }
 }
 
 /* For a mutex that no fork of this thread has locked: after a bypassing fork, or when another hook has released it. */
@@ -249,15 +254,39 @@ static void let_go_in_child(void *data) {
 
 /* ---- Registering ---- */
 
+/* Another hook that shares the mutex with this one, which has locked it, holds the mutex from now on; the rest share it
+ * with that one. */
+static void hand_over(struct held *held) {
+  struct held *heir = NULL;
+  for (struct held *each = atfork_thread.held; each != NULL; each = each->next) {
+    if (each->through != held) continue;
+    each->through = heir; /* NULL for the first, which is the heir */
+    if (heir == NULL) {
+      heir = each;
+      heir->recursive = held->recursive;
+      atomic_store(&heir->generation, atomic_load(&held->generation));
+    } else {
+      heir->depth++;
+      heir->sharers++;
+    }
+  }
+  take_off_list(held);
+}
+
 /* If a callback unloads the hook's object in the middle of a fork, no later callback of this hook unlocks the mutex.
  * So this function unlocks it, unless other hooks share it. */
 static void end(void *data) {
   struct held *held = data;
-  if (is_own(held)) {
-    held->depth = held->sharers + 1;
-    let_go(held);
+  sigset_t before;
+  hold_signals_back(&before);
+  if (is_own(held) && held->sharers > 0) {
+    hand_over(held);
+  } else if (is_own(held)) {
+    held->depth = 1;
+    count_down(held);
   }
-  if (!is_own(held)) free(held);
+  let_signals_in(&before);
+  free(held);
 }
 
 /* Finds out the type of a mutex that is not locked.  If it is locked, the first fork finds it out. */

@@ -174,13 +174,13 @@ static void typed_is_held(void *unused) {
   child_check_int(pthread_mutex_trylock(&typed), ==, EBUSY);
 }
 
-/* The object of the hook that has locked the mutex is unloaded in the middle: the other hook has it held, to the end.
- */
+/* The object of the hook that has locked the mutex is unloaded in the middle: others hold it, to the end. */
 static void test_one_of_two_unloaded_inside(void) {
   for (int which = 0; which < 2; which++) {
     pthread_mutex_init(&typed, NULL);
     g_assert_cmpuint(atfork_register_mutex_for(&typed, 2 + which, &object), !=, 0);
     g_assert_cmpuint(atfork_register_mutex_for(&typed, 3 - which, NULL), !=, 0);
+    g_assert_cmpuint(atfork_register_mutex_for(&typed, 1, NULL), !=, 0);
     atfork_register(&(struct atfork_hook){.prepare = finalize, .data = &object});
     atfork_register(&(struct atfork_hook){.parent = typed_is_held, .priority = 1});
     in_child(fork, typed_is_free);
