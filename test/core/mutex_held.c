@@ -167,6 +167,7 @@ static char object;
 
 static void typed_is_free(void) {
   child_check_int(pthread_mutex_trylock(&typed), ==, 0);
+  child_check_int(pthread_mutex_unlock(&typed), ==, 0);
 }
 
 static void typed_is_held(void *unused) {
