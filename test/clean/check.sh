@@ -49,7 +49,7 @@ c_program_runs() {
 }
 
 demo_runs() {
-  block 'See what it does' >"$work/first"
+  block '## Try it' >"$work/first"
   grep -qx 'script/demo' "$work/first"
   sh -eu "$work/first" | tee "$work/demo"
   for language in C Lua Ruby; do
