@@ -175,18 +175,35 @@ static void typed_is_held(void *unused) {
   child_check_int(pthread_mutex_trylock(&typed), ==, EBUSY);
 }
 
-/* The object of the hook that has locked the mutex is unloaded in the middle: others hold it, to the end. */
-static void test_one_of_two_unloaded_inside(void) {
-  for (int which = 0; which < 2; which++) {
-    pthread_mutex_init(&typed, NULL);
-    g_assert_cmpuint(atfork_register_mutex_for(&typed, 2 + which, &object), !=, 0);
-    g_assert_cmpuint(atfork_register_mutex_for(&typed, 3 - which, NULL), !=, 0);
-    g_assert_cmpuint(atfork_register_mutex_for(&typed, 1, NULL), !=, 0);
-    atfork_register(&(struct atfork_hook){.prepare = finalize, .data = &object});
-    atfork_register(&(struct atfork_hook){.parent = typed_is_held, .priority = 1});
-    in_child(fork, typed_is_free);
-    typed_is_free();
-    unregister_all();
+enum { SHARERS = 4 };
+
+static void finalize_all(void *objects) {
+  for (int i = 0; i < 2; i++) finalize((char *)objects + i);
+}
+
+/* Of four hooks of one mutex, from the lowest priority to the one that locks it, those that `goes` has as '1' and '2'
+ * are of two objects that are unloaded in the middle.  The rest hold the mutex, until the last of them lets go. */
+static void check_some_unloaded_inside(const char *goes, bool backwards) {
+  static char objects[2];
+  int last = 0;
+  pthread_mutex_init(&typed, NULL);
+  for (int n = 0; n < SHARERS; n++) {
+    int i = backwards ? SHARERS - 1 - n : n;
+    g_assert_cmpuint(atfork_register_mutex_for(&typed, i + 1, goes[i] == '0' ? NULL : &objects[goes[i] - '1']), !=, 0);
+    if (goes[i] == '0' && i > last) last = i;
+  }
+  atfork_register(&(struct atfork_hook){.prepare = finalize_all, .data = objects});
+  atfork_register(&(struct atfork_hook){.parent = typed_is_held, .priority = last});
+  in_child(fork, typed_is_free);
+  typed_is_free();
+  unregister_all();
+}
+
+static void test_some_unloaded_inside(void) {
+  static const char *const which[] = {"0001", "0010", "0101", "1001", "2001", "2101"};
+  for (size_t i = 0; i < G_N_ELEMENTS(which); i++) {
+    check_some_unloaded_inside(which[i], false);
+    check_some_unloaded_inside(which[i], true);
   }
 }
 #endif
@@ -256,10 +273,6 @@ static void *hold_until_refused(void *has_it) {
   gate_wait(&is_refused);
   pthread_mutex_unlock(&typed);
   return NULL;
-}
-
-static void finalize_all(void *objects) {
-  for (int i = 0; i < 2; i++) finalize((char *)objects + i);
 }
 
 /* The first hook of three that runs in the child lets go for all, so that the others may be unloaded in any order. */
@@ -365,7 +378,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/mutex-held/registered-twice", test_registered_twice);
   g_test_add_func("/mutex-held/one-of-two-unregistered-inside", test_one_of_two_unregistered_inside);
 #ifdef __GLIBC__
-  g_test_add_func("/mutex-held/one-of-two-unloaded-inside", test_one_of_two_unloaded_inside);
+  g_test_add_func("/mutex-held/some-unloaded-inside", test_some_unloaded_inside);
   g_test_add_func("/mutex-held/unloaded-inside", test_unloaded_inside);
   g_test_add_func("/mutex-held/unloaded-in-child", test_unloaded_in_child);
   g_test_add_func("/mutex-held/unloaded-in-fork-of-child", test_unloaded_in_fork_of_child);
