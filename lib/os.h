@@ -66,8 +66,8 @@ uint64_t atfork_os_random(void);
  * probably one of several workers. */
 bool atfork_os_is_forked_by_alike(void);
 
-/* False if `process` is alive, and not the parent of this one.  If it has ended, nothing shows any more whether it was
- * the parent. */
+/* False if a process between the two shows that this is no child of `process`, but a descendant.  If the processes in
+ * between have ended, nothing shows any more whether there were any. */
 bool atfork_os_may_be_child_of(uint64_t process);
 
 /* ---- For waiting.c ---- */

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -248,31 +247,37 @@ bool atfork_os_is_forked_by_alike(void) {
   return is;
 }
 
-/* getpgid(2) cannot tell a zombie from a live process.  To take a zombie for alive is the safe error: the child is then
- * named by its pid, and no two processes get one lineage. */
-static bool is_alive_by_number(pid_t process) {
+/* A zombie exists, too, and another user's process, of which a security module may let this one learn nothing else. */
+static bool exists(uint64_t process) {
+  return getpgid((pid_t)process) != -1 || errno != ESRCH;
+}
+
+/* Whether `process` is an ancestor of this process's parent.  If /proc cannot be read, any process that exists is taken
+ * for one: this is the safe error, as a child that is named by its pid shares its lineage with no process. */
+static bool is_above(uint64_t process, uint64_t parent) {
+  struct status status = {.parent = (unsigned)parent};
   char path[32];
-  struct status status;
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
-  if (read_status(path, &status)) return status.state != 'Z';
-  return getpgid(process) != -1;
+  do {
+    snprintf(path, sizeof path, "/proc/%u/stat", status.parent);
+    if (!read_status(path, &status)) return exists(process);
+  } while (status.parent != 0 && status.parent != process);
+  return status.parent == process;
 }
 
-/* pidfd_open() may fail: in kernels before 5.3, in a sandbox, and if no descriptor is left. */
-static bool is_alive(pid_t process) {
-  int file = (int)syscall(SYS_pidfd_open, process, 0);
-  if (file < 0) return errno != ESRCH && is_alive_by_number(process);
-  bool has_ended = poll(&(struct pollfd){.fd = file, .events = POLLIN}, 1, 0) > 0;
-  close(file);
-  return !has_ended;
-}
-
-/* For a parent in another pid namespace getppid() is 0, and `process` is a pid of that namespace. */
+/*
+ * If the parent has ended, this process has got another one, which does not descend from `process`.  Whether `process`
+ * has ended is not asked: the kernel answers this late, by a moment, for one that ends.  Looks again if the parent ends
+ * meanwhile.  For a parent in another pid namespace getppid() is 0, and `process` is a pid of that namespace.
+ */
 bool atfork_os_may_be_child_of(uint64_t process) {
   enum { NAMELESS = 0 };
   int error = errno;
-  uint64_t parent = (uint64_t)getppid();
-  bool may_be = parent == NAMELESS || parent == process || !is_alive((pid_t)process);
+  uint64_t parent;
+  bool may_be;
+  do {
+    parent = (uint64_t)getppid();
+    may_be = parent == NAMELESS || parent == process || !is_above(process, parent);
+  } while ((uint64_t)getppid() != parent);
   errno = error;
   return may_be;
 }

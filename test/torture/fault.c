@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -237,9 +236,6 @@ static const struct {
     {SYS_futex_time64, "futex", EPERM},
 #endif
     {SYS_getrandom, "getrandom", ENOSYS},
-#ifdef SYS_pidfd_open
-    {SYS_pidfd_open, "pidfd_open", EMFILE},
-#endif
     {SYS_tgkill, "tgkill", EPERM},
 };
 
@@ -283,17 +279,11 @@ int __real_open(const char *path, int flags, ...);
 WRAP_OPEN(open)
 WRAP_OPEN(open64)
 
-/* A byte that somebody waits for, and a poll that waits, are the test's own. */
+/* A byte that somebody waits for is the test's own. */
 ssize_t __real_read(int file, void *buf, size_t size);
 ssize_t __wrap_read(int file, void *buf, size_t size);
 ssize_t __wrap_read(int file, void *buf, size_t size) {
   return size > 1 && fault_is_refused("read", EIO) ? -1 : __real_read(file, buf, size);
-}
-
-int __real_poll(struct pollfd *files, nfds_t count, int ms);
-int __wrap_poll(struct pollfd *files, nfds_t count, int ms);
-int __wrap_poll(struct pollfd *files, nfds_t count, int ms) {
-  return ms == 0 && fault_is_refused("poll", ENOMEM) ? -1 : __real_poll(files, count, ms);
 }
 
 #define WRAP_STAT(name)                                                         \

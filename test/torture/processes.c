@@ -295,14 +295,13 @@ static void adopt_children(void) {
 
 static bool parent_is_zombie;
 
-/* Without a pidfd /proc tells who has ended; without either the child of a zombie is named by its pid. */
+/* Without /proc the child of a zombie is named by its pid. */
 static void be_left_by_parent(void) {
   char parents[96];
   gate_wait(&parent_has_ended);
   note_childs_lineage();
   snprintf(parents, sizeof parents, "%s.1", shared->own);
-  bool is_unknown =
-      parent_is_zombie && (fault_has_refused("open") || fault_has_refused("read") || fault_has_refused("poll"));
+  bool is_unknown = parent_is_zombie && (fault_has_refused("open") || fault_has_refused("read"));
   size_t length = strlen(parents);
   bool is_right = is_unknown
                       ? is_pid_after(parents, shared->childs)

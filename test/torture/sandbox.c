@@ -22,9 +22,6 @@ static const struct name {
     {
         {"futex", SYS_futex},           {"getrandom", SYS_getrandom}, {"madvise", SYS_madvise},
         {"membarrier", SYS_membarrier}, {"tgkill", SYS_tgkill},
-#ifdef SYS_pidfd_open
-        {"pidfd_open", SYS_pidfd_open},
-#endif
 },
   errors[] = {{"EPERM", EPERM}, {"ENOSYS", ENOSYS}, {"0", 0}};
 
