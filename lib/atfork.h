@@ -58,7 +58,8 @@
  * library: it may register and unregister hooks, also its own, and it may fork.
  *
  * A callback must return.  It must not leave by longjmp(3), by a C++ exception, or by ending the
- * thread: the behaviour is undefined.
+ * thread, also if another thread cancels it (pthread_cancel(3)): the behaviour is undefined.  The
+ * functions of the library are no cancellation points.
  *
  * Between the fork and the end of the `child` callbacks the library itself allocates no memory, and
  * calls no function that does.  When the callbacks of a fork have run, it restores errno.

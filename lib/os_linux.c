@@ -128,7 +128,24 @@ static void futex_wake(_Atomic uint32_t *at) {
 }
 #endif
 
-/* The functions from here on keep errno. */
+/*
+ * The functions from here on keep errno.  And they are no cancellation points, as they are called in the middle of
+ * updates and of waits, which no other thread could complete.
+ */
+struct kept {
+  int error, cancelling;
+};
+
+static struct kept keep(void) {
+  struct kept kept = {.error = errno};
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &kept.cancelling);
+  return kept;
+}
+
+static void restore(struct kept kept) {
+  pthread_setcancelstate(kept.cancelling, NULL);
+  errno = kept.error;
+}
 
 /* If a sandbox forbids sleeping, other threads at least get to run. */
 static void nap(long ns) {
@@ -137,9 +154,9 @@ static void nap(long ns) {
 
 /* If a sandbox forbids futexes, it naps: otherwise the caller would busy-wait. */
 void atfork_os_wait(_Atomic uint32_t *at, uint32_t value) {
-  int error = errno;
+  struct kept kept = keep();
   if (!futex_wait(at, value) && errno != EAGAIN && errno != ETIMEDOUT && errno != EINTR) nap(LONGEST_NAP);
-  errno = error;
+  restore(kept);
 }
 
 void atfork_os_wake_all(_Atomic uint32_t *at) {
@@ -149,14 +166,14 @@ void atfork_os_wake_all(_Atomic uint32_t *at) {
 }
 
 void atfork_os_back_off(unsigned attempt) {
-  int error = errno;
+  struct kept kept = keep();
   if (attempt < PLAIN_YIELDS) {
     sched_yield();
   } else {
     unsigned doublings = attempt - PLAIN_YIELDS;
     nap(doublings < 10 ? 1000L << doublings : LONGEST_NAP);
   }
-  errno = error;
+  restore(kept);
 }
 
 const char *atfork_os_environment(const char *name) {
@@ -239,11 +256,11 @@ static bool runs_our_program(const struct status *own) {
 
 bool atfork_os_is_forked_by_alike(void) {
   enum { FORKED_BUT_NOT_EXECUTED = 0x40 }; /* the kernel's PF_FORKNOEXEC, which proc(5) leaves to <linux/sched.h> */
-  int error = errno;
+  struct kept kept = keep();
   struct status own;
   bool is =
       read_status("/proc/self/stat", &own) && (own.flags & FORKED_BUT_NOT_EXECUTED) != 0 && runs_our_program(&own);
-  errno = error;
+  restore(kept);
   return is;
 }
 
@@ -271,14 +288,14 @@ static bool is_above(uint64_t process, uint64_t parent) {
  */
 bool atfork_os_may_be_child_of(uint64_t process) {
   enum { NAMELESS = 0 };
-  int error = errno;
+  struct kept kept = keep();
   uint64_t parent;
   bool may_be;
   do {
     parent = (uint64_t)getppid();
     may_be = parent == NAMELESS || parent == process || !is_above(process, parent);
   } while ((uint64_t)getppid() != parent);
-  errno = error;
+  restore(kept);
   return may_be;
 }
 
@@ -313,8 +330,10 @@ bool atfork_os_is_single_threaded(void) {
   return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
 }
 
+/* An error is ignored: stderr may be closed. */
 void atfork_os_say(const char *text, size_t length) {
-  int error = errno;
-  /* An error is ignored: stderr may be closed. */
-  if (write(STDERR_FILENO, text, length) < 0) errno = error;
+  struct kept kept = keep();
+  ssize_t written = write(STDERR_FILENO, text, length);
+  (void)written;
+  restore(kept);
 }
