@@ -10,13 +10,22 @@ build=$2
 cc=$3
 # shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
+# shellcheck source=test/lib/install.sh
+. "$source/test/lib/install.sh"
 
 config() {
   PKG_CONFIG_SYSROOT_DIR="$work/dest" PKG_CONFIG_LIBDIR="$pc" pkg-config "$@" atfork
 }
 
+# Other tests install meanwhile.
+last_install() {
+  flock "$build/meson-logs/install.lock" cat "$build/meson-logs/install-log.txt" || echo none
+}
+
 installs() {
-  DESTDIR="$work/dest" meson install -C "$build" --no-rebuild
+  last_install >"$work/before"
+  install_to "$work/dest" "$build"
+  last_install | cmp - "$work/before"
 }
 
 finds_files() {

@@ -11,12 +11,14 @@ version=$3
 shift 3
 # shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
+# shellcheck source=test/lib/install.sh
+. "$source/test/lib/install.sh"
 # Whoever tries to download fails.
 export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 HOME="$work" XDG_CONFIG_HOME="$work"
 unset LUA_PATH LUA_CPATH LD_LIBRARY_PATH
 
 installs() {
-  DESTDIR="$work/dest" meson install -C "$build" --no-rebuild
+  install_to "$work/dest" "$build"
 }
 
 # One for each Lua, in the same checkout.

@@ -1,6 +1,9 @@
 # What the tests of packages share: the clean root that each of them runs in.  To be sourced, with $source set.
 # shellcheck shell=sh disable=SC2154
 
+# shellcheck source=test/lib/install.sh
+. "$source/test/lib/install.sh"
+
 skip_all() {
   echo "1..0 # SKIP $1"
   exit
@@ -28,7 +31,7 @@ enter_root() {
 
 # install_library BUILD DIRECTORY: what a program needs that uses the C library, as installed.
 install_library() {
-  DESTDIR="$2.all" meson install -C "$1" --no-rebuild >/dev/null
+  install_to "$2.all" "$1" >/dev/null
   (cd "$2.all" && find . -path '*/include/atfork*.h' -o -name 'libatfork.*' -o -name atfork.pc -o -path '*/cmake/atfork/*') >"$2.list"
   mkdir -p "$2"
   tar -C "$2.all" -cf - -T "$2.list" | tar -C "$2" -xf -

@@ -1,0 +1,16 @@
+# How tests install what is built.  To be sourced.
+# shellcheck shell=sh
+
+# install_to DIRECTORY BUILD: with DESTDIR.  Puts the log of the install before it back: by this log `ninja uninstall`
+# knows what to remove, also after the tests have run.
+install_to() (
+  log=$2/meson-logs/install-log.txt
+  exec 9>"$2/meson-logs/install.lock"
+  flock 9
+  if [ -e "$log" ]; then mv "$log" "$log.kept"; fi
+  status=0
+  DESTDIR="$1" meson install -C "$2" --no-rebuild || status=$?
+  rm -f "$log"
+  if [ -e "$log.kept" ]; then mv "$log.kept" "$log"; fi
+  exit "$status"
+)
