@@ -70,8 +70,8 @@
  * ---- Systems ----
  *
  * Only on ELF systems does the call look for libatfork.  On others it calls pthread_atfork(3).  On
- * Windows nothing forks: the call fails with ENOSYS.  A library whose hooks shall run in
- * atfork_spawned() includes <atfork.h> there.
+ * Windows nothing forks: the call fails with ENOSYS.  There a library includes <atfork.h>, so that its
+ * hooks run in atfork_spawned().
  */
 #ifndef ATFORK_OPTIONAL_H
 #define ATFORK_OPTIONAL_H
