@@ -27,6 +27,13 @@ def rows_below(text, head):
     return [re.match(r"\| `(.*?)`", line)[1] for line in table.splitlines()[2:]]
 
 
+def items_below(text, heading):
+    """What the items of the lists below this heading explain, each in one line."""
+    section = re.split(r"(?m)^#", text.split(f"\n## {heading}\n", 1)[1])[0]
+    heads = re.findall(r"(?m)^- (`[^`]+`(?:, `[^`]+`)*)", section)
+    return [" ".join(code.split()) for head in heads for code in re.findall(r"`([^`]+)`", head)]
+
+
 def unknown_parts(sources, message):
     """The parts of a message, between `…`, that no source has."""
     strings = "\n".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', sources))
@@ -46,18 +53,20 @@ def is_named(line, messages):
 
 
 def cases(root, text):
-    sources = sources_of(root)
+    sources = re.sub(r"(?<=\S)  (?=\S)", " ", sources_of(root))
+    printed = items_below(text, "What the library prints")
+    errors = items_below(text, "Errors when a worker takes its place")
 
     def test_each_line_is_in_the_sources():
-        for head in ("line", "message | what it means"):
-            for message in rows_below(text, head):
-                tap.equal((message, unknown_parts(sources, message)), (message, []))
+        tap.equal(len(errors), 5)
+        for message in printed + errors:
+            tap.equal((message, unknown_parts(sources, message)), (message, []))
 
     def test_each_line_that_the_library_prints_is_named():
         lines = re.findall(r'"atfork: ([A-Za-z%][^"]{8,})', sources)
         lines += re.findall(r'say_of_copies\("[^;]*?"([a-z ,]{12,})', sources)
         tap.equal(len(lines) > 8, True)
-        tap.equal([line for line in lines if not is_named(line, rows_below(text, "line"))], [])
+        tap.equal([line for line in lines if not is_named(line, printed)], [])
 
     def test_each_function_that_waits_is_named():
         waiting = set(re.findall(r"WAITING_NAMED void (\w+)\(", sources))
