@@ -38,6 +38,17 @@ END
   "$@" ruby -r rubygems -e 'gem "atfork"; load "fork.rb"'
 }
 
+# An application that also uses a gem of the system.  Debian's have no file that Bundler could copy into vendor/cache.
+bundles_with_the_system() {
+  mkdir -p "$work/mixed/vendor/cache"
+  cp "$gem" "$work/mixed/vendor/cache"
+  cd "$work/mixed"
+  { sample '## Ruby' 1 ruby && echo 'gem "rake"'; } >Gemfile
+  bundle install --local --no-cache
+  bundle exec ruby -e 'require "rake"; require "atfork"; exit AtFork.lineage == "0"'
+  gem uninstall --all --executables atfork
+}
+
 # A bundle of its own, as an application has it: no gem of the system is seen.
 bundles() {
   mkdir -p "$work/app/vendor/cache" "$work/app/config/initializers"
@@ -46,7 +57,7 @@ bundles() {
   sample '## Ruby' 1 ruby >Gemfile
   grep -x 'gem "atfork"' Gemfile
   bundle config set --local path vendor/bundle
-  bundle install --local
+  bundle install --local --no-cache
 }
 
 # What a framework does: the bundle, then each initializer; workers are forked later.
@@ -126,6 +137,7 @@ uninstalls() {
 }
 
 check "the packages that doc/packages.md names" installs_what_it_needs
+check "a Gemfile, beside a gem of the system" bundles_with_the_system
 check "gem install without libatfork, without a warning" warns_of_nothing
 check "its extension needs no libatfork" is_self_contained
 check "it forks" forks env
