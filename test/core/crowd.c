@@ -8,6 +8,7 @@
 
 #include "callbacks.h"
 #include "hooks.h"
+#include "transient.h" /* the library's own */
 
 enum { THREADS = 8, OF_A_THREAD = 2000, MANY = 100000 };
 
@@ -78,15 +79,13 @@ static void test_come_and_go(void) {
   g_assert_cmpint(destroyed, ==, THREADS * OF_A_THREAD);
 }
 
-/* Lets those that wait come to the end of a sleep of theirs, of 50 ms, look, and go on waiting.  Nothing depends on it:
- * had they not begun to wait, they would see less, and be right. */
-static void outlast_a_sleep(void) {
-  g_usleep(120000);
-}
-
 /* ---- Unregister waits for a walk ---- */
 
-static bool walking, go_on, walked, finished;
+static bool is_waited_for(struct event *event) {
+  return (atomic_load(&event->word) & 1) != 0;
+}
+
+static bool walking, go_on, walked;
 static atfork_id walked_over;
 
 static void set(bool *flag) {
@@ -114,7 +113,6 @@ static gpointer walk(gpointer unused) {
 static gpointer unregister_it(gpointer unused) {
   g_assert_cmpint(atfork_unregister(walked_over), ==, 0);
   g_assert_true(is_set(&walked));
-  set(&finished);
   return unused;
 }
 
@@ -123,14 +121,13 @@ static void test_unregister_waits(void) {
   GThread *walker = g_thread_new("walker", walk, NULL);
   while (!is_set(&walking)) g_thread_yield();
   GThread *unregisterer = g_thread_new("unregisterer", unregister_it, NULL);
-  /* It is no more shown, but waits. */
+  /* The hook is no longer shown, and its unregisterer waits.  After this thread's last visit, only the walker's end
+   * can wake it. */
   while (hooks() != 0) g_thread_yield();
-  outlast_a_sleep();
-  g_assert_false(is_set(&finished));
+  while (!is_waited_for(&transient()->walk_ended)) g_thread_yield();
   set(&go_on);
   g_thread_join(walker);
   g_thread_join(unregisterer);
-  g_assert_true(is_set(&finished));
 }
 
 /* ---- Once, for all threads ---- */
@@ -139,15 +136,16 @@ static struct atfork_once control = ATFORK_ONCE_INIT;
 static int inits;
 static bool initialised;
 
-static void init_slowly(void *unused) {
+/* Ends when another thread waits for it.  A thread that does not wait finds that nothing is initialised. */
+static void init_when_waited_for(void *unused) {
   (void)unused;
   inits++;
-  outlast_a_sleep();
+  while (!is_waited_for(&transient()->init_ended)) g_thread_yield();
   initialised = true;
 }
 
 static gpointer need_init(gpointer unused) {
-  atfork_once(&control, init_slowly, NULL);
+  atfork_once(&control, init_when_waited_for, NULL);
   g_assert_true(initialised);
   return unused;
 }
