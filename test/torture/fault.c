@@ -62,6 +62,10 @@ struct held_things fault_held(void) {
   return (struct held_things){blocks, mapped, handlers};
 }
 
+long fault_blocks(void) {
+  return blocks;
+}
+
 static void *count_block(void *block) {
   if (block != NULL) blocks++;
   return block;

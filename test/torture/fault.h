@@ -29,6 +29,7 @@ struct held_things {
   long handlers; /* of __cxa_atexit() and pthread_atfork(), which nothing gives back */
 };
 struct held_things fault_held(void);
+long fault_blocks(void); /* for those who call it from a script */
 
 /* Called once, as a thread is about to sleep on a futex or a mutex, or is refused that. */
 extern void (*_Atomic fault_at_sleep)(void);
