@@ -143,6 +143,12 @@ local PRIORITY_MIN, PRIORITY_MAX = -32768, 32767
 
 local hooks_of_keys = {}
 
+-- Needs no memory: what has been unregistered must not raise an error.
+local function of_definition(hook, field)
+  local definition = native.definition(hook)
+  return definition and definition[field]
+end
+
 local function unregister(...)
   local taken, kind = native.unregister(...)
   if taken == nil then
@@ -158,8 +164,8 @@ local fields = {
   unregister = function() return unregister end,
   id = native.id,
   priority = native.priority,
-  name = function(hook) return (native.definition(hook) or {}).name or "" end,
-  key = function(hook) return (native.definition(hook) or {}).key end,
+  name = function(hook) return of_definition(hook, "name") or "" end,
+  key = function(hook) return of_definition(hook, "key") end,
 }
 
 function Hook.__index(hook, name)
