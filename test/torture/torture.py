@@ -7,13 +7,16 @@ ATFORK_TEST_TORTURE=K: 2, ..., K requests in a row, and no request is left out."
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
-import types
+import threading
 import traceback
+import types
 from typing import Any, Callable, Optional
 
 PASSED, PASSED_ALL = 42, 43
@@ -216,6 +219,32 @@ def expect_replaced(hook: Any) -> None:
     equal(len(atfork.hooks()), hooks - 1, "hooks")
 
 
+registered: list[Any] = []
+
+
+def have_one() -> None:
+    global hooks
+    registered.append(atfork.register(name="n", key="n", prepare=nothing, child=nothing))
+    hooks += 1
+
+
+def have_one_that_asks() -> None:
+    """Its errors are told by another hook's function, too."""
+    global hooks
+    atfork.register(child=lambda: equal(atfork.prepared(), False, "prepared"))
+    atfork.on_error = lambda *_: None
+    hooks += 1
+
+
+def expect_all() -> None:
+    """A function that no scenario calls would be left out."""
+    with open(__file__, encoding="utf-8") as file:
+        text = file.read()
+    functions = [name for name in atfork.__all__ if not isinstance(getattr(atfork, name), type)]
+    left_out = [name for name in functions if not re.search(rf"\batfork\.(_native\.)?{name}\b", text)]
+    equal(left_out, [], "functions without a scenario")
+
+
 def bypass_and_poll() -> bool:
     """Where there is no memory to run what was missed, the next poll runs it."""
     runs.update(prepare=0, parent=0, child=0)
@@ -242,7 +271,7 @@ def bypass_and_poll() -> bool:
 
 add_base()
 key = object()
-SCENARIOS = {
+SCENARIOS: dict[str, Callable[[], None]] = {
     "register": Scenario(register_plain, unregister, 1, native=True),
     "register_after_fork": Scenario(lambda: atfork.register_after_fork(nothing), unregister, 1),
     "register a method": Scenario(lambda: atfork.register(child=fault_owner.run), unregister, 1),
@@ -254,14 +283,28 @@ SCENARIOS = {
     "register a C function": Scenario(
         lambda: atfork.register(child=atfork.symbol(None, "free"), parent=nothing), unregister, 1, step=3
     ),
+    "register a lock": Scenario(lambda: atfork.register_lock(threading.Lock(), priority=7), unregister, 1, step=3),
+    "unregister": Scenario(lambda: unregister(registered[0]), adds=-1, arrange=have_one),
+    "a hook's fields": Scenario(
+        lambda: (registered[0].id, registered[0].name, registered[0].priority, registered[0].key, repr(registered[0])),
+        lambda fields: None,
+        arrange=have_one,
+    ),
     "values": Scenario(
-        lambda: (atfork.generation(), atfork.lineage(), atfork.seed(), atfork.seed_bytes(7, 9), atfork.token(),
-                 atfork.poll(), atfork.run(), atfork.place()),
+        lambda: (atfork.generation(), atfork.lineage(), atfork.seed(), atfork.seed(7, bits=256),
+                 atfork.seed_bytes(7, 9), atfork.poll(), atfork.run(), atfork.place(), atfork.version()),
         lambda values: None,
     ),
+    "tokens": Scenario(
+        lambda: (atfork.child_token(atfork.token(), 7), atfork.environment()), lambda tokens: None, step=3
+    ),
+    # A forked process has a place.  Without memory Python raises no error that says so.
+    "spawned": Scenario(lambda: equal(atfork._native.spawned("7"), errno.EALREADY, "errno"), lambda error: None),
+    "adopt": Scenario(lambda: equal(atfork._native.adopt("3"), errno.EALREADY, "errno"), lambda error: None),
     "hooks": Scenario(lambda: equal(len(atfork.hooks()), hooks, "hooks"), lambda hooks: None),
     "per_process": Scenario(lambda: equal(atfork.per_process(lambda: 7)(), 7, "value"), lambda value: None),
-    "poll after a bypassing fork": Scenario(bypass_and_poll),
+    "poll after a bypassing fork": Scenario(bypass_and_poll, arrange=have_one_that_asks),
+    "each function has one": expect_all,
 }
 
 print(f"1..{len(SCENARIOS)}")
