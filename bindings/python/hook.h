@@ -22,6 +22,8 @@ struct hook {
   PyObject *callbacks[PHASES];
   struct c_calls *c_calls; /* the C functions, or NULL */
   PyObject *weak_references;
+  struct hook *next_key; /* keys.h */
+  Py_hash_t hash;        /* of the key */
   atfork_id id;
   uint64_t generation; /* of the process that registered it */
   uint64_t serial;     /* of its registration */

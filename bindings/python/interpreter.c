@@ -4,6 +4,7 @@
 #include "due.h"
 #include "fork.h"
 #include "kept.h"
+#include "keys.h"
 #include "plan.h"
 #include "watch.h"
 
@@ -22,7 +23,6 @@ static int traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(registry->not_now_type);
   Py_VISIT(registry->register_any);
   Py_VISIT(registry->fork);
-  Py_VISIT(registry->keys);
   Py_VISIT(registry->later);
   return 0;
 }
@@ -49,6 +49,7 @@ static int clear(PyObject *self) {
   struct registry *registry = (struct registry *)self;
   end(registry);
   plan_release(plan_take(registry));
+  keys_clear(registry);
   Py_ssize_t count = registry->count;
   registry->count = 0;
   for (Py_ssize_t i = 0; i < count; i++) {
@@ -58,7 +59,6 @@ static int clear(PyObject *self) {
     hook_let_go(hook);
     Py_DECREF((PyObject *)hook);
   }
-  Py_CLEAR(registry->keys);
   Py_CLEAR(registry->later);
   Py_CLEAR(registry->kept_type);
   Py_CLEAR(registry->package);
@@ -133,9 +133,7 @@ static bool fill(struct registry *registry) {
   registry->done = due_mark();
   registry->kept_type = (PyTypeObject *)kept_make_type();
   registry->fork = PyContextVar_New("atfork.fork", NULL);
-  registry->keys = PyDict_New();
-  if (registry->kept_type == NULL || registry->fork == NULL || registry->keys == NULL || !intern_names(registry))
-    return false;
+  if (registry->kept_type == NULL || registry->fork == NULL || !intern_names(registry)) return false;
   return !registry->is_main || Py_AtExit(on_finalized) == 0 || PyErr_NoMemory() != NULL;
 }
 

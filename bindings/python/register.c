@@ -2,13 +2,27 @@
 #include "register.h"
 
 #include "frame.h"
+#include "keys.h"
 #include "watch.h"
 
 /* ---- Registering ---- */
 
-static bool enter(struct registry *registry, struct hook *hook) {
-  struct plan *plan = plan_take(registry);
+/* `before` is NULL, or the hook with the same key.  It stays if the new one cannot be registered. */
+static bool put_in_place_of(struct registry *registry, struct hook *hook, struct hook *before) {
+  if (!keys_add(registry, hook)) return false;
   bool is_added = registry_add(registry, hook);
+  struct hook *leaving = is_added ? before : hook;
+  if (leaving != NULL) keys_remove(registry, leaving);
+  if (is_added && before != NULL) registry_take_out(registry, before);
+  return is_added;
+}
+
+/* Registers the hook.  *before is the hook that it has replaced, which has left the table; NULL: there was none. */
+static bool enter(struct registry *registry, struct hook *hook, struct hook **before) {
+  registry_sweep(registry); /* first, as it may run Python code */
+  if (!keys_find(registry, hook, before)) return false;
+  struct plan *plan = plan_take(registry);
+  bool is_added = put_in_place_of(registry, hook, *before);
   plan_release(plan);
   return is_added;
 }
@@ -64,7 +78,8 @@ PyObject *native_register(PyObject *module, PyObject *const *values, Py_ssize_t 
   hook->priority = options[PRIORITY] == NULL ? 0 : (int)PyLong_AsLong(options[PRIORITY]);
   for (enum phase phase = PREPARE; phase < PHASES; phase++)
     if (options[phase] != NULL) hook_take(hook, phase, options[phase]);
-  if (enter(registry, hook)) return (PyObject *)hook;
+  struct hook *before; /* NULL, as there is no key */
+  if (enter(registry, hook, &before)) return (PyObject *)hook;
   Py_DECREF((PyObject *)hook);
   return NULL;
 }
@@ -77,33 +92,13 @@ static bool take_callbacks(struct hook *hook, PyObject *callbacks) {
   return true;
 }
 
-static void forget_key(struct registry *registry, struct hook *hook) {
-  if (hook->key == NULL) return;
-  PyObject *other = PyDict_GetItemWithError(registry->keys, hook->key);
-  if (other == (PyObject *)hook) PyDict_DelItem(registry->keys, hook->key);
-  if (PyErr_Occurred()) PyErr_WriteUnraisable((PyObject *)hook);
-}
-
-/* Replaces the hook with the same key, which stays if the new one cannot be registered. */
-static bool enter_with_key(struct registry *registry, struct hook *hook, PyObject *before) {
-  if (hook->key != NULL && PyDict_SetItem(registry->keys, hook->key, (PyObject *)hook) != 0) return false;
-  if (enter(registry, hook)) return true;
-  PyObject *error = take_exception();
-  if (before == NULL)
-    forget_key(registry, hook);
-  else if (PyDict_SetItem(registry->keys, hook->key, before) != 0)
-    PyErr_WriteUnraisable((PyObject *)hook);
-  give_exception_back(error);
-  return false;
-}
-
 /* ---- Unregistering ---- */
 
 /* The hook is out of the table, and its key free, before this waits. */
 static bool take_out(struct registry *registry, struct hook *hook) {
   if (registry == NULL || !registry_take_out(registry, hook)) return false;
+  keys_remove(registry, hook);
   plan_release(plan_take(registry));
-  forget_key(registry, hook);
   return true;
 }
 
@@ -146,14 +141,12 @@ PyObject *native_forget(PyObject *self, PyObject *reference) {
 
 /* ---- Registering what is not plain ---- */
 
-static PyObject *enter_in_place_of(struct registry *registry, struct hook *hook, PyObject *callbacks,
-                                   PyObject *before) {
-  if (!take_callbacks(hook, callbacks) || !enter_with_key(registry, hook, before)) {
-    hook_let_go(hook);
-    return NULL;
-  }
-  if (before != NULL && take_out(registry, (struct hook *)before)) leave(registry, (struct hook *)before);
-  Py_RETURN_NONE;
+static bool fill(struct hook *hook, PyObject *name, PyObject *priority, PyObject *key, PyObject *owners,
+                 PyObject *callbacks) {
+  hook->name = Py_NewRef(name);
+  hook->priority = (int)PyLong_AsLong(priority);
+  hook->owners = owners == Py_None ? NULL : Py_NewRef(owners);
+  return (key == Py_None || keys_set(hook, key)) && take_callbacks(hook, callbacks);
 }
 
 PyObject *native_enter(PyObject *self, PyObject *name, PyObject *priority, PyObject *key, PyObject *owners,
@@ -163,16 +156,13 @@ PyObject *native_enter(PyObject *self, PyObject *name, PyObject *priority, PyObj
   if (registry == NULL) return NULL;
   if (!PyObject_TypeCheck(self, (PyTypeObject *)registry->hook_type) || hook->name != NULL)
     return PyErr_Format(PyExc_TypeError, "a new hook is needed");
-  PyObject *before = key == Py_None ? NULL : PyDict_GetItemWithError(registry->keys, key);
-  if (before == NULL && PyErr_Occurred()) return NULL;
-  Py_XINCREF(before);
-  hook->name = Py_NewRef(name);
-  hook->priority = (int)PyLong_AsLong(priority);
-  hook->key = key == Py_None ? NULL : Py_NewRef(key);
-  hook->owners = owners == Py_None ? NULL : Py_NewRef(owners);
-  PyObject *result = enter_in_place_of(registry, hook, callbacks, before);
-  Py_XDECREF(before);
-  return result;
+  struct hook *before;
+  if (!fill(hook, name, priority, key, owners, callbacks) || !enter(registry, hook, &before)) {
+    hook_let_go(hook);
+    return NULL;
+  }
+  if (before != NULL) leave(registry, before);
+  Py_RETURN_NONE;
 }
 
 /* ---- Listing ---- */

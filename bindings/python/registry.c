@@ -68,7 +68,6 @@ static void put_in(struct registry *registry, struct hook *hook) {
 }
 
 bool registry_add(struct registry *registry, struct hook *hook) {
-  registry_sweep(registry);
   if (!make_room(registry) || !hook_enter_core(hook)) return false;
   put_in(registry, hook);
   return true;

@@ -13,6 +13,12 @@
 /* The names of the options of register() that C handles. */
 enum { NAME = PHASES, PRIORITY, OPTIONS };
 
+/* See keys.h. */
+struct keys {
+  struct hook **lists;
+  size_t size, count;
+};
+
 struct registry {
   PyObject_HEAD struct registry *next;
   int64_t interpreter;
@@ -29,9 +35,9 @@ struct registry {
   Py_ssize_t owned; /* how many have owners */
   bool is_sorted;
   atfork_id greatest; /* the greatest id in the table, if it is sorted */
-  PyObject *keys;     /* key: hook */
-  PyObject *later;    /* a list of hooks with C functions that the core has not yet destroyed */
-  struct plan *plan;  /* the plan of a fork that begins now; NULL: the table has changed */
+  struct keys keys;
+  PyObject *later;   /* a list of hooks with C functions that the core has not yet destroyed */
+  struct plan *plan; /* the plan of a fork that begins now; NULL: the table has changed */
   struct frame *frames;
   uint64_t steps_in; /* how often our functions have been registered by os.register_at_fork() */
   uint64_t ticket;   /* of the latest frame */
@@ -52,7 +58,7 @@ struct registry *registry_of_interpreter(void);
 /* The same; NULL with an exception. */
 struct registry *registry_open(void);
 
-/* Adds the hook to the table and to the core; false with an exception. */
+/* Adds the hook to the table and to the core; false with an exception.  Runs no Python code. */
 bool registry_add(struct registry *registry, struct hook *hook);
 
 /* Removes it from the table: the caller gets the table's reference.  False: it is not in the table. */

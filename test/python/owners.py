@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from typing import Any, List
+from typing import Any, Callable, List, Optional
 
 import atfork
 from tap import ForkTest, Scenario, run_python, run_tests, scenario
@@ -228,7 +228,30 @@ class Owner(ForkTest):
         self.assertEqual(([[], []], 2), (seen, len(weak)))
 
 
+class Compared:
+    """A key: all have the same hash, and `act` is called when a key is compared, but not while it runs."""
+
+    act: Optional[Callable[[Compared], object]] = None
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        act, Compared.act = Compared.act, None
+        if act is not None:
+            act(self)
+            Compared.act = act
+        return isinstance(other, Compared) and self.value == other.value
+
+
 class Key(ForkTest):
+    def tearDown(self) -> None:
+        Compared.act = None
+        super().tearDown()
+
     @scenario("key-replaces", "key-read-again")
     def test_a_hook_of_the_same_key_is_replaced(self) -> None:
         """As a configuration file that is read again at each reload registers."""
@@ -296,6 +319,68 @@ class Key(ForkTest):
             atfork.register(key=[], child=print)
         self.in_child(lambda: self.assertEqual([1], log))
         self.assertTrue(hook.unregister())
+
+    @scenario("key-compared-anew")
+    def test_a_comparison_that_registers_leaves_one(self) -> None:
+        """The comparison may be any Python code: a signal handler or a finaliser may run in it, or another thread."""
+        for times in range(1, 6):
+            for value in ("replaced", "new"):
+                with atfork.register(key=Compared("replaced"), name="replaced", child=lambda: None):
+                    count = iter(range(times))
+
+                    def register(key: Compared) -> None:
+                        if next(count, None) is not None:
+                            atfork.register(key=Compared(value), name=value, child=lambda: None)
+
+                    Compared.act = register
+                    last = atfork.register(key=Compared(value), name=value, child=lambda: None)
+                    Compared.act = None
+                    self.assertEqual([last.id], [info.id for info in atfork.hooks() if info.name == value])
+                    self.assertIsNone(next(count, None))
+                    self.assertTrue(last.unregister())
+
+    @scenario("key-compared-anew")
+    def test_a_comparison_that_unregisters(self) -> None:
+        """The hook whose key is compared, or the one after it."""
+        log: List[str] = []
+        for last in (0, 1, 2):
+            hooks = [atfork.register(key=Compared(i), child=lambda: log.append("old")) for i in range(3)]
+            Compared.act = lambda key: [hook.unregister() for hook in hooks]
+            new = atfork.register(key=Compared(last), child=lambda: log.append("new"))
+            Compared.act = None
+            self.in_child(lambda: self.assertEqual(["new"], log))
+            self.assertEqual([False] * 3, [hook.unregister() for hook in hooks])
+            self.assertTrue(new.unregister())
+
+    def test_only_registering_compares(self) -> None:
+        """So unregister() cannot fail, and the collector, which unregisters too, runs no code of a key."""
+        owner = Client([])
+        hooks = [atfork.register(key=Compared(i), owner=owner, child=lambda: None) for i in range(3)]
+        compared: List[Compared] = []
+        Compared.act = compared.append
+        self.assertTrue(hooks[1].unregister())
+        del owner
+        self.assertEqual([False] * 3, [hook.unregister() for hook in hooks])
+        self.assertEqual([], compared)
+
+    def test_a_comparison_that_raises_replaces_nothing(self) -> None:
+        hook = atfork.register(key=Compared(1), child=lambda: None)
+        Compared.act = lambda key: 1 // 0
+        with self.assertRaises(ZeroDivisionError):
+            atfork.register(key=Compared(2), child=lambda: None)
+        Compared.act = None
+        count = len(atfork.hooks())
+        atfork.register(key=Compared(1), child=lambda: None)
+        self.assertEqual((count, False), (len(atfork.hooks()), hook.unregister()))
+
+    def test_many_keys(self) -> None:
+        """Of few hashes, and of many: none is lost when the table grows."""
+        for kind in (Compared, str, lambda i: i * 4096):
+            hooks = [atfork.register(key=kind(i), child=lambda: None) for i in range(200)]
+            count = len(atfork.hooks())
+            hooks += [atfork.register(key=kind(i), child=lambda: None) for i in range(200)]
+            self.assertEqual(count, len(atfork.hooks()))
+            self.assertEqual([False] * 200 + [True] * 200, [hook.unregister() for hook in hooks])
 
     @scenario("key-in-callback")
     def test_replaced_inside_a_callback(self) -> None:

@@ -2,6 +2,30 @@
 
 # SPDX-License-Identifier: MIT
 
+# A key: all have the same hash, and `act` is called when a key is compared, but not while it runs.
+Compared = Struct.new(:value) do
+  class << self
+    attr_accessor :act
+
+    def while_comparing(act)
+      self.act = act
+      yield
+    ensure
+      self.act = nil
+    end
+  end
+
+  def hash = 1
+
+  def eql?(other)
+    act = Compared.act
+    Compared.act = nil
+    act&.call
+    Compared.act = act
+    other.is_a?(Compared) && value == other.value
+  end
+end
+
 # A hook that replaces the one with its key.
 class TestKey < ForkTest
   # A configuration file, as a server reads it at each reload.
@@ -92,6 +116,49 @@ class TestKey < ForkTest
       assert_equal before, AtFork.hooks.size
     end
     assert first.unregister
+  end
+
+  # The comparison may be any Ruby code: a trap or a finalizer may run in it, or another thread.
+  scenario "key-compared-anew"
+  def test_a_comparison_that_registers_leaves_one
+    (1..5).to_a.product(%w[replaced new]).each do |times, value|
+      first = AtFork.register(key: Compared.new("replaced"), name: "replaced", child: -> {})
+      register = -> { AtFork.register(key: Compared.new(value), name: value, child: -> {}) if (times -= 1) >= 0 }
+      last = Compared.while_comparing(register) { AtFork.register(key: Compared.new(value), name: value, child: -> {}) }
+      assert_equal [last.id], AtFork.hooks.select { |info| info.name == value }.map(&:id)
+      assert_operator times, :<, 0
+      assert last.unregister
+      first.unregister
+    end
+  end
+
+  # The hook whose key is compared, or the one after it.
+  scenario "key-compared-anew"
+  def test_a_comparison_that_unregisters
+    ran = []
+    3.times do |value|
+      hooks = Array.new(3) { |i| AtFork.register(key: Compared.new(i), child: -> { ran << :old }) }
+      new = Compared.while_comparing(-> { hooks.each(&:unregister) }) do
+        AtFork.register(key: Compared.new(value), child: -> { ran << :new })
+      end
+      in_child { assert_equal [:new], ran }
+      assert_equal [false] * 3, hooks.map(&:unregister)
+      assert new.unregister
+    end
+  end
+
+  # So unregister cannot fail, and a finalizer, which unregisters too, runs no code of a key.
+  def test_only_registering_compares
+    hooks = Array.new(3) { |i| AtFork.register(key: Compared.new(i), child: -> {}) }
+    Compared.while_comparing(-> { flunk }) { assert_equal [true] * 3, hooks.map(&:unregister) }
+  end
+
+  def test_a_text_that_changes
+    key = +"key"
+    first = AtFork.register(key: key, child: -> {})
+    key << "s"
+    second = AtFork.register(key: "key", child: -> {})
+    assert_equal ["key", false, true], [second.key, first.unregister, second.unregister]
   end
 
   scenario "key-in-callback"

@@ -29,7 +29,7 @@ class TestMemory < ForkTest
   end
 
   def test_native_code_takes_no_other_object
-    assert_raises(TypeError) { AtFork.module_eval("Native", __FILE__, __LINE__).unregister(Object.new) }
+    assert_raises(TypeError) { AtFork.module_eval("Native", __FILE__, __LINE__).unregister([], {}, Object.new) }
   end
 
   # An address in another process is that of something else.

@@ -146,7 +146,6 @@ def enter(
     owner: Optional[object] = None,
 ) -> Hook:
     """Checks all arguments before anything changes."""
-    hash(key)
     _check_name(name)
     owners = Owners(hook, owner)
     given = {"prepare": prepare, "parent": parent, "child": child}

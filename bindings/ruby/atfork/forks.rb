@@ -45,25 +45,23 @@ module AtFork
     # key:: nil, or the key; a later hook with an equal key replaces this one
     # owner:: nil, or the object whose end ends the hook
     def register(name, priority, key, owner, prepare, parent, child)
-      compare(key) unless key.nil?
       return register_with(Owner.of(owner), name, priority, key, prepare, parent, child) unless owner.nil?
 
-      hook = Native.register(@hooks, name, priority, key, prepare, parent, child)
-      key.nil? ? hook : claim(hook)
+      hook, replaced = Native.register(@hooks, @keys, name, priority, key, prepare, parent, child)
+      finish(replaced) if replaced
+      hook
     end
 
     def unregister(hook)
-      return false unless Native.remove(@hooks, @keys, hook)
+      return false unless Native.unregister(@hooks, @keys, hook)
 
-      forget_owner(hook)
-      Native.unregister(hook)
-      wait_for(hook) unless @walks.empty?
+      finish(hook)
       true
     end
 
     # Does not wait: forks under way end the hook.
     def remove(hook)
-      Native.unregister_later(hook) if Native.remove(@hooks, @keys, hook)
+      Native.unregister_later(@hooks, @keys, hook)
     end
 
     def poll
@@ -152,26 +150,19 @@ module AtFork
 
     def register_with(owner, name, priority, key, *callables)
       callbacks = callables.map { |callable| owner.stand_in(callable) }
-      hook = Native.register(@hooks, name, priority, key, *callbacks)
+      hook, replaced = Native.register(@hooks, @keys, name, priority, key, *callbacks)
       owner.hooks[hook] = true
       @owners[hook] = owner
-      key.nil? ? hook : claim(hook)
-    end
-
-    # A key that cannot be compared raises here, before anything changes.  An empty table does not call +hash+.
-    def compare(key)
-      key.hash
-      @keys.key?(key)
-    end
-
-    # Replaces the hook with the same key, which stays if the new one could not be registered.
-    def claim(hook)
-      other = Native.claim(@keys, hook)
-      unregister(other) if other
+      finish(replaced) if replaced
       hook
-    rescue NoMemoryError
-      unregister(hook)
-      raise
+    ensure
+      owner.forget(hook, callbacks) unless hook
+    end
+
+    # After a hook was unregistered.
+    def finish(hook)
+      forget_owner(hook)
+      wait_for(hook) unless @walks.empty?
     end
 
     def forget_owner(hook)

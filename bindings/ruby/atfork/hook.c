@@ -25,6 +25,7 @@ struct hook {
   long index; /* in the Array of all; -1: it is not there */
   VALUE name;
   VALUE key;               /* nil, or the key; a hook with an equal key replaces it */
+  VALUE hash;              /* of the key, a Fixnum; nil: it has no key */
   VALUE callables[PHASES]; /* nil: none.  May be an AtFork::Symbol */
   due_word due;
   bool has_symbols;
@@ -195,7 +196,7 @@ static struct atfork_hook scripted_hook(struct hook *hook) {
 static unsigned long state;
 
 /* Filled in before there is an object, which would need write barriers.  The caller's stack keeps the values alive. */
-static struct hook *make_hook(VALUE name, int priority, VALUE key, const VALUE callables[PHASES]) {
+static struct hook *make_hook(VALUE name, int priority, VALUE key, VALUE hash, const VALUE callables[PHASES]) {
   struct symbol symbols[PHASES] = {{0}};
   bool has_symbols = false;
   for (enum phase phase = PREPARE; phase < PHASES; phase++) {
@@ -209,6 +210,7 @@ static struct hook *make_hook(VALUE name, int priority, VALUE key, const VALUE c
   hook->name = name;
   hook->priority = priority;
   hook->key = key;
+  hook->hash = hash;
   hook->index = -1;
   hook->has_symbols = has_symbols;
   memcpy(hook->callables, callables, sizeof hook->callables);
@@ -246,52 +248,112 @@ static bool take_out(VALUE hooks, struct hook *hook) {
   return true;
 }
 
-static void fail_to_register(VALUE hooks, struct hook *hook, int error) {
-  take_out(hooks, hook);
-  if (error == ENOMEM) rb_memerror();
-  rb_syserr_fail(error, "atfork_register");
+/* ---- Keys: an Array of hooks for each hash.  Only find_key() runs Ruby code ---- */
+
+/* The hook with an equal key, or nil.  Begins again if hooks have changed during a comparison: its method, a trap or
+ * another thread may have registered and unregistered some. */
+static VALUE find_key(VALUE keys, VALUE hash, VALUE key) {
+  unsigned long before;
+  VALUE found = Qnil;
+  if (NIL_P(key)) return Qnil;
+  do {
+    VALUE same_hash = rb_hash_lookup(keys, hash);
+    before = state;
+    found = Qnil;
+    for (long i = 0; !NIL_P(same_hash) && NIL_P(found) && state == before && i < RARRAY_LEN(same_hash); i++) {
+      VALUE hook = RARRAY_AREF(same_hash, i);
+      if (rb_eql(key, hook_of(hook)->key)) found = hook;
+    }
+  } while (state != before);
+  return found;
 }
 
-VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child) {
-  name = rb_str_new_frozen(name);
-  struct hook *hook = make_hook(name, NUM2INT(priority), key, (const VALUE[PHASES]){prepare, parent, child});
-  VALUE self = TypedData_Wrap_Struct(hook_class, &type, hook);
-  OBJ_FREEZE(self);
-  /* Both under the GVL: no other Ruby thread sees one without the other. */
-  append(hooks, self, hook);
-  if (!register_in_core(hook)) fail_to_register(hooks, hook, errno);
+static void add_key(VALUE keys, VALUE self, const struct hook *hook) {
+  if (NIL_P(hook->key)) return;
+  VALUE same_hash = rb_hash_lookup(keys, hook->hash);
+  if (NIL_P(same_hash))
+    rb_hash_aset(keys, hook->hash, rb_ary_new_from_args(1, self));
+  else
+    rb_ary_push(same_hash, self);
+}
+
+/* It may be missing, if there was no memory to add it. */
+static void remove_key(VALUE keys, VALUE self, const struct hook *hook) {
+  VALUE same_hash = NIL_P(hook->key) ? Qnil : rb_hash_lookup(keys, hook->hash);
+  if (NIL_P(same_hash)) return;
+  for (long i = RARRAY_LEN(same_hash); i-- > 0;)
+    if (RARRAY_AREF(same_hash, i) == self) rb_ary_delete_at(same_hash, i);
+  if (RARRAY_LEN(same_hash) == 0) rb_hash_delete(keys, hook->hash);
+}
+
+/* ---- Registering ---- */
+
+/* A hook that is being registered. */
+struct entry {
+  VALUE hooks, keys, self;
+  struct hook *hook;
+};
+
+/* Under the GVL: no other Ruby thread sees one of these changes without the others. */
+static VALUE enter(VALUE address) {
+  const struct entry *entry = (const struct entry *)address;
+  append(entry->hooks, entry->self, entry->hook);
+  add_key(entry->keys, entry->self, entry->hook);
+  if (register_in_core(entry->hook)) return Qnil;
+  if (errno == ENOMEM) rb_memerror();
+  rb_sys_fail("atfork_register");
+}
+
+/* The hook, or NULL if it is not registered. */
+static const struct hook *leave(VALUE hooks, VALUE keys, VALUE self) {
+  struct hook *hook = hook_of(self);
+  if (!take_out(hooks, hook)) return NULL;
+  remove_key(keys, self, hook);
   state++;
+  return hook;
+}
+
+static VALUE register_hook(VALUE hooks, VALUE keys, struct hook *hook) {
+  struct entry entry = {hooks, keys, TypedData_Wrap_Struct(hook_class, &type, hook), hook};
+  int error;
+  OBJ_FREEZE(entry.self);
+  rb_protect(enter, (VALUE)&entry, &error);
+  state++;
+  if (error == 0) return entry.self;
+  leave(hooks, keys, entry.self);
+  rb_jump_tag(error);
+}
+
+VALUE native_register(VALUE hooks, VALUE keys, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent,
+                      VALUE child) {
+  VALUE callables[PHASES] = {prepare, parent, child};
+  int number = NUM2INT(priority);
+  name = rb_str_new_frozen(name);
+  if (RB_TYPE_P(key, T_STRING)) key = rb_str_new_frozen(key);
+  VALUE hash = NIL_P(key) ? Qnil : rb_hash(key);
+  VALUE both = rb_ary_new_capa(2);
+  VALUE other = find_key(keys, hash, key);
+  VALUE self = register_hook(hooks, keys, make_hook(name, number, key, hash, callables));
+  if (!NIL_P(other)) native_unregister(hooks, keys, other);
   RB_GC_GUARD(name);
-  return self;
+  RB_GC_GUARD(key);
+  rb_ary_push(both, self);
+  return rb_ary_push(both, other);
 }
 
 VALUE native_state(void) {
   return ULONG2NUM(state);
 }
 
-VALUE native_remove(VALUE hooks, VALUE keys, VALUE self) {
-  struct hook *hook = hook_of(self);
-  if (!take_out(hooks, hook)) return Qfalse;
-  state++;
-  if (!NIL_P(hook->key) && rb_hash_lookup(keys, hook->key) == self) rb_hash_delete(keys, hook->key);
-  RB_GC_GUARD(self);
-  return Qtrue;
-}
-
 VALUE native_is_registered(VALUE hook) {
   return hook_of(hook)->index < 0 ? Qfalse : Qtrue;
 }
 
-VALUE native_claim(VALUE keys, VALUE hook) {
-  VALUE key = hook_of(hook)->key, other = rb_hash_lookup(keys, key);
-  rb_hash_aset(keys, key, hook);
-  return other;
-}
-
-VALUE native_unregister(VALUE hook) {
-  if (atfork_unregister(hook_of(hook)->id) == 0) return Qtrue;
-  if (errno != ENOENT) rb_sys_fail("atfork_unregister");
-  return Qfalse;
+VALUE native_unregister(VALUE hooks, VALUE keys, VALUE self) {
+  const struct hook *hook = leave(hooks, keys, self);
+  if (hook != NULL) (void)atfork_unregister(hook->id);
+  RB_GC_GUARD(self);
+  return hook == NULL ? Qfalse : Qtrue;
 }
 
 static int unregister_in_visit(const struct atfork_info *info, void *id) {
@@ -300,9 +362,12 @@ static int unregister_in_visit(const struct atfork_info *info, void *id) {
   return 1;
 }
 
-VALUE native_unregister_later(VALUE hook) {
-  (void)atfork_foreach(unregister_in_visit, &hook_of(hook)->id);
-  return Qnil;
+VALUE native_unregister_later(VALUE hooks, VALUE keys, VALUE self) {
+  const struct hook *hook = leave(hooks, keys, self);
+  atfork_id id = hook == NULL ? 0 : hook->id;
+  if (hook != NULL) (void)atfork_foreach(unregister_in_visit, &id);
+  RB_GC_GUARD(self);
+  return hook == NULL ? Qfalse : Qtrue;
 }
 
 static enum phase phase_of(VALUE number) {

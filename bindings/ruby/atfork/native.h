@@ -15,26 +15,22 @@ void symbol_init(void);
 
 /* ---- hook.c ---- */
 
-/* Makes a hook, and appends it to the Array `hooks`, which only these functions change. key may be nil; prepare, parent
- * and child are callables, AtFork::Symbols or nil. */
-VALUE native_register(VALUE hooks, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent, VALUE child);
+/* Makes a hook, and adds it to the Array `hooks` and the Hash `keys`, which only these functions change.  key may be
+ * nil; prepare, parent and child are callables, AtFork::Symbols or nil.  Returns [the hook, the hook with an equal key
+ * that it has replaced there, or nil]. */
+VALUE native_register(VALUE hooks, VALUE keys, VALUE name, VALUE priority, VALUE key, VALUE prepare, VALUE parent,
+                      VALUE child);
 
 /* Changes with each hook that is registered or removed. */
 VALUE native_state(void);
 
-/* Takes a hook out of the Array `hooks` and the Hash `keys`; false if it is not in `hooks`. */
-VALUE native_remove(VALUE hooks, VALUE keys, VALUE hook);
-
 VALUE native_is_registered(VALUE hook);
 
-/* Stores it in `keys`; returns the former hook with this key, or nil. */
-VALUE native_claim(VALUE keys, VALUE hook);
+/* Takes a hook out of both and of the core; false if it is not there. */
+VALUE native_unregister(VALUE hooks, VALUE keys, VALUE hook);
 
-/* True, or false if there is no such hook. */
-VALUE native_unregister(VALUE hook);
-
-/* Does not wait: forks under way end the hook.  For a finalizer. */
-VALUE native_unregister_later(VALUE hook);
+/* The same, but does not wait: forks under way end the hook.  For a finalizer. */
+VALUE native_unregister_later(VALUE hooks, VALUE keys, VALUE hook);
 
 /* The callable of the phase with this number, or nil. */
 VALUE native_callable(VALUE hook, VALUE phase);
