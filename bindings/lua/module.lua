@@ -150,13 +150,10 @@ local function of_definition(hook, field)
 end
 
 local function unregister(...)
-  local taken, kind = native.unregister(...)
+  local taken, kind = native.unregister(hooks_of_keys, ...)
   if taken == nil then
     bad(1, "unregister", "a hook expected, got " .. kind .. ": call hook:unregister() with a colon")
   end
-  local hook = ...
-  local key = hook.key
-  if key ~= nil and hooks_of_keys[key] == hook then hooks_of_keys[key] = nil end
   return taken
 end
 

@@ -32,17 +32,17 @@ static struct handle *push_handle(lua_State *L, int definition, bool has_definit
   return handle;
 }
 
-/* The handle in argument 1; NULL: it is none. */
-static struct handle *handle_of(lua_State *L) {
-  struct handle *handle = lua_touserdata(L, 1);
-  if (handle == NULL || !lua_getmetatable(L, 1)) return NULL;
+/* The handle in this argument; NULL: it is none. */
+static struct handle *handle_in(lua_State *L, int argument) {
+  struct handle *handle = lua_touserdata(L, argument);
+  if (handle == NULL || !lua_getmetatable(L, argument)) return NULL;
   bool is_one = lua_rawequal(L, -1, lua_upvalueindex(HOOK_TYPE));
   lua_pop(L, 1);
   return is_one ? handle : NULL;
 }
 
 static struct handle *check_handle(lua_State *L) {
-  struct handle *handle = handle_of(L);
+  struct handle *handle = handle_in(L, 1);
   if (handle == NULL) luaL_error(L, "a hook expected, got %s", luaL_typename(L, 1));
   assert(handle != NULL); /* an error does not return */
   return handle;
@@ -125,16 +125,34 @@ static bool take_back(lua_State *L, struct state *state, const struct handle *ha
   return true;
 }
 
+/* Removes the entry of its key, unless another hook has the key. */
+static void forget_key(lua_State *L, int keys, int hook) {
+  lua_getuservalue(L, hook);
+  lua_getfield(L, -1, "key");
+  lua_pushvalue(L, -1);
+  lua_rawget(L, keys);
+  if (lua_rawequal(L, -1, hook)) {
+    lua_pushvalue(L, -2);
+    lua_pushnil(L);
+    lua_rawset(L, keys);
+  }
+  lua_pop(L, 3);
+}
+
+/* No code of Lua runs between the end of the hook and that of its key's entry. */
 int register_unregister(lua_State *L) {
-  const struct handle *handle = handle_of(L);
+  enum { KEYS = 1, HOOK };
+  const struct handle *handle = handle_in(L, HOOK);
   if (handle == NULL) {
-    const char *type = luaL_typename(L, 1);
+    const char *type = luaL_typename(L, HOOK);
     lua_pushnil(L);
     lua_pushstring(L, type);
     return 2;
   }
   struct state *state = state_enter_quickly(L);
-  lua_pushboolean(L, take_back(L, state, handle));
+  bool taken = take_back(L, state, handle);
+  if (handle->has_definition) forget_key(L, KEYS, HOOK);
+  lua_pushboolean(L, taken);
   return 1;
 }
 

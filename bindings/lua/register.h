@@ -23,7 +23,8 @@ int register_add(lua_State *L);
 /* register_after_fork(function) */
 int register_after_fork(lua_State *L);
 
-/* unregister(hook): true; false: it was unregistered before; nil and the type of the argument: it is no hook. */
+/* unregister(hooks_of_keys, hook): true; false: it was unregistered before; nil and the type of the argument: it is no
+ * hook. */
 int register_unregister(lua_State *L);
 
 /* The id, the priority and the definition of a hook; the definition is nil if there was none. id(hook, true) is the id

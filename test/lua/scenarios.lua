@@ -391,6 +391,27 @@ case("key/a bad call leaves the hook of the key", function()
   equal(hook:unregister(), true, "unregister")
 end)
 
+-- A debug hook, or a callback that has waited, may run before any instruction of the module.
+case("key/registered before each instruction of another call, it is one hook", function()
+  local function add() return atfork.register { key = "key", child = print } end
+  for name, call in pairs { register = add, unregister = function(hook) hook:unregister() end } do
+    local at, count, hook = 0, 0, nil
+    repeat
+      at, count = at + 1, 0
+      hook = add()
+      debug.sethook(function()
+        count = count + 1
+        if count == at then add() end
+      end, "", 1)
+      call(hook)
+      debug.sethook()
+      hook = add()
+      equal(#atfork.hooks(), 1, name .. ", instruction " .. at)
+      hook:unregister()
+    until count < at
+  end
+end)
+
 scenario "key-let-go"
 case("key/is let go of with the hook", function()
   local kept = setmetatable({}, { __mode = "k" })
