@@ -37,7 +37,8 @@ names_what_is_wrong() {
   grep "^script/$1" "$work/err"
 }
 
-for script in abi again amalgamate analyse bench bootstrap clean-root demo emulated fuzz gem project rock soak test; do
+for script in abi again amalgamate analyse bench bootstrap clean-root count coverage demo emulated fuzz gem mutants \
+  project rock soak test; do
   check "script/$script --help" gives_help $script
   check "script/$script --nope does nothing else" names_what_is_wrong $script --nope
 done
