@@ -2,6 +2,8 @@
 
 # SPDX-License-Identifier: MIT
 
+# A hook that replaces the one with its key.
+
 # A key: all have the same hash, and `act` is called when a key is compared, but not while it runs.
 Compared = Struct.new(:value) do
   class << self
@@ -26,7 +28,6 @@ Compared = Struct.new(:value) do
   end
 end
 
-# A hook that replaces the one with its key.
 class TestKey < ForkTest
   # A configuration file, as a server reads it at each reload.
   CONFIGURATION = <<~RUBY
