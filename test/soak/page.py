@@ -14,12 +14,13 @@ COLUMNS = ["server", "answers", "processes", "reloads", "workers ended", "lost",
 
 
 def growth(result: Dict[str, Any], kind: str) -> str:
-    """Of the worker that stays, and of its master; a short run cannot tell."""
+    """Between what it lies, of the worker that stays, and of its master; a short run cannot tell."""
     if result["seconds"] < 2 * LONG:
         return "–"
     found = Record.of_data(result["memory"]).growths(result["seconds"])
-    rates = {each.role: f"{each.rate * 60:+.0f}" for each in found if each.server == f"{kind}-steady"}
-    return f"{rates.get('worker', '?')}, {rates.get('master', '?')}"
+    steady = [each for each in found if each.server == f"{kind}-steady"]
+    rates = {each.role: f"{each.least * 60:+.0f} … {each.most * 60:+.0f}" for each in steady}
+    return f"{rates.get('worker', '?')}; {rates.get('master', '?')}"
 
 
 def row(result: Dict[str, Any], kind: str) -> List[str]:

@@ -85,7 +85,8 @@ def verdict(servers: List[Dict[str, Any]], growths: List[Growth], killed: int) -
     if failed or killed:
         print(f"{failed} events had no end; {killed} processes had to be killed in the end")
     short = worst is None or worst.minutes * 60 < LONG
-    per_hour = "not known" if short or worst is None else f"{worst.rate * 60:+.0f} KiB/h ({worst.server})"
+    span = "" if worst is None else f"{worst.least * 60:+.0f} … {worst.most * 60:+.0f} KiB/h ({worst.server})"
+    per_hour = "not known" if short else span
     print(
         f"lost {lost}, missed {missed}, doubled {doubled}, wrong {wrong}, "
         f"growing {len(growing)} of {len(growths)}, a worker's growth at most {per_hour}"
