@@ -73,7 +73,7 @@ header_alone() {
   $cc -std=c99 -pedantic -Wall -Wextra -Werror "$source/test/core/header.c" -o "$work/c99" $(config --cflags --libs)
   LD_LIBRARY_PATH="$libdir" "$work/c99"
   for options in -std=c++11 -std=c++20 '-std=c++20 -O2 -flto'; do
-    # shellcheck disable=SC2046,SC2086
+    # shellcheck disable=SC2046,SC2086 # words are wanted
     c++ -x c++ $options -pedantic -Wall -Wextra -Wno-missing-field-initializers -Werror \
       "$source/test/core/header.c" -o "$work/cxx" $(config --cflags --libs)
     LD_LIBRARY_PATH="$libdir" "$work/cxx"

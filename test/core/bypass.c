@@ -252,6 +252,7 @@ static void expect_untouched(void) {
 
 static void test_vfork_is_not(void) {
   refuse();
+  /* vfork() is what is tested. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   pid_t pid = vfork();

@@ -118,7 +118,7 @@ static void on_break(int signal, siginfo_t *info, void *context) {
 void places_break(const struct places *places, size_t which, void (*act)(void)) {
   point.passes = 0;
   for (size_t i = 0; i < which; i++) point.passes += places->at[i] == places->at[which];
-  point.at = (unsigned char *)places->at[which];  // NOLINT(performance-no-int-to-ptr)
+  point.at = (unsigned char *)places->at[which];
   point.instruction = *point.at;
   point.is_stepping = false;
   point.act = act;

@@ -89,6 +89,7 @@ void spawn(char **words, char **environment) {
 
 static void vfork_nothing(void) {
   bool before = limit_forks(false);
+  /* vfork() is what is tried. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   pid_t pid = vfork();

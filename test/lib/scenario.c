@@ -98,6 +98,7 @@ int scenario_spawn(void) {
   static char shell[] = "sh", option[] = "-c", command[] = "exit 3";
   char *const argv[] = {shell, option, command, NULL};
   pid_t pid;
+  /* vfork() is what is tried. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   pid = vfork();
