@@ -63,6 +63,10 @@ static void *register_in_storm(void *count) {
   return NULL;
 }
 
+static bool is_above_zero(int *count) {
+  return __atomic_load_n(count, __ATOMIC_RELAXED) > 0;
+}
+
 static void test_storm(void) {
   pthread_t threads[8];
   int forks = 0, registrations = 0;
@@ -71,12 +75,11 @@ static void test_storm(void) {
   for (int i = 0; i < 8; i++)
     pthread_create(&threads[i], NULL, i < 4 ? fork_in_storm : register_in_storm, i < 4 ? &forks : &registrations);
   gint64 end = g_get_monotonic_time() + (seconds != NULL ? atoi(seconds) : 5) * G_USEC_PER_SEC;
-  while (g_get_monotonic_time() < end) in_child(fork, check_balance);
+  while (g_get_monotonic_time() < end || !is_above_zero(&forks) || !is_above_zero(&registrations))
+    in_child(fork, check_balance);
   __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
   for (int i = 0; i < 8; i++) pthread_join(threads[i], NULL);
   g_test_message("%d forks, %d registrations", forks, registrations);
-  g_assert_cmpint(forks, >, 0);
-  g_assert_cmpint(registrations, >, 0);
   unregister_all();
 }
 

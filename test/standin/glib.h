@@ -73,7 +73,6 @@ typedef struct GThread GThread;
 GThread *g_thread_new(const char *name, gpointer (*run)(gpointer data), gpointer data);
 gpointer g_thread_join(GThread *thread);
 void g_thread_yield(void);
-void g_usleep(unsigned long microseconds);
 gint64 g_get_monotonic_time(void);
 
 #endif

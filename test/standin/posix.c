@@ -28,11 +28,6 @@ void g_thread_yield(void) {
   sched_yield();
 }
 
-void g_usleep(unsigned long microseconds) {
-  nanosleep(&(struct timespec){(time_t)(microseconds / G_USEC_PER_SEC), (long)(microseconds % G_USEC_PER_SEC) * 1000},
-            NULL);
-}
-
 gint64 g_get_monotonic_time(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -44,10 +44,6 @@ void g_thread_yield(void) {
   SwitchToThread();
 }
 
-void g_usleep(unsigned long microseconds) {
-  Sleep((DWORD)((microseconds + 999) / 1000));
-}
-
 gint64 g_get_monotonic_time(void) {
   return (gint64)GetTickCount64() * 1000;
 }
