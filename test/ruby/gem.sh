@@ -58,37 +58,57 @@ installs() {
   mkdir "$work/bin"
   printf '#!/bin/sh\nexit 1\n' >"$work/bin/swig"
   chmod +x "$work/bin/swig"
-  PATH="$work/bin:$PATH" gem install --local --no-document --install-dir "$work/gems" --bindir "$work/bin" "$work/atfork.gem"
+  PATH="$work/bin:$PATH" gem install --local --no-document --install-dir "$work/my gems" --bindir "$work/bin" "$work/atfork.gem"
+}
+
+installs_with_copy() {
+  gem install --local --no-document --install-dir "$work/my copies" "$work/atfork.gem" -- --disable-system-libraries
 }
 
 loads() {
-  GEM_PATH="$work/gems" "$ruby" -e '
+  GEM_PATH="$work/my gems" "$ruby" -e '
     gem "atfork"
     require "atfork"
     abort "not of the gem" unless Gem.loaded_specs["atfork"].full_gem_path.start_with?(ARGV[0])
     abort "version" unless AtFork::VERSION == Gem.loaded_specs["atfork"].version.to_s
     AtFork.register_after_fork { exit!(42) }
     Process.wait(fork {})
-    exit($?.exitstatus == 42)' "$work/gems"
+    exit($?.exitstatus == 42)' "$work/my gems"
 }
 
 # With the gems that are installed, as minitest is one.
 passes() {
   installed=$(gem env path)
-  GEM_PATH="$work/gems:$installed" "$ruby" "$source/test/ruby/scenarios.rb" >"$work/tap"
+  GEM_PATH="$work/my gems:$installed" "$ruby" "$source/test/ruby/scenarios.rb" >"$work/tap"
   grep -c '^ok' "$work/tap"
   ! grep '^not ok' "$work/tap"
 }
 
-# As a bundle does that names the repository.
-from_repository() {
-  mkdir -p "$work/repository/atfork"
-  cd "$work/repository/atfork"
-  "$ruby" "$source/bindings/ruby/atfork/extconf.rb"
-  make
-  "$ruby" -I "$work/repository" -I "$source/bindings/ruby" -r atfork -e 'AtFork.register_after_fork { exit!(42) }
+# runs_hooks OPTIONS OF RUBY...
+runs_hooks() {
+  "$ruby" "$@" -r atfork -e 'AtFork.register_after_fork { exit!(42) }
     Process.wait(fork {})
     exit($?.exitstatus == 42)'
+}
+
+in_another_directory() {
+  mkdir -p "$work/my build/atfork"
+  cd "$work/my build/atfork"
+  "$ruby" "$source/bindings/ruby/atfork/extconf.rb"
+  make
+  runs_hooks -I "$work/my build" -I "$source/bindings/ruby"
+}
+
+# As a bundle does that names the repository; and once more, where SWIG's wrapper and the copy are made already.
+in_place() {
+  mkdir "$work/my repository"
+  cp -R "$source/bindings" "$source/lib" "$source/script" "$source/meson.build" "$work/my repository"
+  cd "$work/my repository/bindings/ruby/atfork"
+  for library in --disable-system-libraries --enable-system-libraries --disable-system-libraries; do
+    "$ruby" extconf.rb $library
+    make clean all
+    runs_hooks -I ..
+  done
 }
 
 leaves_nothing() {
@@ -100,8 +120,10 @@ check "gem build in the repository names script/gem" refuses
 check "script/gem builds it" builds
 check "it holds SWIG's wrapper, and nothing built" holds
 check_compiled "gem install --local, without SWIG" installs
+check_compiled "the same with its copy of the library" installs_with_copy
 check_compiled "it loads, and runs hooks" loads
 check_compiled "it passes the scenarios" passes
-check_compiled "extconf.rb in the repository, with SWIG" from_repository
+check_compiled "extconf.rb of the repository, with SWIG" in_another_directory
+check_compiled "extconf.rb in the repository" in_place
 check "the repository is left as it was" leaves_nothing
 all_checked

@@ -5,29 +5,43 @@
 # the library inside.  --enable-system-libraries insists on the first, --disable-system-libraries on the second.
 #
 # The gem brings SWIG's wrapper and the copy.  In the repository they are made here, in the directory of the build.
+#
+# All paths are relative to the directory of the build: neither make nor mkmf can do with blanks, which absolute ones may
+# have.
 require "fileutils"
 require "mkmf"
+require "pathname"
 
-ROOT = File.expand_path("../../..", __dir__)
-IN_GEM = File.exist?(File.join(__dir__, "native_wrap.c"))
+def relative(path)
+  Pathname(__dir__).join(path).relative_path_from(Pathname.pwd).to_s
+end
+
+HERE = relative(".")
+ROOT = relative("../../..")
+IN_GEM = !File.exist?(File.join(ROOT, "bindings/atfork.i"))
+$srcdir = RbConfig::CONFIG["srcdir"] = RbConfig::MAKEFILE_CONFIG["srcdir"] = HERE
+
+def sources(directory)
+  Dir.children(directory).grep(/\.c\z/)
+end
 
 def wrap_by_swig
   swig = find_executable("swig") or abort "atfork: SWIG is needed to build from the repository"
-  command = [swig, "-ruby", "-prefix", "AtFork::", "-o", "native_wrap.c", File.join(__dir__, "native.i")]
+  command = [swig, "-ruby", "-prefix", "AtFork::", "-o", "native_wrap.c", File.join(HERE, "native.i")]
   system(*command) or abort "atfork: SWIG failed"
   common = File.join(ROOT, "bindings/common")
-  $srcs = Dir[File.join(__dir__, "*.c")] + Dir[File.join(common, "*.c")] + ["native_wrap.c"]
+  $srcs = sources(HERE) | sources(common) | ["native_wrap.c"]
   $VPATH << common
   $INCFLAGS << " -I$(srcdir) -I#{common}"
 end
 
 # The directory that has the library as one file.
 def copy_of_library
-  return File.join(__dir__, "vendor") if IN_GEM
+  return File.join(HERE, "vendor") if IN_GEM
 
   FileUtils.mkdir_p("vendor")
   system("sh", File.join(ROOT, "script/amalgamate"), "vendor") or abort "atfork: script/amalgamate failed"
-  File.expand_path("vendor")
+  "vendor"
 end
 
 def fits?(installed, version)
@@ -40,7 +54,7 @@ def build_with_system
 end
 
 def build_with_copy(copy)
-  $srcs = ($srcs || Dir[File.join(__dir__, "*.c")]) + [File.join(copy, "atfork.c")]
+  $srcs = ($srcs || sources(HERE)) + ["atfork.c"]
   $VPATH << copy
   $INCFLAGS << " -I#{copy}"
   append_cflags("-pthread")
