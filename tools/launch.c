@@ -42,13 +42,19 @@ static char *find_library(const char *file) {
 
 char *launch_find_library(const char *file) {
   char *path = find_library(file);
-  if (path == NULL)
-    g_printerr("atfork: %s is missing in %s\n", file, TOOLS_LIBDIR);
-  else if (strpbrk(path, " :") != NULL) {
-    g_printerr("atfork: %s: a path in LD_PRELOAD must not have a blank or a colon\n", path);
-    g_clear_pointer(&path, g_free);
-  }
+  if (path == NULL) g_printerr("atfork: %s is missing in %s\n", file, TOOLS_LIBDIR);
   return path;
+}
+
+/* Blanks and colons separate paths there, and the loader replaces what comes after a dollar sign. */
+static gboolean is_preloadable(const char *path) {
+  return strpbrk(path, " :$") == NULL;
+}
+
+gboolean launch_can_preload(const char *path) {
+  if (is_preloadable(path)) return TRUE;
+  g_printerr("atfork: %s: a path in LD_PRELOAD must not have a blank, a colon or a dollar sign\n", path);
+  return FALSE;
 }
 
 /* Its loader's path: "" where it has none. */
@@ -149,6 +155,26 @@ static int make_log(struct launch *launch, const struct log_header *header) {
   return 0;
 }
 
+/* ---- A library that LD_PRELOAD cannot name ---- */
+
+/* One that somebody else made could lead anywhere.  In a directory for all, nobody else can replace ours. */
+static gboolean is_own_link(const char *link, const char *to) {
+  struct stat status;
+  g_autofree char *found = g_file_read_link(link, NULL);
+  return lstat(link, &status) == 0 && status.st_uid == geteuid() && g_strcmp0(found, to) == 0;
+}
+
+/* A link to it, which stays: processes that go on when we have ended may execute programs.  NULL after a message. */
+static char *link_beside_log(const struct launch *launch, const char *library) {
+  g_autofree char *directory = g_path_get_dirname(launch->path);
+  g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, library, -1);
+  g_autofree char *link = g_strdup_printf("%s/atfork-%u-%.16s.so", directory, (unsigned)geteuid(), sum);
+  if (!launch_can_preload(link)) return NULL;
+  if (symlink(library, link) == 0 || (errno == EEXIST && is_own_link(link, library))) return g_steal_pointer(&link);
+  g_printerr("atfork: cannot create the link %s to %s: %s\n", link, library, g_strerror(errno));
+  return NULL;
+}
+
 /* ---- Start and end ---- */
 
 char **launch_preload(const char *library) {
@@ -227,7 +253,12 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
   if (library == NULL) return STATUS_TROUBLE;
   status = make_log(launch, header);
   if (status != 0) return status;
-  g_auto(GStrv) env = g_environ_setenv(launch_preload(library), "ATFORK_WATCH_LOG", launch->path, TRUE);
+  g_autofree char *preloaded = is_preloadable(library) ? g_strdup(library) : link_beside_log(launch, library);
+  if (preloaded == NULL) {
+    unlink(launch->path);
+    return STATUS_TROUBLE;
+  }
+  g_auto(GStrv) env = g_environ_setenv(launch_preload(preloaded), "ATFORK_WATCH_LOG", launch->path, TRUE);
   int error = start(launch, program, command, env);
   if (error != 0) {
     g_printerr("atfork: %s: %s\n", program, g_strerror(error));

@@ -25,8 +25,11 @@ struct launch {
 typedef void (*record_handler)(const struct record *record, gpointer data);
 
 /* The path of the library that is loaded into watched programs: beside this executable in the build tree, or installed.
- * Free it.  NULL, after a message: there is no library that can be loaded. */
+ * Free it.  NULL, after a message: there is none. */
 char *launch_find_library(const char *file);
+
+/* Whether LD_PRELOAD can name this path; FALSE after a message. */
+gboolean launch_can_preload(const char *path);
 
 /* Why a program cannot be watched (enum unwatched); -1: it can. */
 int launch_unwatched(const char *program);

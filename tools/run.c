@@ -81,7 +81,7 @@ static int become(char **command, const char *priorities, const char *bypassing)
   int status = launch_find_program("atfork run", "adopt the fork handlers of", command[0], &program);
   if (status != 0) return status;
   g_autofree char *library = launch_find_library("libatfork-adopt.so");
-  if (library == NULL) return STATUS_TROUBLE;
+  if (library == NULL || !launch_can_preload(library)) return STATUS_TROUBLE;
   g_auto(GStrv) env = g_environ_setenv(launch_preload(library), ADOPT_PRIORITIES, priorities, TRUE);
   env = g_environ_setenv(env, ADOPT_BYPASSING, bypassing, TRUE);
   execve(program, command, env);

@@ -5,6 +5,7 @@
 command.py ATFORK PROGRAM PLUGIN [SANITIZED]    PROGRAM is forks.c, PLUGIN plugin.c, SANITIZED static.c with
                                                 AddressSanitizer, where there is such
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -119,13 +120,50 @@ def test_a_command_that_was_not_watched_is_not_called_well():
     tap.equal((ran.returncode, [process["lineage"] for process in unwatched]), (0, ["0.1"]))
 
 
-def test_a_path_that_cannot_be_preloaded_is_refused():
-    with tempfile.TemporaryDirectory(suffix=" with a blank") as directory:
-        for name in (ATFORK, f"{os.path.dirname(ATFORK)}/libatfork-watch.so"):
-            shutil.copy2(name, directory)
-        ran = subprocess.run([f"{directory}/atfork", "tree", "--", "true"], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, universal_newlines=True, check=False)
-        says(ran, 125, "must not have a blank")
+@contextlib.contextmanager
+def installed_in(suffix):
+    """Copies the command to a directory whose name ends so.  A function that runs it, and one that finds its links."""
+    with tempfile.TemporaryDirectory(suffix=suffix) as directory:
+        def run(*arguments):
+            return subprocess.run([f"{directory}/atfork", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  universal_newlines=True, timeout=tap.PATIENCE, check=False)
+
+        def links():
+            found = [path for place in {"/dev/shm", tempfile.gettempdir()} for path in pathlib.Path(place).glob("*.so")]
+            return [link for link in found if link.is_symlink() and os.readlink(link).startswith(directory)]
+
+        for name in ("atfork", "libatfork-watch.so", "libatfork-adopt.so"):
+            shutil.copy2(pathlib.Path(ATFORK).with_name(name), directory)
+        yield run, links
+        for link in links():
+            link.unlink()
+
+
+def test_watches_from_a_path_that_cannot_be_preloaded():
+    """Also programs that another one executes, and with an empty environment."""
+    command = "/bin/true; env -i /bin/sh -c '(exit 0); true'"
+    for suffix in (" with a blank", ":with a colon", "$LIB"):
+        with installed_in(suffix) as (run, links):
+            for _ in range(2):
+                ran = run("tree", "--json=-", "--", "sh", "-c", command)
+                lineages = [process["lineage"] for process in json.loads(ran.stdout)["processes"]]
+                tap.equal((ran.returncode, ran.stderr, lineages), (0, "", ["0", "0.1", "0.2", "0.2.1"]))
+                tap.equal(len(links()), 1)  # for programs that are executed after the end of the command
+
+
+def test_a_link_to_something_else_is_refused():
+    with installed_in(" with a blank") as (run, links):
+        run("tree", "--", "true")
+        link, = links()
+        link.unlink()
+        link.symlink_to("/bin/true")
+        says(run("tree", "--", "true"), 125, "cannot create the link")
+        link.unlink()
+
+
+def test_adopting_from_such_a_path_is_refused():
+    with installed_in(" with a blank") as (run, _):
+        says(run("run", "--adopt", "--", "true"), 125, "must not have a blank")
 
 
 def test_a_child_on_a_stack_of_its_own_is_left_alone():
