@@ -302,6 +302,26 @@ WRAP_STAT(stat)
 WRAP_STAT(stat64)
 #endif
 
+/* ---- Processes ---- */
+
+/* As a security module does. */
+pid_t __real_getpgid(pid_t process);
+pid_t __wrap_getpgid(pid_t process);
+pid_t __wrap_getpgid(pid_t process) {
+  return fault_is_refused("getpgid", EPERM) ? -1 : __real_getpgid(process);
+}
+
+_Atomic int fault_parent_before;
+
+pid_t __real_getppid(void);
+pid_t __wrap_getppid(void);
+pid_t __wrap_getppid(void) {
+  pid_t before = atomic_exchange(&fault_parent_before, 0);
+  return before != 0 ? before : __real_getppid();
+}
+
+/* ---- What is written ---- */
+
 /* To a pipe the test writes. */
 ssize_t __real_write(int file, const void *buf, size_t size);
 ssize_t __wrap_write(int file, const void *buf, size_t size);

@@ -37,6 +37,9 @@ extern void (*_Atomic fault_at_sleep)(void);
 /* Whether much memory is mapped where a huge page can begin; else it never is. */
 extern bool fault_maps_aligned;
 
+/* The answer of the next getppid(), whose process has ended right after it; 0: what the kernel says. */
+extern _Atomic int fault_parent_before;
+
 /* How often a thread paused. */
 extern _Atomic int fault_pauses;
 

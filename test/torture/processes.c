@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -295,13 +296,14 @@ static void adopt_children(void) {
 
 static bool parent_is_zombie;
 
-/* Without /proc the child of a zombie is named by its pid. */
+/* Without /proc the child of a process that exists, or may exist, is named by its pid: a zombie exists. */
 static void be_left_by_parent(void) {
   char parents[96];
   gate_wait(&parent_has_ended);
   note_childs_lineage();
   snprintf(parents, sizeof parents, "%s.1", shared->own);
-  bool is_unknown = parent_is_zombie && (fault_has_refused("open") || fault_has_refused("read"));
+  bool may_exist = parent_is_zombie || fault_has_refused("getpgid");
+  bool is_unknown = may_exist && (fault_has_refused("open") || fault_has_refused("read"));
   size_t length = strlen(parents);
   bool is_right = is_unknown
                       ? is_pid_after(parents, shared->childs)
@@ -335,6 +337,27 @@ static bool be_left_by_nobody(void) {
   return be_left(false);
 }
 
+/* A process that another parent has left to this one may be asking for its parent at that moment.  The other one is a
+ * child of the process that has noted the number, so the number would not be this process's. */
+static bool be_left_meanwhile(void) {
+  pid_t other = fork();
+  if (other == 0)
+    for (;;) pause();
+  pid_t pid = fork();
+  if (pid == 0) {
+    fault_parent_before = other;
+    note_childs_lineage();
+    child_check_int(fault_parent_before, ==, 0);
+    torture_child_ends(0);
+  }
+  expect_passed(pid);
+  kill(other, SIGKILL);
+  child_check_int(waitpid(other, NULL, 0), ==, other);
+  child_check_int(atfork_lineage(shared->own, sizeof shared->own), >, 0);
+  size_t length = strlen(shared->own);
+  return strncmp(shared->childs, shared->own, length) == 0 && strcmp(shared->childs + length, ".2") == 0;
+}
+
 static const struct scenario scenarios[] = {
     {"/torture/processes/generation", NULL, call_generation, NULL, 0, false, AT_FIRST_CALL},
     {"/torture/processes/lineage", NULL, call_lineage, NULL, 0, false, AT_FIRST_CALL},
@@ -363,6 +386,8 @@ static const struct scenario scenarios[] = {
     {"/torture/processes/bypass-before-any-call", share_lineages, bypass_before_any_call, NULL, 0, false,
      2 * AT_FIRST_CALL},
     {"/torture/processes/left-before-any-call", adopt_children, be_left_by_nobody, NULL, 0, false, AT_FIRST_CALL},
+    {"/torture/processes/left-meanwhile-before-any-call", share_lineages, be_left_meanwhile, NULL, 0, false,
+     AT_FIRST_CALL},
     {"/torture/processes/left-by-zombie-before-any-call", adopt_children, be_left_by_zombie, NULL, 0, false,
      2 * AT_FIRST_CALL},
 };
