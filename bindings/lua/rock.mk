@@ -29,7 +29,7 @@ module: $(made)/atfork.c
 	@echo "building with libatfork: $(ATFORK)"
 	@$(if $(filter own,$(ATFORK)),:,$(fits) || { echo "pkg-config finds no libatfork $(version)" >&2; exit 1; })
 	mkdir -p $(out)
-	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(common) -I$(made) -I$(LUA_INCDIR) \
+	$(CC) -std=c11 -pthread $(CFLAGS) $(LIBFLAG) -fvisibility=hidden -I$(here) -I$(common) -I$(made) -I"$(LUA_INCDIR)" \
 	  $($(ATFORK)_flags) -Dluaopen_atfork=luaopen_atfork_rock -o $(out)/rock.so $(made)/atfork_lua_wrap.c \
 	  $(here)/*.c $(common)/*.c $($(ATFORK)_sources) $($(ATFORK)_libs) -Wl,-z,nodelete,-z,now -ldl
 
@@ -41,9 +41,9 @@ $(out)/atfork.c: FORCE
 	sh script/amalgamate $(out)
 
 install:
-	mkdir -p $(LIBDIR)/atfork $(LUADIR)/atfork
-	cp $(out)/rock.so $(LIBDIR)/atfork/
-	cp $(here)/rock.lua $(LUADIR)/atfork.lua
-	cp $(here)/rock_random.lua $(LUADIR)/atfork/random.lua
+	mkdir -p "$(LIBDIR)/atfork" "$(LUADIR)/atfork"
+	cp $(out)/rock.so "$(LIBDIR)/atfork/"
+	cp $(here)/rock.lua "$(LUADIR)/atfork.lua"
+	cp $(here)/rock_random.lua "$(LUADIR)/atfork/random.lua"
 
 .PHONY: module install FORCE

@@ -57,6 +57,15 @@ installed_runs() {
   runs "$1" "$place/atfork-$1.so"
 }
 
+# With a copy of the library inside.
+runs_in_path_with_blank() {
+  cd "$work/source"
+  rocks="$work/my rocks"
+  ATFORK=own luarocks --lua-version "$1" --tree "$rocks" make "bindings/lua/atfork-$version-1.rockspec"
+  export LUA_PATH="$rocks/share/lua/$1/?.lua" LUA_CPATH="$rocks/lib/lua/$1/?.so"
+  runs "$1" "$rocks/lib/lua/$1/atfork/rock.so"
+}
+
 removes() {
   luarocks --lua-version "$1" --tree "$tree" remove atfork
   if find "$tree" -name 'rock.so' | grep "/$1/"; then return 1; fi
@@ -80,6 +89,7 @@ cp -r "$source/lib" "$source/script" "$source/meson.build" "$source/LICENSE" "$w
 for lua in "$@"; do
   check "luarocks make for Lua $lua" makes "$lua"
   check "the rock in Lua $lua" rock_runs "$lua"
+  check "the same in a path with a blank" runs_in_path_with_blank "$lua"
 done
 check "meson install beside the rocks" installs
 for lua in "$@"; do
