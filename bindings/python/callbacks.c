@@ -13,19 +13,26 @@ static PyObject *error_handler(const struct registry *registry) {
   return handler;
 }
 
-static void report(const struct registry *registry, struct hook *hook, PyObject *callback, const char *phase) {
-  PyObject *error = take_exception();
+/* False: there is no handler, or it has raised. */
+static bool handle(const struct registry *registry, PyObject *error, struct hook *hook, const char *phase) {
   PyObject *handler = error_handler(registry);
-  if (handler == NULL) {
-    give_exception_back(error);
-    PyErr_WriteUnraisable(PyTuple_CheckExact(callback) ? PyTuple_GET_ITEM(callback, 1) : callback);
-    return;
-  }
+  if (handler == NULL) return false;
   PyObject *result = PyObject_CallFunction(handler, "OOs", error, hook == NULL ? Py_None : (PyObject *)hook, phase);
-  if (result == NULL) PyErr_WriteUnraisable(handler);
+  bool is_handled = result != NULL;
+  if (!is_handled) PyErr_WriteUnraisable(handler);
   Py_XDECREF(result);
   Py_DECREF(handler);
-  Py_DECREF(error);
+  return is_handled;
+}
+
+static void report(const struct registry *registry, struct hook *hook, PyObject *callback, const char *phase) {
+  PyObject *error = take_exception();
+  if (handle(registry, error, hook, phase)) {
+    Py_DECREF(error);
+    return;
+  }
+  give_exception_back(error);
+  PyErr_WriteUnraisable(PyTuple_CheckExact(callback) ? PyTuple_GET_ITEM(callback, 1) : callback);
 }
 
 static inline PyObject *run_one(const struct registry *registry, const struct plan *plan, enum phase phase,
