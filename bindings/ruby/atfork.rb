@@ -136,6 +136,7 @@ module AtFork
     def child_token(token, number)
       raise TypeError, "token must be a String, not #{token.class}" unless token.is_a?(String)
 
+      check_text("token", token)
       check_integer("number", number, CHILDREN)
       Native.child_token(token, number)
     rescue Errno::EINVAL
@@ -151,6 +152,7 @@ module AtFork
     def spawned(token = nil)
       raise TypeError, "token must be a String or nil, not #{token.class}" unless token.nil? || token.is_a?(String)
 
+      check_text("token", token) if token
       missing = token.nil? && !ENV.key?("ATFORK_TOKEN")
       take_place { Native.spawned(token) }
     rescue Errno::EINVAL
@@ -164,12 +166,13 @@ module AtFork
     # @raise [ArgumentError] it is not a number; or no launcher gives one, or two give different numbers
     # @raise [RuntimeError] this process was forked by a process that had atfork, or has taken a place before
     def adopt(rank = nil)
+      check_text("rank", rank) if rank.is_a?(String)
       case rank
       when Integer, String, nil then take_place { Native.adopt(rank&.to_s) }
       else raise TypeError, "rank must be an Integer, a String or nil, not #{rank.class}"
       end
     rescue Errno::EINVAL
-      raise ArgumentError, "rank must be a decimal number below 2^64 without leading zeros, not #{rank}" if rank
+      raise ArgumentError, "rank must be a decimal number below 2^64 without leading zeros, not #{rank.to_s.b}" if rank
 
       raise ArgumentError, "launchers give different ranks, or no number: #{Native.launcher}"
     rescue Errno::ENOENT
@@ -254,6 +257,8 @@ module AtFork
       raise TypeError, "library must be a String or nil" unless library.nil? || library.is_a?(String)
       raise TypeError, "name must be a String" unless name.is_a?(String)
 
+      check_text("library", library) if library
+      check_text("name", name)
       Symbol.new(library, name, data)
     end
 
@@ -312,7 +317,12 @@ module AtFork
 
     def check_name(name)
       raise TypeError, "name must be a String, not #{name.class}" unless name.is_a?(String)
-      raise ArgumentError, "name contains a zero byte" if name.include?("\0")
+      check_text("name", name)
+    end
+
+    # C would read a text up to this byte.  A text in UTF-16 has some, too.
+    def check_text(what, text)
+      raise ArgumentError, "#{what} contains a zero byte" if text.b.include?("\0")
     end
 
     # The form that Forks expects: a callable, or a Symbol.

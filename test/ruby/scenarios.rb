@@ -567,6 +567,7 @@ class TestArguments < ForkTest
     [:register, [], { child: f, name: 3 }, TypeError],
     [:register, [], { child: f, name: nil }, TypeError],
     [:register, [], { child: f, name: "a\0b" }, ArgumentError],
+    [:register, [], { child: f, name: "wide".encode("UTF-16LE") }, ArgumentError],
     [:register, [], { child: f, priority: "1" }, TypeError],
     [:register, [], { child: f, priority: 1.5 }, TypeError],
     [:register, [], { child: f, priority: nil }, TypeError],
@@ -588,6 +589,9 @@ class TestArguments < ForkTest
     [:seed, [2**64], {}, ArgumentError],
     [:seed, [2**70], {}, ArgumentError],
     [:seed, [-(2**63) - 1], {}, ArgumentError],
+    [:adopt, ["31".encode("UTF-16LE")], {}, ArgumentError],
+    [:adopt, ["\u0663".encode("UTF-16LE")], {}, ArgumentError],
+    [:symbol, [nil, "getpid".encode("UTF-16LE")], {}, ArgumentError],
     [:on_error=, [3], {}, TypeError],
     [:per_process, [], {}, ArgumentError],
   ].freeze

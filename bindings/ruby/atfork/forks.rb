@@ -149,7 +149,8 @@ module AtFork
     end
 
     def register_with(owner, name, priority, key, *callables)
-      callbacks = callables.map { |callable| owner.stand_in(callable) }
+      callbacks = []
+      callables.each { |callable| callbacks << owner.stand_in(callable) }
       hook, replaced = Native.register(@hooks, @keys, name, priority, key, *callbacks)
       owner.hooks[hook] = true
       @owners[hook] = owner
