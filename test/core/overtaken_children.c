@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "frame.h" /* the library's own, as are those that follow */
+#include "lock.h"
 #include "state.h"
 #include "table.h"
 #include "transient.h"
@@ -146,6 +147,11 @@ static void poll_here(void) {
   polled += atfork_poll();
 }
 
+/* After the first look, and before what follows once in a new process. */
+static bool is_to_settle(const ucontext_t *context) {
+  return atfork_state.process.latest->generation == 2 && atfork_transient->settled == 0 &&
+         is_at(context, (void (*)(void))atfork_lock_enter);
+}
 static bool is_to_claim_phase(const ucontext_t *context) {
   return is_exchange(context, &atfork_state.forks.dispatched);
 }
@@ -157,7 +163,6 @@ static bool is_to_poll(const ucontext_t *context) {
 static bool (*poll_place)(const ucontext_t *context);
 
 static void poll_with_handler(void) {
-  look();
   child_check(interrupt(poll_here, poll_place, poll_here));
   child_check_int(polled, ==, 1);
   child_check_int(ran, ==, 1);
@@ -166,6 +171,8 @@ static void poll_with_handler(void) {
 static void poll_twice(void) {
   atfork_register_after_fork(increment, &ran);
   atfork_poll();
+  poll_place = is_to_settle;
+  in_child(fork_by_syscall, poll_with_handler);
   poll_place = is_to_poll;
   in_child(fork_by_syscall, poll_with_handler);
   poll_place = is_to_claim_phase;
