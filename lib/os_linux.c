@@ -220,7 +220,7 @@ struct status {
   char text[256];
   const char *name; /* in the text */
   char state;
-  unsigned parent, flags;
+  unsigned process, parent, flags;
 };
 
 static bool read_status(const char *path, struct status *status) {
@@ -234,7 +234,8 @@ static bool read_status(const char *path, struct status *status) {
   if (end == NULL) return false;
   *end = '\0';
   status->name = strchr(status->text, '(');
-  return sscanf(end + 1, " %c %u %*d %*d %*d %*d %u", &status->state, &status->parent, &status->flags) == 3;
+  return sscanf(status->text, "%u", &status->process) == 1 &&
+         sscanf(end + 1, " %c %u %*d %*d %*d %*d %u", &status->state, &status->parent, &status->flags) == 3;
 }
 
 /* Process 1 adopts processes whose parents have ended.  Only its name may be read. */
@@ -269,16 +270,23 @@ static bool exists(uint64_t process) {
   return getpgid((pid_t)process) != -1 || errno != ESRCH;
 }
 
-/* Whether `process` is an ancestor of this process's parent.  If /proc cannot be read, any process that exists is taken
- * for one: this is the safe error, as a child that is named by its pid shares its lineage with no process. */
+/* False: /proc cannot be read, or is that of another pid namespace, where processes have other numbers; or an emulator
+ * makes up the file, and leaves the parent out. */
+static bool read_own_status(struct status *own, uint64_t parent) {
+  return read_status("/proc/self/stat", own) && own->process == atfork_os_process() && own->parent == parent;
+}
+
+/* Whether `process` is above the parent of this process.  If /proc does not tell, any process that exists is taken for
+ * one: this is the safe error, as a child that is named by its pid shares its lineage with no process. */
 static bool is_above(uint64_t process, uint64_t parent) {
-  struct status status = {.parent = (unsigned)parent};
+  struct status status;
   char path[32];
-  do {
+  bool is_read = read_own_status(&status, parent);
+  while (is_read && status.parent != 0 && status.parent != process) {
     snprintf(path, sizeof path, "/proc/%u/stat", status.parent);
-    if (!read_status(path, &status)) return exists(process);
-  } while (status.parent != 0 && status.parent != process);
-  return status.parent == process;
+    is_read = read_status(path, &status);
+  }
+  return is_read ? status.parent == process : exists(process);
 }
 
 /*

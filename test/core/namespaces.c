@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +62,41 @@ static int run_case(void) {
 static void test_before_the_first_call(void) {
   pid_t pid = fork();
   if (pid == 0) run_again("--case", NULL);
+  expect_passed(pid);
+}
+
+/* ---- A bypassing fork before the first call ---- */
+
+static void expect_pid_after(const char *parent) {
+  char wanted[64];
+  snprintf(wanted, sizeof wanted, "%s.p%d", parent, (int)getpid());
+  expect_lineage(wanted);
+}
+
+static void is_bypassed(void) {
+  expect_pid_after("0.1.1.1");
+}
+
+/* Looks after its child. */
+static void bypasses_first(void) {
+  in_child(fork_by_clone, is_bypassed);
+  expect_lineage("0.1.1.1.1");
+}
+
+/* In /proc, which is that of the namespace outside, these processes have other numbers. */
+static void forks_where_proc_is_foreign(void) {
+  in_child(fork, bypasses_first);
+}
+
+static int run_bypassing_case(void) {
+  body = forks_where_proc_is_foreign;
+  in_child(fork, begin_namespaces);
+  child_passes();
+}
+
+static void test_bypassed_before_the_first_call(void) {
+  pid_t pid = fork();
+  if (pid == 0) run_again("--bypassing-case", NULL);
   expect_passed(pid);
 }
 
@@ -166,9 +202,12 @@ static void test_skipped(void) {
 
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--case") == 0) return run_case();
+  if (argc == 2 && strcmp(argv[1], "--bypassing-case") == 0) return run_bypassing_case();
   g_test_init(&argc, &argv, NULL);
   bool can = namespaces_can_be_had();
   g_test_add_func("/namespaces/before-the-first-call", can ? test_before_the_first_call : test_skipped);
+  g_test_add_func("/namespaces/bypassed-before-the-first-call",
+                  can ? test_bypassed_before_the_first_call : test_skipped);
   g_test_add_func("/namespaces/hooks-run-once", can ? test_hooks_run_once : test_skipped);
   if (LOSES_THREADS) g_test_add_func("/namespaces/threads-are-gone", can ? test_threads_are_gone : test_skipped);
   return g_test_run();
