@@ -53,6 +53,13 @@ class TestOwner < ForkTest
     end
   end
 
+  # As a timeout does, at any point.
+  def test_an_exception_while_it_is_registered_is_raised
+    interrupts = TracePoint.new(:call) { |call| raise Interrupt if call.method_id == :stand_in }
+    assert_raises(Interrupt) { interrupts.enable { AtFork.register(owner: Object.new, child: -> {}) } }
+    assert_equal @before.size, AtFork.hooks.size
+  end
+
   scenario "owner-alive"
   def test_stays_while_it_lives
     trace = []
