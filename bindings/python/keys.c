@@ -18,10 +18,11 @@ static void put_in(struct keys *keys, struct hook *hook) {
   struct hook **list = list_of(keys, hook->hash);
   hook->next_key = *list;
   *list = hook;
+  keys->changes++;
 }
 
 static bool grow(struct keys *keys) {
-  struct keys grown = {.size = keys->size == 0 ? 16 : keys->size * 2, .count = keys->count};
+  struct keys grown = {.size = keys->size == 0 ? 16 : keys->size * 2, .count = keys->count, .changes = keys->changes};
   grown.lists = PyMem_RawCalloc(grown.size, sizeof *grown.lists);
   if (grown.lists == NULL) return PyErr_NoMemory() != NULL;
   for (size_t i = 0; i < keys->size; i++) {
@@ -50,6 +51,7 @@ void keys_remove(struct registry *registry, struct hook *hook) {
   while (*at != hook) at = &(*at)->next_key;
   *at = hook->next_key;
   registry->keys.count--;
+  registry->keys.changes++;
 }
 
 void keys_clear(struct registry *registry) {
@@ -58,10 +60,6 @@ void keys_clear(struct registry *registry) {
 }
 
 /* ---- Finding one ---- */
-
-static uint64_t changes(const struct registry *registry) {
-  return registry->serial + registry->removals;
-}
 
 /* 1: yes; 0: no; -1: an exception.  The other hook may be unregistered meanwhile. */
 static int has_same_key(const struct hook *hook, const struct hook *other) {
@@ -72,15 +70,16 @@ static int has_same_key(const struct hook *hook, const struct hook *other) {
   return is_equal;
 }
 
-/* Begins again if hooks have changed during a comparison. */
+/* Begins again if hooks with keys have changed during a comparison. */
 bool keys_find(const struct registry *registry, const struct hook *hook, struct hook **found) {
+  const struct keys *keys = &registry->keys;
   int is_equal = 0;
   uint64_t before;
   do {
-    before = changes(registry);
-    *found = hook->key == NULL || registry->keys.size == 0 ? NULL : *list_of(&registry->keys, hook->hash);
-    while (*found != NULL && (is_equal = has_same_key(hook, *found)) == 0 && changes(registry) == before)
+    before = keys->changes;
+    *found = hook->key == NULL || keys->size == 0 ? NULL : *list_of(keys, hook->hash);
+    while (*found != NULL && (is_equal = has_same_key(hook, *found)) == 0 && keys->changes == before)
       *found = (*found)->next_key;
-  } while (is_equal >= 0 && changes(registry) != before);
+  } while (is_equal >= 0 && keys->changes != before);
   return is_equal >= 0;
 }

@@ -17,6 +17,7 @@ enum { NAME = PHASES, PRIORITY, OPTIONS };
 struct keys {
   struct hook **lists;
   size_t size, count;
+  uint64_t changes;
 };
 
 struct registry {

@@ -352,6 +352,19 @@ class Key(ForkTest):
             self.assertEqual([False] * 3, [hook.unregister() for hook in hooks])
             self.assertTrue(new.unregister())
 
+    def test_a_comparison_that_always_registers_without_a_key(self) -> None:
+        hook = atfork.register(key=Compared(1), child=lambda: None)
+        tries = iter(range(10))
+
+        def register(key: Compared) -> None:
+            next(tries)
+            atfork.register(child=lambda: None).unregister()
+
+        Compared.act = register
+        last = atfork.register(key=Compared(1), child=lambda: None)
+        Compared.act = None
+        self.assertEqual((1, False, True), (next(tries), hook.unregister(), last.unregister()))
+
     def test_only_registering_compares(self) -> None:
         """So unregister() cannot fail, and the collector, which unregisters too, runs no code of a key."""
         owner = Client([])

@@ -148,6 +148,17 @@ class TestKey < ForkTest
     end
   end
 
+  def test_a_comparison_that_always_registers_without_a_key
+    first = AtFork.register(key: Compared.new(1), child: -> {})
+    tries = 0
+    register = lambda do
+      flunk if (tries += 1) > 10
+      AtFork.register(child: -> {}).unregister
+    end
+    last = Compared.while_comparing(register) { AtFork.register(key: Compared.new(1), child: -> {}) }
+    assert_equal [1, false, true], [tries, first.unregister, last.unregister]
+  end
+
   # So unregister cannot fail, and a finalizer, which unregisters too, runs no code of a key.
   def test_only_registering_compares
     hooks = Array.new(3) { |i| AtFork.register(key: Compared.new(i), child: -> {}) }

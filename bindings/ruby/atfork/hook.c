@@ -250,7 +250,10 @@ static bool take_out(VALUE hooks, struct hook *hook) {
 
 /* ---- Keys: an Array of hooks for each hash.  Only find_key() runs Ruby code ---- */
 
-/* The hook with an equal key, or nil.  Begins again if hooks have changed during a comparison: its method, a trap or
+/* Changes with each of these hooks that is added or removed. */
+static unsigned long keyed;
+
+/* The hook with an equal key, or nil.  Begins again if they have changed during a comparison: its method, a trap or
  * another thread may have registered and unregistered some. */
 static VALUE find_key(VALUE keys, VALUE hash, VALUE key) {
   unsigned long before;
@@ -258,18 +261,19 @@ static VALUE find_key(VALUE keys, VALUE hash, VALUE key) {
   if (NIL_P(key)) return Qnil;
   do {
     VALUE same_hash = rb_hash_lookup(keys, hash);
-    before = state;
+    before = keyed;
     found = Qnil;
-    for (long i = 0; !NIL_P(same_hash) && NIL_P(found) && state == before && i < RARRAY_LEN(same_hash); i++) {
+    for (long i = 0; !NIL_P(same_hash) && NIL_P(found) && keyed == before && i < RARRAY_LEN(same_hash); i++) {
       VALUE hook = RARRAY_AREF(same_hash, i);
       if (rb_eql(key, hook_of(hook)->key)) found = hook;
     }
-  } while (state != before);
+  } while (keyed != before);
   return found;
 }
 
 static void add_key(VALUE keys, VALUE self, const struct hook *hook) {
   if (NIL_P(hook->key)) return;
+  keyed++;
   VALUE same_hash = rb_hash_lookup(keys, hook->hash);
   if (NIL_P(same_hash))
     rb_hash_aset(keys, hook->hash, rb_ary_new_from_args(1, self));
@@ -281,6 +285,7 @@ static void add_key(VALUE keys, VALUE self, const struct hook *hook) {
 static void remove_key(VALUE keys, VALUE self, const struct hook *hook) {
   VALUE same_hash = NIL_P(hook->key) ? Qnil : rb_hash_lookup(keys, hook->hash);
   if (NIL_P(same_hash)) return;
+  keyed++;
   for (long i = RARRAY_LEN(same_hash); i-- > 0;)
     if (RARRAY_AREF(same_hash, i) == self) rb_ary_delete_at(same_hash, i);
   if (RARRAY_LEN(same_hash) == 0) rb_hash_delete(keys, hook->hash);
