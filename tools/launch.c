@@ -170,8 +170,9 @@ static char *link_beside_log(const struct launch *launch, const char *library) {
   g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, library, -1);
   g_autofree char *link = g_strdup_printf("%s/atfork-%u-%.16s.so", directory, (unsigned)geteuid(), sum);
   if (!launch_can_preload(link)) return NULL;
-  if (symlink(library, link) == 0 || (errno == EEXIST && is_own_link(link, library))) return g_steal_pointer(&link);
-  g_printerr("atfork: cannot create the link %s to %s: %s\n", link, library, g_strerror(errno));
+  int error = symlink(library, link) == 0 ? 0 : errno;
+  if (error == 0 || (error == EEXIST && is_own_link(link, library))) return g_steal_pointer(&link);
+  g_printerr("atfork: cannot create the link %s to %s: %s\n", link, library, g_strerror(error));
   return NULL;
 }
 
