@@ -73,19 +73,31 @@ static void expect_pid_after(const char *parent) {
   expect_lineage(wanted);
 }
 
+static const char *forking;
+
 static void is_bypassed(void) {
-  expect_pid_after("0.1.1.1");
+  expect_pid_after(forking);
 }
 
 /* Looks after its child. */
 static void bypasses_first(void) {
+  char own[64];
   in_child(fork_by_clone, is_bypassed);
-  expect_lineage("0.1.1.1.1");
+  snprintf(own, sizeof own, "%s.1", forking);
+  expect_lineage(own);
 }
 
-/* In /proc, which is that of the namespace outside, these processes have other numbers. */
-static void forks_where_proc_is_foreign(void) {
+static void forks(void) {
   in_child(fork, bypasses_first);
+}
+
+/* In /proc, which is that of the namespace outside, other processes have the numbers of these.  Its process 1, as of
+ * any namespace, is above all others. */
+static void forks_where_proc_is_foreign(void) {
+  forking = "0.1.1.1";
+  forks();
+  forking = "0.1.1.1.2";
+  in_child(fork, forks);
 }
 
 static int run_bypassing_case(void) {
