@@ -140,9 +140,3 @@ PyObject *native_prepared(void) {
   if (prepare >= 0) return PyBool_FromLong(frame->prepared[prepare] == PREPARED);
   return PyBool_FromLong(frame->running->hook->callbacks[PREPARE] != NULL && frame->prepared_in_c);
 }
-
-PyObject *native_ticket(void) {
-  const struct registry *registry = registry_of_interpreter();
-  const struct frame *frame = registry == NULL ? NULL : frame_own(registry);
-  return PyLong_FromUnsignedLongLong(frame == NULL ? 0 : frame->ticket);
-}

@@ -23,7 +23,4 @@ PyObject *native_report(PyObject *error, PyObject *callback, PyObject *phase);
 /* Inside a parent or child callback: whether this hook's own prepare ran for this fork, and returned. */
 PyObject *native_prepared(void);
 
-/* The ticket of the fork whose callback runs; 0: none runs. */
-PyObject *native_ticket(void);
-
 #endif

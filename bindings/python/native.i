@@ -32,6 +32,7 @@ static PyObject *type_with_module(PyType_Spec *spec) {
 #include "hook.h"
 #include "interpreter.h"
 #include "kept.h"
+#include "lock.h"
 #include "library.h"
 #include "place.h"
 #include "register.h"
@@ -44,16 +45,18 @@ static PyObject *type_with_module(PyType_Spec *spec) {
   "unregister().  A bound method is not kept: the hook ends when the method's object is collected, and so it does when\n" \
   "the owner is collected.  The callbacks must not keep the owner alive.  A hook with the same key is replaced."
 
-/* Not wrapped by SWIG: it is called often, and SWIG's handling of keywords would cost more than the rest. */
-static PyMethodDef register_method[] = {
+/* Not wrapped by SWIG.  register() is called often, and SWIG's handling of keywords would cost more than the rest;
+ * let_go() asks for no memory, not even for a tuple of arguments. */
+static PyMethodDef methods[] = {
     {"register", (PyCFunction)(void (*)(void))native_register, METH_FASTCALL | METH_KEYWORDS, REGISTER_DOC},
+    {"let_go", (PyCFunction)(void (*)(void))native_let_go, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 %}
 
 /* An exception that is set here makes the import fail. */
 %init %{
-  PyModule_AddFunctions(m, register_method);
+  PyModule_AddFunctions(m, methods);
 %}
 
 /* Reads a text argument: SWIG's typemap copies it, and does not check whether there was memory. */
@@ -111,11 +114,13 @@ bool place_is_to_be_warned_of(void);
 
 %rename("%(strip:[native_])s") "";
 %ignore native_register;
+%ignore native_let_go;
 
 PyObject *native_make_hook_type(void);
 
 %include "fork.h"
 %include "interpreter.h"
 %include "kept.h"
+%include "lock.h"
 %include "register.h"
 %include "callbacks.h"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import errno
 import os
 import signal
+import sys
 import threading
 from typing import Any, Callable, List
 
 import atfork
-from tap import ForkTest, Scenario, run_python, run_tests, scenario
+from tap import PASSED, ForkTest, Scenario, run_python, run_tests, scenario
 
 
 # A thread has `first`, and then wants what the fork has taken or is about to: a lock, or a hook's end.
@@ -332,6 +334,36 @@ class RegisterLock(ForkTest):
             self.assertEqual((True, [True, True]), (is_free(lock), [hook.unregister() for hook in hooks]))
         go.set()
         bystander.join()
+
+    def test_an_exception_at_any_place(self) -> None:
+        """Of a signal handler, say: for each place in a fork where Python code can be interrupted."""
+        atfork.on_error = lambda *_: None
+        lock = threading.Lock()
+        atfork.register_lock(lock)
+        here, left, places = os.getpid(), 1, 0
+
+        def interrupt(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise ValueError
+
+        while left <= 0 or places == 0:
+            places += 1
+            left = places
+            try:
+                sys.setprofile(interrupt)
+                os.fork()
+                sys.setprofile(None)
+            except ValueError:
+                pass
+            if os.getpid() != here:
+                Scenario.exit(PASSED if is_free(lock) else 1)
+            self.assertTrue(is_free(lock), f"in the parent, by an exception at place {places}")
+            with contextlib.suppress(ChildProcessError):  # where no child was made
+                status = os.waitstatus_to_exitcode(os.waitpid(-1, 0)[1])
+                self.assertEqual(PASSED, status, f"exit status of the child, by an exception at place {places}")
+        self.assertGreater(places, 5)
 
     @scenario("lock-fork-fails")
     def test_a_fork_that_fails(self) -> None:

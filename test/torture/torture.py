@@ -245,6 +245,22 @@ def expect_all() -> None:
     equal(left_out, [], "functions without a scenario")
 
 
+def let_go_without_memory() -> None:
+    """A registered lock is let go, though its hook is refused all that it asks for after the fork."""
+    lock = threading.Lock()
+
+    def refuse() -> None:
+        fault.arm(1, 1000)
+
+    def expect_free() -> None:
+        equal(lock.locked(), False, "locked")
+
+    first = atfork.register(priority=5, parent=refuse, child=refuse)
+    with first, atfork.register_lock(lock, 6), atfork.register(priority=7, parent=fault.disarm, child=fault.disarm):
+        in_child(expect_free)
+    expect_free()
+
+
 def bypass_and_poll() -> bool:
     """Where there is no memory to run what was missed, the next poll runs it."""
     runs.update(prepare=0, parent=0, child=0)
@@ -303,6 +319,7 @@ SCENARIOS: dict[str, Callable[[], None]] = {
     "adopt": Scenario(lambda: equal(atfork._native.adopt("3"), errno.EALREADY, "errno"), lambda error: None),
     "hooks": Scenario(lambda: equal(len(atfork.hooks()), hooks, "hooks"), lambda hooks: None),
     "per_process": Scenario(lambda: equal(atfork.per_process(lambda: 7)(), 7, "value"), lambda value: None),
+    "let go of a lock": let_go_without_memory,
     "poll after a bypassing fork": Scenario(bypass_and_poll, arrange=have_one_that_asks),
     "each function has one": expect_all,
 }

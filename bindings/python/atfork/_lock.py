@@ -2,6 +2,7 @@
 """Locks that are held across forks, so that each child finds them free, and the data that they guard complete."""
 from __future__ import annotations
 
+import functools
 import sys
 
 from . import _native
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.1  # s
 
-# The locks that forks have taken, by the ticket of the fork: a lock that is registered twice is taken once.
+# The locks that forks have taken: a lock that is registered twice is taken once.
 _held: set[tuple[int, int]] = set()
 
 
@@ -44,40 +45,18 @@ def register_lock(lock: Any, priority: SupportsIndex = 0) -> Hook:
     for name in ("acquire", "release"):
         if not callable(getattr(lock, name, None)):
             raise TypeError(f"lock must have acquire() and release(), but {type(lock).__name__} does not")
-    taken: set[int] = set()  # the tickets of forks that have taken the lock
-
-    def note() -> None:
-        ticket = _native.ticket()
-        taken.add(ticket)
-        _held.add((ticket, id(lock)))
+    taken: dict[int, tuple[Any, ...]] = {}
 
     def prepare() -> object:
-        if (_native.ticket(), id(lock)) not in _held:
-            if not lock.acquire(False):
-                return NotNow(wait)
-            note()
-        return None
+        return None if _native.take(lock, (False,), _held, taken) else NotNow(wait)
 
     def wait() -> bool:
-        if not lock.acquire(True, PATIENCE):
-            return _is_own(lock)
-        note()
-        return True
+        return _native.take(lock, (True, PATIENCE), _held, taken) or _is_own(lock)
 
-    def let_go() -> bool:
-        ticket = _native.ticket()
-        is_ours = ticket in taken
-        if is_ours:
-            taken.discard(ticket)
-            _held.discard((ticket, id(lock)))
-            lock.release()
-        return is_ours
-
-    def child() -> None:
-        if not let_go():
-            _make_usable(lock)
-
-    return _native.register(name="lock", priority=priority, prepare=prepare, parent=let_go, child=child)
+    # No functions of Python's, which a signal handler may end before they begin.
+    parent = functools.partial(_native.let_go, lock, _held, taken, None)
+    child = functools.partial(_native.let_go, lock, _held, taken, _make_usable)
+    return _native.register(name="lock", priority=priority, prepare=prepare, parent=parent, child=child)
 
 
 def _is_own(lock: Any) -> bool:
