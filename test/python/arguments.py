@@ -24,6 +24,13 @@ def _nothing() -> None:
     pass
 
 
+class _Sly(str):
+    """Says that it contains nothing."""
+
+    def __contains__(self, text: object) -> bool:
+        return False
+
+
 ROWS: List[Any] = [
     ("register", [], {}, TypeError),
     ("register", [_nothing], {}, TypeError),
@@ -34,6 +41,7 @@ ROWS: List[Any] = [
     ("register", [], {"child": _nothing, "name": None}, TypeError),
     ("register", [], {"child": _nothing, "name": b"x"}, TypeError),
     ("register", [], {"child": _nothing, "name": "a\0b"}, ValueError),
+    ("register", [], {"child": _nothing, "name": _Sly("a\0b")}, ValueError),
     ("register", [], {"child": _nothing, "name": "\udc80"}, ValueError),
     ("register", [], {"child": _nothing, "priority": "1"}, TypeError),
     ("register", [], {"child": _nothing, "priority": 1.5}, TypeError),

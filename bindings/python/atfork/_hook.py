@@ -160,9 +160,9 @@ def enter(
 def _check_name(name: str) -> None:
     if not isinstance(name, str):
         raise TypeError(f"name must be str, not {type(name).__name__}")
-    if "\0" in name:
+    if str.__contains__(name, "\0"):  # whatever a subclass says
         raise ValueError("name contains a null character")
-    name.encode()
+    str.encode(name)
 
 
 class Owners:
