@@ -81,7 +81,7 @@ static bool call_poll(void) {
 static bool call_mark(void) {
   return *atfork_mark() == (pages_are_wiped ? 2 : 0);
 }
-static bool call_once(void) {
+static bool call_atfork_once(void) {
   struct atfork_once once = ATFORK_ONCE_INIT;
   int inits = 0;
   (atfork_once)(&once, count_one, &inits);
@@ -375,7 +375,7 @@ static const struct scenario scenarios[] = {
     {"/torture/processes/launcher", NULL, call_launcher, NULL, 0, false, AT_FIRST_CALL},
     {"/torture/processes/poll", NULL, call_poll, NULL, 0, false, AT_FIRST_CALL},
     {"/torture/processes/mark", NULL, call_mark, NULL, 0, false, AT_FIRST_CALL},
-    {"/torture/processes/once", NULL, call_once, NULL, 0, false, AT_FIRST_CALL},
+    {"/torture/processes/once", NULL, call_atfork_once, NULL, 0, false, AT_FIRST_CALL},
     {"/torture/processes/foreach", NULL, call_foreach, NULL, 0, false, AT_FIRST_CALL},
     {"/torture/processes/unregister", NULL, call_unregister, NULL, 0, false, AT_FIRST_CALL},
     {"/torture/processes/once-and-wait", have_another_in_init, wait_for_init, NULL, 0, false, 2},
