@@ -105,7 +105,7 @@ in_place() {
   cp -R "$source/bindings" "$source/lib" "$source/script" "$source/meson.build" "$work/my repository"
   cd "$work/my repository/bindings/ruby/atfork"
   for library in --disable-system-libraries --enable-system-libraries --disable-system-libraries; do
-    "$ruby" extconf.rb $library
+    "$ruby" extconf.rb "$library"
     make clean all
     runs_hooks -I ..
   done
