@@ -138,7 +138,9 @@ def test_explore_takes_fork_handlers_for_what_they_are():
 def operations(seed, runs=3):
     ran = run("explore", "explored", "--runs", str(runs), "--seed", str(seed), "--probe", "use_cache")
     assert f"{runs} of 10 lock operations probed (seed {seed})" in ran.stderr, ran.stderr
-    return ran.stderr, re.findall(r"lock operation (\d+)", ran.stdout)
+    # A probe may end while a thread of its own writes a record, which is then told as lost.
+    said = [line for line in ran.stderr.splitlines() if "records are lost" not in line]
+    return said, re.findall(r"lock operation (\d+)", ran.stdout)
 
 
 def test_explore_does_the_same_for_the_same_seed():
