@@ -142,6 +142,7 @@ static int make_log(struct launch *launch, const struct log_header *header) {
   if (mapped == MAP_FAILED) {
     g_printerr("atfork: cannot create a log in %s: %s\n", directory, g_strerror(saved));
     if (fd >= 0) unlink(launch->path);
+    g_clear_pointer(&launch->path, g_free);
     return STATUS_TROUBLE;
   }
   launch->log = mapped;
@@ -246,6 +247,12 @@ int launch_find_program(const char *who, const char *cannot, const char *command
   return STATUS_TROUBLE;
 }
 
+/* No program was started. */
+static void abandon(struct launch *launch) {
+  unlink(launch->path);
+  launch_finish(launch);
+}
+
 int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
   g_autofree char *program = NULL;
   int status = launch_find_program("atfork", "watch", command[0], &program);
@@ -256,14 +263,14 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
   if (status != 0) return status;
   g_autofree char *preloaded = is_preloadable(library) ? g_strdup(library) : link_beside_log(launch, library);
   if (preloaded == NULL) {
-    unlink(launch->path);
+    abandon(launch);
     return STATUS_TROUBLE;
   }
   g_auto(GStrv) env = g_environ_setenv(launch_preload(preloaded), "ATFORK_WATCH_LOG", launch->path, TRUE);
   int error = start(launch, program, command, env);
   if (error != 0) {
     g_printerr("atfork: %s: %s\n", program, g_strerror(error));
-    unlink(launch->path);
+    abandon(launch);
     return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
   }
   return 0;
