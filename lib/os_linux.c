@@ -219,7 +219,6 @@ uint64_t atfork_os_random(void) {
 struct status {
   char text[256];
   const char *name; /* in the text */
-  char state;
   unsigned process, parent, flags;
 };
 
@@ -234,8 +233,8 @@ static bool read_status(const char *path, struct status *status) {
   if (end == NULL) return false;
   *end = '\0';
   status->name = strchr(status->text, '(');
-  return sscanf(status->text, "%u", &status->process) == 1 &&
-         sscanf(end + 1, " %c %u %*d %*d %*d %*d %u", &status->state, &status->parent, &status->flags) == 3;
+  status->process = (unsigned)strtoul(status->text, NULL, 10);
+  return sscanf(end + 1, " %*c %u %*d %*d %*d %*d %u", &status->parent, &status->flags) == 2;
 }
 
 /* Process 1 adopts processes whose parents have ended.  Only its name may be read. */

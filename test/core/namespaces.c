@@ -216,14 +216,22 @@ static void test_skipped(void) {
 #define LOSES_THREADS true
 #endif
 
+/* Elsewhere a process looks in its fork's handler already, so its children are named after it. */
+#ifdef __GLIBC__
+#define LOOKS_LATE true
+#else
+#define LOOKS_LATE false
+#endif
+
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--case") == 0) return run_case();
   if (argc == 2 && strcmp(argv[1], "--bypassing-case") == 0) return run_bypassing_case();
   g_test_init(&argc, &argv, NULL);
   bool can = namespaces_can_be_had();
   g_test_add_func("/namespaces/before-the-first-call", can ? test_before_the_first_call : test_skipped);
-  g_test_add_func("/namespaces/bypassed-before-the-first-call",
-                  can ? test_bypassed_before_the_first_call : test_skipped);
+  if (LOOKS_LATE)
+    g_test_add_func("/namespaces/bypassed-before-the-first-call",
+                    can ? test_bypassed_before_the_first_call : test_skipped);
   g_test_add_func("/namespaces/hooks-run-once", can ? test_hooks_run_once : test_skipped);
   if (LOSES_THREADS) g_test_add_func("/namespaces/threads-are-gone", can ? test_threads_are_gone : test_skipped);
   return g_test_run();
