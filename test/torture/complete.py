@@ -20,7 +20,7 @@ NOT_REFUSED = {
     "of the compiler and the linker": "assert_fail cxa_finalize errno_location gmon_start stack_chk_fail tls_get_addr "
     "ITM_deregisterTMCloneTable ITM_registerTMCloneTable",
     "only reads or writes memory": "ctype_b_loc ctype_tolower_loc memcpy memmove memset snprintf sscanf strchr strcmp "
-    "strlen strrchr dl_iterate_phdr",
+    "strlen strrchr strtoul dl_iterate_phdr",
     "the kernel or the C library always has an answer": "clock_gettime close getauxval getpid "
     "pthread_setcancelstate pthread_sigmask secure_getenv sigdelset sigfillset sysconf unsetenv",
     "a mutex of the library's own, to learn whether the C library notes owners": "pthread_mutex_lock",
