@@ -259,8 +259,8 @@ static void redirect_output(void) {
 
 /* If an action hangs or crashes, the next child begins after it. */
 static _Noreturn void supervise(void) {
-  if (atomic_load(&phase) == ABANDONED) raw_exit(0); /* the lock has been released, so the moment has passed */
   wait_while(&shared->may_begin, 0, limit());
+  if (atomic_load(&phase) == ABANDONED) raw_exit(0); /* the lock has been released, so the moment has passed */
   set(&shared->begun, 1);
   redirect_output();
   for (uint32_t next = 0; next < ACTIONS; next = atomic_load(&shared->at) + 1) {
@@ -279,7 +279,7 @@ static _Noreturn void supervise(void) {
 /* ---- The helper ---- */
 
 static _Atomic uint32_t busy;
-static _Atomic pid_t probe_pid;
+static _Atomic pid_t probe_pid; /* of the last probe: a thread that has waited for it may ask whose it was later */
 static _Atomic uint32_t helper_state; /* 0 none, 1 being started, 2 running, 3 could not be started */
 static _Thread_local bool is_helper __attribute__((tls_model("initial-exec")));
 static _Thread_local bool is_asking __attribute__((tls_model("initial-exec")));
@@ -302,7 +302,6 @@ static void fork_probe(void) {
   if (atomic_compare_exchange_strong(&phase, &asked, FORKED)) raw_futex_wake(&phase);
   set(&shared->may_begin, 1);
   if (pid > 0) watch_over(pid, 2 * SLOW); /* it ends its own children before */
-  atomic_store(&probe_pid, 0);
 }
 
 static void *help(void *unused) {
