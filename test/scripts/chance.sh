@@ -66,6 +66,16 @@ fails() {
   grep -F "$1 says why" "$work/counted"
 }
 
+# What ran again after an earlier run says nothing of this one.
+fails_later() {
+  runs fine chance
+  rm "$work/build/chance.runs"
+  meson test -C "$work/build" --no-rebuild fine chance || true
+  counts
+  test "$status" -eq 1
+  is_counted 2 0 2 1 0
+}
+
 # More than chance lets fail.
 is_not_run_again() {
   for name in one two three four; do
@@ -82,5 +92,6 @@ check "what passes runs once" passes
 check "what fails by chance runs three times more, and is shown" passes_again
 check "what fails in every second run has failed" fails often
 check "what always fails has failed" fails sure
+check "what fails after it has run again has failed" fails_later
 check "what is too much for chance does not run again" is_not_run_again
 all_checked
