@@ -7,7 +7,7 @@
 
 /* The package's on_error; NULL when it is None. */
 static PyObject *error_handler(const struct registry *registry) {
-  PyObject *handler = PyObject_GetAttrString(registry->package, "on_error");
+  PyObject *handler = attribute(registry->package, "on_error");
   if (handler == NULL) PyErr_Clear();
   if (handler == Py_None) Py_CLEAR(handler);
   return handler;
@@ -61,9 +61,11 @@ static void undo(const struct registry *registry, struct frame *frame) {
 /* Called with nothing else prepared. wait() returns after a while; true: it has taken the lock. */
 static bool wait_for(const struct registry *registry, struct frame *frame, Py_ssize_t i, PyObject *not_now) {
   for (uint64_t removals = registry->removals; registry->removals == removals;) {
-    PyObject *result = PyObject_CallMethod(not_now, "wait", NULL);
+    PyObject *wait = attribute(not_now, "wait");
+    PyObject *result = wait == NULL ? NULL : PyObject_CallNoArgs(wait);
     int taken = result == NULL ? -1 : PyObject_IsTrue(result);
     Py_XDECREF(result);
+    Py_XDECREF(wait);
     if (taken == 0) continue;
     frame->prepared[i] = taken > 0 ? PREPARED : RAISED;
     if (taken < 0)

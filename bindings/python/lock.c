@@ -19,7 +19,7 @@ static void forget(PyObject *held, PyObject *taken, PyObject *ticket, PyObject *
 
 /* 1: it has; 0: it has not; -1: an exception. */
 static int acquire(PyObject *lock, PyObject *arguments) {
-  PyObject *method = PyObject_GetAttrString(lock, "acquire");
+  PyObject *method = attribute(lock, "acquire");
   PyObject *result = method == NULL ? NULL : PyObject_CallObject(method, arguments);
   int is_taken = result == NULL ? -1 : PyObject_IsTrue(result);
   Py_XDECREF(method);
@@ -28,7 +28,7 @@ static int acquire(PyObject *lock, PyObject *arguments) {
 }
 
 static bool note(PyObject *lock, PyObject *held, PyObject *taken, PyObject *ticket, PyObject *entry) {
-  PyObject *release = PyObject_GetAttrString(lock, "release");
+  PyObject *release = attribute(lock, "release");
   PyObject *both = release == NULL ? NULL : PyTuple_Pack(2, release, entry);
   bool is_noted = both != NULL && PySet_Add(held, entry) == 0 && PyDict_SetItem(taken, ticket, both) == 0;
   Py_XDECREF(both);

@@ -16,6 +16,17 @@ static inline PyObject *Py_NewRef(PyObject *object) {
 }
 #endif
 
+/*
+ * As PyObject_GetAttrString(), which makes a string at each call: Python's cache of attributes would keep thousands of
+ * them.  An interned name is one string.
+ */
+static inline PyObject *attribute(PyObject *object, const char *name) {
+  PyObject *interned = PyUnicode_InternFromString(name);
+  PyObject *value = interned == NULL ? NULL : PyObject_GetAttr(object, interned);
+  Py_XDECREF(interned);
+  return value;
+}
+
 /* The target of a weak reference, as a new reference; NULL: it has been collected. */
 static inline PyObject *weakly(PyObject *reference) {
 #if PY_VERSION_HEX >= 0x030d0000
