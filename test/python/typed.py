@@ -130,9 +130,13 @@ class Types(unittest.TestCase):
     @scenario("declared")
     def test_the_stub_is_what_the_extension_has(self) -> None:
         environment = {**os.environ, "MYPYPATH": PACKAGE}
-        run = subprocess.run(
-            [sys.executable, "-m", "mypy.stubtest", "atfork._native"], capture_output=True, text=True, env=environment
-        )
+        stubtest = [sys.executable, "-m", "mypy.stubtest"]
+        # Newer ones want a mark at classes of C code (PEP 800), which older ones do not know.
+        unmarked = "--ignore-disjoint-bases"
+        helped = subprocess.run([*stubtest, "--help"], capture_output=True, text=True, check=True)
+        if unmarked in helped.stdout:
+            stubtest.append(unmarked)
+        run = subprocess.run([*stubtest, "atfork._native"], capture_output=True, text=True, env=environment)
         self.assertEqual(0, run.returncode, run.stdout + run.stderr)
 
 
