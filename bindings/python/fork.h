@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When Python's callbacks run.  For each fork that Python makes or is told of: in three functions that are registered
- * with os.register_at_fork().  For other forks: when the interpreter goes on, or at poll().  Called with the GIL held.
+ * When Python's callbacks run.  For a fork that Python makes, or that C code reports by PyOS_BeforeFork() and its like:
+ * in three functions that are registered with os.register_at_fork().  For other forks: when the interpreter goes on, or
+ * at poll().  Called with the GIL held.
  */
 #ifndef ATFORK_PYTHON_FORK_H
 #define ATFORK_PYTHON_FORK_H

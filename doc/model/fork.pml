@@ -280,7 +280,7 @@ inline run_parent() {
   assert(pairing || held[f] == 0)
 }
 
-/* What it puts right in this process is right for the forks whose child phases this one is nested in. */
+/* A child callback that has run in this process has run for the forks whose child phases enclose this one, too. */
 inline put_right(h) {
   ran[h]++;
   held[f] = WITHOUT(held[f], h);

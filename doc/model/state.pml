@@ -82,7 +82,7 @@ byte destroyed[SLOTS];   /* how many times destroy ran */
 byte leaving[SLOTS];     /* 1: atfork_unregister() has been called and found it; 2: and has returned, for good */
 byte ran[SLOTS];         /* child callbacks in this process */
 bool born_here[SLOTS];   /* registered in this process */
-byte held[FRAMES];       /* the hooks prepared in a fork and not put right yet, a bit each */
+byte held[FRAMES];       /* the hooks prepared in a fork whose parent or child has not run yet, a bit each */
 bool in_child[FRAMES];   /* that fork is in its child phase */
 byte missed;             /* the hooks that a bypassing fork missed, a bit each */
 byte burier[SLOTS];      /* the thread that buried it */

@@ -12,7 +12,7 @@
 #include "distinct.h"
 #include "forks.h"
 
-/* ---- Who looks first in a child ---- */
+/* ---- Several threads of a child call the library first ---- */
 
 enum { LOOKERS = 4, ROUNDS = 2 };
 

@@ -83,7 +83,7 @@ static void is_wanted(void) {
   if (strcmp(lineage, wanted) != 0) child_fails(__FILE__, __LINE__, lineage);
 }
 
-/* None has a number either, nor is told of any fork. */
+/* Such a call runs no handler, and uses no number of the lineage. */
 static void expect_no_fork(bool (*call)(void), bool has_hooks) {
   atfork_id id = 0;
   if (has_hooks)
@@ -179,7 +179,7 @@ static int run_case(const char *path) {
 
 static void test_case(gconstpointer path) {
   if (is_emulated && strcmp(path, "/libc-calls/spawn/posix-spawn-of-nothing") == 0) {
-    g_test_skip("an emulator makes vfork() a fork, so posix_spawn() is told of no error");
+    g_test_skip("an emulator makes vfork() a fork, so posix_spawn() cannot see an error");
     return;
   }
   pid_t pid = fork();

@@ -161,7 +161,7 @@ static void look(void) {
 }
 
 static bool *has_interrupted; /* shared */
-static int births;            /* how many are to be told of */
+static int births;            /* how many births are to be noticed */
 
 /* From one instruction to the next that is interrupted.  What counts coverage, or addresses, is many more of them. */
 static int stride = 3;
@@ -203,7 +203,7 @@ static void of_a_parent_that_looked(void) {
   interrupt_everywhere(make_by_a_bypassing_fork);
 }
 
-/* These processes are those of a bypassing fork to the library, which is not told of forks before its first call. */
+/* The library takes these for children of bypassing forks, as its fork handlers run only after its first call. */
 static void of_a_parent_that_never_looked(void) {
   be_interrupted = look_interrupted;
   births = 3;

@@ -145,7 +145,7 @@ static void drop_and_fork(void *unused) {
   if (pid > 0) expect_passed(pid);
 }
 
-/* It was prepared, so it is put right, once, in the child and in the one that the callback made. */
+/* It was prepared, so its child runs: once in the child, and once in the process that the callback made. */
 static void dropped_is_paired(void) {
   child_check_int(dropped_ran, ==, 1);
   child_check_int(atfork_poll(), ==, 0);

@@ -42,7 +42,7 @@ static void find_lock_free(void) {
   unregister();
 }
 
-/* ---- Who waits is woken ---- */
+/* ---- A thread that waits is woken ---- */
 
 static void *register_there(void *unused) {
   call_register();

@@ -375,7 +375,7 @@ static void fork_at_burial(void) {
   child_check_int(atfork_foreach(come_and_go_in_visit, NULL), ==, 1);
 }
 
-/* ---- Who waits for a walk is woken ---- */
+/* ---- A thread that waits for a walk is woken ---- */
 
 static void wake_who_waits_for_walk(void) {
   unregister_at_beginning();

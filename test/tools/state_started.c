@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs that are started with descriptors of which nothing tells them, or which they are told of, or which they do
- * not inherit.
+ * Programs that inherit descriptors: those that no argument, variable or standard place names to the program, and those
+ * that one does.  And descriptors that a program does not inherit.
  */
 #include <fcntl.h>
 #include <spawn.h>
