@@ -4,15 +4,13 @@
  * to tell processes.  For one thread, and slow.  Its own state is in plain memory, which each fork copies.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "api.h"
 #include "callbacks.h"
+#include "model.h"
 #include "raw_fork.h"
-#include "streams.h"
 
 /* A hook takes part in later forks; or only in those under way; or in none. */
 enum state { LIVE, RETIRED, GONE };
@@ -43,76 +41,16 @@ struct frame {
 
 static struct frame *innermost;
 
-static struct {
-  pid_t pid;
-  pid_t thread; /* what the C library has noted: it is not told of system calls */
-  uint64_t generation, children, run;
-  enum atfork_place place;
-  char lineage[LINEAGE_SIZE];
-  bool owes;      /* child hooks are due here */
-  bool is_called; /* something has called the library, here or in a process above */
-  struct {
-    pid_t parent; /* of whose fork, before the first call, this process is the child, perhaps; or 0 */
-    uint64_t number;
-  } note;
-  struct {
-    pid_t pid;
-    uint64_t generation;
-  } done[CONTROLS];
-} me;
-
-void model_begin(uint64_t generation, const char *lineage, uint64_t run, enum atfork_place place, bool is_called) {
-  me.is_called = is_called;
-  me.thread = getpid();
-  me.pid = getpid();
-  me.generation = generation;
-  me.run = run;
-  me.place = place;
-  snprintf(me.lineage, sizeof me.lineage, "%s", lineage);
+uint64_t model_number_prepared(void) {
+  return innermost == NULL ? 0 : innermost->number;
 }
 
-/* ---- Processes ---- */
-
 /* A child that comes back into outer forks makes them, too, with the numbers that they have. */
-static uint64_t numbers_taken(void) {
+uint64_t model_numbers_taken(void) {
   uint64_t highest = 0;
   for (const struct frame *frame = innermost == NULL ? NULL : innermost->outer; frame != NULL; frame = frame->outer)
     if (frame->number > highest) highest = frame->number;
   return highest;
-}
-
-static void become_child(const char *name) {
-  size_t length = strlen(me.lineage);
-  snprintf(me.lineage + length, sizeof me.lineage - length, ".%s", name);
-  me.pid = getpid();
-  me.generation++;
-  me.children = numbers_taken();
-  me.place = ATFORK_FORKED;
-  me.owes = true;
-  me.note.parent = 0;
-}
-
-/* Of the fork whose child this is, which is prepared or was noted; 0: of one that bypassed the handlers. */
-static uint64_t number_of_fork(void) {
-  if (innermost != NULL && innermost->number != 0) return innermost->number;
-  return me.note.parent != 0 && me.note.parent == getppid() ? me.note.number : 0;
-}
-
-static void find_out(void) {
-  char name[32];
-  if (me.pid == getpid()) return;
-  uint64_t number = number_of_fork();
-  if (number != 0)
-    snprintf(name, sizeof name, "%llu", (unsigned long long)number);
-  else
-    snprintf(name, sizeof name, "p%d", (int)getpid());
-  become_child(name);
-}
-
-/* Each call looks whether this is a new process. */
-static void look(void) {
-  me.is_called = true;
-  find_out();
 }
 
 /* ---- The list ---- */
@@ -152,12 +90,12 @@ static void note_owner(enum owner owner) {
   endings[endings_count++] = (struct ending){true, (int)owner};
 }
 
-static atfork_id add(const struct atfork_hook *hook, enum owner owner) {
+atfork_id model_add(const struct atfork_hook *hook, enum owner owner) {
   if (!is_valid(hook)) {
     errno = EINVAL;
     return 0;
   }
-  look();
+  model_look();
   struct entry *entry = calloc(1, sizeof *entry);
   *entry = (struct entry){.hook = *hook, .owner = owner, .generation = me.generation, .id = ++latest_id};
   entry->hook.name = strdup(hook->name);
@@ -224,7 +162,7 @@ static void end(struct frame *frame) {
 }
 
 static int unregister(atfork_id id) {
-  look();
+  model_look();
   struct entry *entry = first;
   while (entry != NULL && entry->id != id) entry = entry->after;
   if (entry == NULL || entry->state != LIVE) {
@@ -241,7 +179,7 @@ static int visit_each(int (*visit)(const struct atfork_info *info, void *arg), v
     errno = EINVAL;
     return -1;
   }
-  look();
+  model_look();
   struct frame frame;
   int result = 0;
   begin(&frame, true);
@@ -262,8 +200,6 @@ static bool any_is_retired(void) {
   return false;
 }
 
-static int run_due(void);
-
 /* Those registered before generation `before`.  A process that a callback has forked, and that comes back here, has a
  * child phase of its own: it was run; or a bypassing fork has left it to do, which cannot wait if hooks are leaving. */
 static int run_children(const struct frame *frame, uint64_t before) {
@@ -272,13 +208,13 @@ static int run_children(const struct frame *frame, uint64_t before) {
   for (size_t i = 0; i < frame->count; i++) {
     const struct entry *entry = frame->hooks[i];
     if (entry->state == GONE || entry->hook.child == NULL || entry->generation >= before) continue;
-    look();
+    model_look();
     if (me.pid != here) break;
     entry->hook.child(entry->hook.data);
     count++;
   }
-  look();
-  if (me.pid != here && any_is_retired()) run_due();
+  model_look();
+  if (me.pid != here && any_is_retired()) model_run_due();
   return count;
 }
 
@@ -289,8 +225,8 @@ static bool child_phase_is_to_come(void) {
   return frame != NULL;
 }
 
-static int run_due(void) {
-  look();
+int model_run_due(void) {
+  model_look();
   if (!me.owes || child_phase_is_to_come()) return 0;
   struct frame frame;
   begin(&frame, false);
@@ -363,10 +299,10 @@ static void prepare(struct frame *frame) {
 /* ---- Forks ---- */
 
 static void begin_fork(struct frame *frame) {
-  run_due();
+  model_run_due();
   begin(frame, false);
   prepare(frame);
-  look();
+  model_look();
   frame->number = ++me.children;
 }
 
@@ -378,7 +314,7 @@ static void end_fork_in_parent(struct frame *frame) {
 
 /* A process that an earlier handler has forked, and that has come back, has had its child hooks. */
 static void end_fork_in_child(struct frame *frame) {
-  look();
+  model_look();
   bool owes = me.owes;
   me.owes = false;
   frame->number = 0;
@@ -410,7 +346,7 @@ static pid_t fork_with_hooks(bool fails) {
 
 /* It is numbered, and no more. */
 static pid_t fork_before_the_first_call(bool fails) {
-  find_out();
+  model_find_out();
   me.note.parent = me.pid;
   me.note.number = ++me.children;
   pid_t pid = fails ? -1 : fork_by_library();
@@ -434,123 +370,6 @@ static pid_t make_process(enum way way) {
   return pid;
 }
 
-/* ---- Who this is ---- */
-
-static uint64_t generation(void) {
-  look();
-  return me.generation;
-}
-
-static int show(const char *text, char *buf, size_t size) {
-  return snprintf(buf, size, "%s", text);
-}
-
-static int refuse(int error) {
-  errno = error;
-  return -1;
-}
-
-static int lineage(char *buf, size_t size) {
-  if (buf == NULL && size > 0) return refuse(EINVAL);
-  look();
-  return show(me.lineage, buf, size);
-}
-
-static uint64_t seed(uint64_t base) {
-  look();
-  return stream_seed(base, me.lineage, strlen(me.lineage));
-}
-
-static void seed_bytes(uint64_t base, void *buf, size_t size) {
-  look();
-  stream_bytes(base, me.lineage, buf, size);
-}
-
-static uint64_t run(void) {
-  look();
-  return me.run;
-}
-
-static enum atfork_place place(void) {
-  look();
-  return me.place;
-}
-
-static void once(int control, void (*init)(void *data), void *data) {
-  look();
-  pid_t pid = me.pid;
-  uint64_t here = me.generation;
-  if (me.done[control].pid == pid && me.done[control].generation == here) return;
-  init(data);
-  look();
-  if (me.pid != pid || me.generation != here) return;
-  me.done[control].pid = pid;
-  me.done[control].generation = here;
-}
-
-/* ---- Tokens: "model RUN GENERATION LINEAGE" ---- */
-
-static int token(char *buf, size_t size) {
-  char text[2 * LINEAGE_SIZE];
-  look();
-  int length = snprintf(text, sizeof text, "model %llu %llu %s.%llu", (unsigned long long)me.run,
-                        (unsigned long long)me.generation + 1, me.lineage, (unsigned long long)me.children + 1);
-  if ((size_t)length < size) me.children++;
-  return show(text, buf, size);
-}
-
-static int child_token(const char *of, uint64_t n, char *buf, size_t size) {
-  unsigned long long of_run, of_generation;
-  char of_lineage[LINEAGE_SIZE];
-  look();
-  if (n == 0 || sscanf(of, "model %llu %llu %1000s", &of_run, &of_generation, of_lineage) != 3) {
-    errno = EINVAL;
-    return -1;
-  }
-  return snprintf(buf, size, "model %llu %llu %s.%llu", of_run, of_generation + 1, of_lineage, (unsigned long long)n);
-}
-
-static int spawned(const char *text) {
-  unsigned long long of_run, of_generation;
-  char of_lineage[LINEAGE_SIZE];
-  bool by_environment = text == NULL;
-  look();
-  if (by_environment) text = getenv("ATFORK_TOKEN");
-  if (me.generation != 0) return refuse(EALREADY);
-  if (text == NULL || sscanf(text, "model %llu %llu %1000s", &of_run, &of_generation, of_lineage) != 3)
-    return refuse(EINVAL);
-  me.run = of_run;
-  me.generation = of_generation;
-  me.place = ATFORK_SPAWNED;
-  if (by_environment) unsetenv("ATFORK_TOKEN");
-  memcpy(me.lineage, of_lineage, sizeof me.lineage);
-  me.owes = true;
-  run_due();
-  return 0;
-}
-
-static int adopt(const char *rank) {
-  uint64_t number;
-  look();
-  if (me.generation != 0) return refuse(EALREADY);
-  int error = rank == NULL ? launcher_rank(&number) : stream_number(rank, &number) ? 0 : EINVAL;
-  if (error != 0) return refuse(error);
-  me.generation = 1;
-  me.place = ATFORK_ADOPTED;
-  launcher_run(&me.run);
-  snprintf(me.lineage, sizeof me.lineage, "0.r%llu", (unsigned long long)number);
-  me.owes = true;
-  run_due();
-  return 0;
-}
-
-static int launcher(char *buf, size_t size) {
-  static char text[LAUNCHER_TEXT_SIZE];
-  look();
-  launcher_show(text);
-  return show(text, buf, size);
-}
-
 /* ---- The ends of objects, and of the process ---- */
 
 static struct entry *first_of(enum owner owner) {
@@ -562,7 +381,7 @@ static struct entry *first_of(enum owner owner) {
 /* Its hooks go with it, even from forks under way. */
 static void end_object(enum owner owner) {
   struct entry *entry;
-  look();
+  model_look();
   for (entry = first; entry != NULL; entry = entry->after)
     if (entry->owner == owner) entry->state = RETIRED;
   while ((entry = first_of(owner)) != NULL) bury(entry);
@@ -592,119 +411,31 @@ static void end_process(void) {
   }
 }
 
-/* ---- Mutexes, which no other thread has ---- */
-
-/* A hook of a mutex, and how often forks under way have prepared it. */
-struct holder {
-  struct holder *next;
-  int mutex;
-  unsigned holds;
-};
-
-static struct holder *holders;
-static pid_t locked_in[MUTEXES];
-
-static bool is_held(int mutex) {
-  for (const struct holder *holder = holders; holder != NULL; holder = holder->next)
-    if (holder->mutex == mutex && holder->holds > 0) return true;
-  return false;
-}
-
-/* Who locks or unlocks one looks whether this is a new process. */
-static void lock(int mutex) {
-  look();
-  locked_in[mutex] = me.thread;
-}
-
-static int hold(void *data) {
-  struct holder *holder = data;
-  if (!is_held(holder->mutex)) lock(holder->mutex);
-  holder->holds++;
-  return 0;
-}
-
-static void hold_in_the_end(void *data) {
-  hold(data);
-}
-
-static void let_go(void *data) {
-  struct holder *holder = data;
-  if (holder->holds == 0) return;
-  holder->holds--;
-  if (!is_held(holder->mutex)) look();
-}
-
-/* Whatever forks this one is nested in: the child has one thread. */
-static void let_go_in_child(void *data) {
-  const struct holder *own = data;
-  for (struct holder *holder = holders; holder != NULL; holder = holder->next)
-    if (holder->mutex == own->mutex) holder->holds = 0;
-}
-
-static void forget(void *holder) {
-  ((struct holder *)holder)->holds = 0;
-}
-
-static atfork_id add_mutex(int which, int priority) {
-  if (which == NO_MUTEX) {
-    errno = EINVAL;
-    return 0;
-  }
-  struct holder *holder = calloc(1, sizeof *holder);
-  struct atfork_hook hook = {.name = "mutex",
-                             .priority = priority,
-                             .try_prepare = hold,
-                             .wait = hold_in_the_end,
-                             .parent = let_go,
-                             .child = let_go_in_child,
-                             .destroy = forget,
-                             .data = holder};
-  *holder = (struct holder){.next = holders, .mutex = which};
-  holders = holder;
-  return add(&hook, OF_PROGRAM);
-}
-
-static bool is_kept[MUTEXES];
-
-/* A recursive one is this thread's own, as far as the C library knows. */
-static bool is_busy(int which) {
-  return (is_held(which) || is_kept[which]) && (which != RECURSIVE || locked_in[which] != me.thread);
-}
-
-static void keep(int which) {
-  if (!is_held(which)) locked_in[which] = me.thread;
-  is_kept[which] = true;
-}
-
-static void give(int which) {
-  is_kept[which] = false;
-}
-
 const struct api model = {
     .name = "model",
-    .add = add,
-    .add_mutex = add_mutex,
+    .add = model_add,
+    .add_mutex = model_add_mutex,
     .unregister = unregister,
     .visit = visit_each,
-    .generation = generation,
-    .lineage = lineage,
-    .seed = seed,
-    .seed_bytes = seed_bytes,
-    .run = run,
-    .place = place,
-    .poll = run_due,
-    .once = once,
-    .token = token,
-    .child_token = child_token,
-    .spawned = spawned,
-    .adopt = adopt,
-    .launcher = launcher,
+    .generation = model_generation,
+    .lineage = model_lineage,
+    .seed = model_seed,
+    .seed_bytes = model_seed_bytes,
+    .run = model_run,
+    .place = model_place,
+    .poll = model_run_due,
+    .once = model_once,
+    .token = model_token,
+    .child_token = model_child_token,
+    .spawned = model_spawned,
+    .adopt = model_adopt,
+    .launcher = model_launcher,
     .fork = make_process,
     .load = load,
     .unload = unload,
-    .is_busy = is_busy,
-    .keep = keep,
-    .give = give,
+    .is_busy = model_is_busy,
+    .keep = model_keep,
+    .give = model_give,
     .at_exit = at_exit,
     .end = end_process,
 };
