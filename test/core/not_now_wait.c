@@ -172,6 +172,21 @@ static void test_others_unregistered_while_waiting(void) {
   in_child(fork, others_unregistered);
 }
 
+/* Also when the fork has waited for another hook before. */
+static void others_unregistered_later(void) {
+  add_while(wait_for_unregister);
+  static struct waiter earlier = {"B\0b", "!"};
+  add_waiter(&earlier, 1);
+  static char data[] = "O\0o";
+  unrelated = atfork_register(&(struct atfork_hook){.priority = 2, .prepare = prepare, .parent = parent, .data = data});
+  in_child(fork, child_passes);
+  child_check(strcmp(trace, "OB!o(B)OW!bo(W)uBwb") == 0);
+}
+
+static void test_others_unregistered_while_waiting_again(void) {
+  in_child(fork, others_unregistered_later);
+}
+
 /* Of that one the fork lets go what it has waited for, and goes on without it. */
 static void itself_unregistered(void) {
   add_while(have_it_retired);
@@ -233,6 +248,8 @@ int main(int argc, char **argv) {
   g_test_add_func("/not-now-wait/one-at-a-time-is-kept", test_one_at_a_time_is_kept);
   g_test_add_func("/not-now-wait/wait-is-the-hook-s-own", test_wait_is_the_hook_s_own);
   g_test_add_func("/not-now-wait/others-unregistered-while-waiting", test_others_unregistered_while_waiting);
+  g_test_add_func("/not-now-wait/others-unregistered-while-waiting-again",
+                  test_others_unregistered_while_waiting_again);
   g_test_add_func("/not-now-wait/unregistered-while-waiting", test_unregistered_while_waiting);
 #ifdef __GLIBC__
   g_test_add_func("/not-now-wait/unloaded-before-the-wait", test_unloaded_before_the_wait);
