@@ -42,7 +42,7 @@ static int examine(struct doctor *doctor, const struct options *options, char **
   doctor_locks_finish(doctor);
   doctor_state_finish(doctor);
   launch_finish(&launch);
-  status = launch_exit_status(&launch, process_unwatched(doctor->model->root) == NULL);
+  status = launch_exit_status(&launch, process_unwatched(doctor->model->root));
   status = options_write(options, doctor->findings, doctor->model, command, status);
   model_free(doctor->model);
   return status;

@@ -233,7 +233,7 @@ static int run_probes(struct explore *explore, char **command, guint64 choice) {
   guint64 operations = atomic_load(&launch.log->operations);
   launch_finish(&launch);
   summarize(explore, operations);
-  status = launch_exit_status(&launch, process_unwatched(explore->model->root) == NULL);
+  status = launch_exit_status(&launch, process_unwatched(explore->model->root));
   if (is_nowhere(explore)) status = STATUS_TROUBLE;
   status = options_write(&explore->options, explore->findings, explore->model, command, status);
   model_free(explore->model);

@@ -416,9 +416,9 @@ void launch_finish(struct launch *launch) {
   g_clear_pointer(&launch->path, g_free);
 }
 
-int launch_exit_status(const struct launch *launch, gboolean watched) {
-  if (!watched) {
-    g_printerr("atfork: the command was not watched: its loader ignored LD_PRELOAD, or there was no space\n");
+int launch_exit_status(const struct launch *launch, const char *unwatched) {
+  if (unwatched != NULL) {
+    g_printerr("atfork: the command was not watched to its end: %s\n", unwatched);
     return STATUS_TROUBLE;
   }
   return WIFSIGNALED(launch->status) ? 128 + WTERMSIG(launch->status) : WEXITSTATUS(launch->status);

@@ -61,8 +61,8 @@ void launch_drain(struct launch *launch, record_handler handler, gpointer data);
 /* Unmaps the log, and with it all records. */
 void launch_finish(struct launch *launch);
 
-/* The status of the command, as a shell shows it.  If the command was not watched: STATUS_TROUBLE, after a message, as
- * nothing is known. */
-int launch_exit_status(const struct launch *launch, gboolean watched);
+/* The status of the command, as a shell shows it.  If the command was not watched to its end: STATUS_TROUBLE, after a
+ * message that says why. */
+int launch_exit_status(const struct launch *launch, const char *unwatched);
 
 #endif

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "launch.h"
+
 /* ---- Records ---- */
 
 const char *record_string(const struct record *record, guint n) {
@@ -557,17 +559,38 @@ void model_finish(struct model *model, int status) {
   }
 }
 
+const char *unwatched_name(int unwatched) {
+  switch (unwatched) {
+    case UNWATCHED_STATIC:
+      return "linked statically";
+    case UNWATCHED_SETUID:
+      return "runs as another user or group (setuid), or has file capabilities";
+    case UNWATCHED_FOREIGN:
+      return "for another processor or C library";
+    case UNWATCHED_FORBIDDEN:
+      return "may not open the log (another user, or a sandbox)";
+    case UNWATCHED_HIDDEN:
+      return "cannot find the log (another root directory, or other mounts)";
+    default:
+      return NULL;
+  }
+}
+
+const char *process_known_unwatched(const struct process *process) {
+  if (process->loaded) return NULL;
+  const struct exec_event *exec = last_exec(process);
+  if (exec != NULL) return unwatched_name(exec->unwatched);
+  if (process->program == NULL || !how_starts(process->how)) return NULL;
+  /* It was spawned by a program that did not check it. */
+  return unwatched_name(launch_unwatched(process->program));
+}
+
 const char *process_unwatched(const struct process *process) {
-  static const char *const reasons[] = {
-      [UNWATCHED_STATIC] = "linked statically",
-      [UNWATCHED_SETUID] = "setuid",
-      [UNWATCHED_FOREIGN] = "for another processor or C library",
-  };
   gboolean started = process->execed || process->how == HOW_ROOT;
   if (!started || process->loaded) return NULL;
-  const struct exec_event *exec = last_exec(process);
-  if (exec != NULL && exec->unwatched >= 0) return reasons[exec->unwatched];
-  return "what watches was not loaded, or found no room";
+  const char *known = process_known_unwatched(process);
+  return known != NULL ? known
+                       : "it wrote no record: it ended too early, its loader ignored LD_PRELOAD, or there was no space";
 }
 
 /* The newest module that contains the address: an older one has been unloaded. */

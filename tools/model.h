@@ -129,7 +129,13 @@ const struct module *process_module(const struct process *process, guint64 addre
 const char *record_string(const struct record *record, guint n);
 void record_stack(const struct record *record, struct frames *frames);
 
-/* Why its program was not watched: "linked statically"; NULL: it was, to the end. */
+/* Why a program is not watched, by enum unwatched: "linked statically"; NULL: that is not known. */
+const char *unwatched_name(int unwatched);
+
+/* Why its last program is not watched, if that is known. */
+const char *process_known_unwatched(const struct process *process);
+
+/* The same, after all records were read.  NULL: it was watched, to the end. */
 const char *process_unwatched(const struct process *process);
 
 const char *how_name(enum how how);                           /* "fork", "posix_spawn", "clone (raw)", ... */

@@ -132,7 +132,13 @@ enum record_kind {
   RECORD_KINDS
 };
 
-enum unwatched { UNWATCHED_STATIC, UNWATCHED_SETUID, UNWATCHED_FOREIGN };
+enum unwatched {
+  UNWATCHED_STATIC,
+  UNWATCHED_SETUID,
+  UNWATCHED_FOREIGN,
+  UNWATCHED_FORBIDDEN, /* the process may not open the log, or our library */
+  UNWATCHED_HIDDEN,    /* it cannot find them */
+};
 enum exit_by { EXIT_EXIT, EXIT_UNDERSCORE, EXIT_RETURN };
 enum callback_kind { CALLBACK_HANDLER, CALLBACK_HOOK };
 enum lock_kind { KIND_MUTEX, KIND_READ, KIND_WRITE, KIND_SPIN, KIND_SEMAPHORE, KIND_FILE, LOCK_KINDS };

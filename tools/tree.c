@@ -113,7 +113,7 @@ static int run(const struct options *options, char **command) {
   following.ends = ends_new(following.model);
   if (fd >= 0) following.text = tree_text_new(following.model, fd);
   follow(&following, &launch, options->all);
-  status = launch_exit_status(&launch, process_unwatched(following.model->root) == NULL);
+  status = launch_exit_status(&launch, process_unwatched(following.model->root));
   gboolean written = following.text == NULL || tree_text_finish(following.text);
   written = write_files(options, &(struct tree){following.model, command, status}) && written;
   if (following.text != NULL) tree_text_free(following.text);

@@ -42,7 +42,7 @@ char *html_programs(const struct process *process) {
     g_string_append_printf(text, " → %s", event->path);
     if (event->error != 0) g_string_append_printf(text, " (%s)", error_name(event->error));
   }
-  const char *unwatched = unwatched_reason(process);
+  const char *unwatched = process_known_unwatched(process);
   if (unwatched != NULL) g_string_append_printf(text, " (not watched: %s)", unwatched);
   return g_string_free(text, FALSE);
 }

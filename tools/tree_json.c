@@ -102,7 +102,7 @@ static void add_process(struct json *json, const struct model *model, const stru
   add_ending(json, model, process);
   json_string(json, "first_program", process->first);
   json_string(json, "program", process->program);
-  json_string(json, "not_watched", unwatched_reason(process));
+  json_string(json, "not_watched", process_known_unwatched(process));
   add_strings(json, "arguments", process->arguments);
   add_execs(json, model, process);
   json_begin(json, "forks", '[');

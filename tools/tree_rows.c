@@ -59,7 +59,7 @@ static void add_programs(GString *row, const struct process *process) {
     if (event->error != 0) g_string_append_printf(row, " (%s)", error_name(event->error));
   }
   if (process->execed || process->birth == NULL) add_arguments(row, process);
-  const char *unwatched = unwatched_reason(process);
+  const char *unwatched = process_known_unwatched(process);
   if (unwatched == NULL) return;
   row_add_paint(row, PAINT_RED);
   g_string_append_printf(row, " (not watched: %s)", unwatched);

@@ -111,7 +111,7 @@ static void add_life(struct json *json, const struct model *model, const struct 
   json_string(json, "by thread", process->birth == NULL ? NULL : process->thread);
   json_string(json, "first program", process->first);
   json_string(json, "program", process->program);
-  json_string(json, "not watched", unwatched_reason(process));
+  json_string(json, "not watched", process_known_unwatched(process));
   json_string(json, "ending", ending);
   end_slice(json);
 }

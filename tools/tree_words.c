@@ -41,41 +41,11 @@ char *callback_describe(const struct callback *callback) {
   return g_strdup_printf("hook \"%s\" (priority %d) of %s", callback->name, callback->priority, object);
 }
 
-/* ---- Programs that are not watched ---- */
-
-const char *unwatched_name(int unwatched) {
-  switch (unwatched) {
-    case UNWATCHED_STATIC:
-      return "linked statically";
-    case UNWATCHED_SETUID:
-      return "runs as another user or group";
-    case UNWATCHED_FOREIGN:
-      return "for another processor";
-    default:
-      return NULL;
-  }
-}
-
-static const struct exec_event *last_exec(const struct process *process) {
-  for (guint i = process->execs->len; i > 0; i--) {
-    const struct exec_event *event = g_ptr_array_index(process->execs, i - 1);
-    if (event->error == 0) return event;
-  }
-  return NULL;
-}
+/* ---- Programs that were executed ---- */
 
 gboolean exec_is_told(const struct process *process, guint i) {
   const struct exec_event *event = g_ptr_array_index(process->execs, i);
   return event->error == 0 || i + 1 == process->execs->len;
-}
-
-const char *unwatched_reason(const struct process *process) {
-  if (process->loaded) return NULL;
-  const struct exec_event *exec = last_exec(process);
-  if (exec != NULL) return unwatched_name(exec->unwatched);
-  if (process->program == NULL || !how_starts(process->how)) return NULL;
-  /* It was spawned by a program that did not check it. */
-  return unwatched_name(launch_unwatched(process->program));
 }
 
 /* ---- Numbers ---- */

@@ -21,10 +21,6 @@ GArray *callback_times_of(const struct fork_event *event);
 /* "hook \"log\" (priority -5) of /usr/lib/libfoo.so"; free it. */
 char *callback_describe(const struct callback *callback);
 
-/* "linked statically", ...; NULL: it is watched, or was. */
-const char *unwatched_reason(const struct process *process);
-const char *unwatched_name(int unwatched); /* enum unwatched */
-
 /* A search in PATH often fails before it finds the program, so the text shows only the failure of the last exec. */
 gboolean exec_is_told(const struct process *process, guint i);
 

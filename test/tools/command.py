@@ -120,6 +120,14 @@ def test_a_command_that_was_not_watched_is_not_called_well():
     tap.equal((ran.returncode, [process["lineage"] for process in unwatched]), (0, ["0.1"]))
 
 
+def test_a_command_that_becomes_another_user_is_told():
+    if os.geteuid() != 0:
+        raise tap.Skipped("to become another user wants a privilege")
+    for name in ("tree", "doctor", "explore"):
+        ran = atfork(name, "--", "setpriv", "--reuid=65534", "--clear-groups", "/bin/true")
+        says(ran, 125, "the command was not watched to its end: may not open the log (another user, or a sandbox)")
+
+
 @contextlib.contextmanager
 def installed_in(suffix):
     """Copies the command to a directory whose name ends so.  A function that runs it, and one that finds its links."""

@@ -231,6 +231,24 @@ def test_a_program_that_cannot_be_watched_is_told():
         tap.equal((process["not_watched"], process["program"], process["status"]), ("linked statically", STATIC, 44))
 
 
+HIDES_LOG = 'mount -t tmpfs none "$(dirname "$ATFORK_WATCH_LOG")" && /bin/true'
+
+
+def test_what_keeps_the_log_from_a_program_is_told():
+    """It became another user in one way or another, or has other mounts."""
+    if os.geteuid() != 0:
+        raise tap.Skipped("to become another user wants a privilege")
+    reasons = {
+        "setpriv --reuid=65534 --clear-groups /bin/true": "may not open the log (another user, or a sandbox)",
+        "setpriv --euid=65534 /bin/true": "runs as another user or group (setuid), or has file capabilities",
+        f"unshare --mount sh -c '{HIDES_LOG}'": "cannot find the log (another root directory, or other mounts)",
+    }
+    for command, reason in reasons.items():
+        (found,) = [process for process in tree("sh", "-c", f"{command}; exit 0").values()
+                    if os.path.basename(process["program"]) == "true"]
+        tap.equal((found["not_watched"], found["status"]), (reason, 0))
+
+
 def test_a_cleared_environment_loses_nobody():
     found = tree("env", "-i", WAYS, "fork", "execs")
     tap.equal(brief(found["0.1"]), ("fork", 11))

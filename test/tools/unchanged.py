@@ -5,6 +5,7 @@
 unchanged.py ATFORK PROGRAM GUARDED PLUGIN PLUGIN    PROGRAM is unchanged.c, GUARDED guarded.c; PLUGINs are linked
                                                      with copies of one library
 """
+import contextlib
 import pathlib
 import shutil
 import subprocess
@@ -47,7 +48,9 @@ def test_errno_stays():
     tap.equal(is_unchanged("closes-memory"), "fclose: 0, Success\n")
 
 
-def test_a_program_in_another_root_is_left_alone():
+@contextlib.contextmanager
+def other_root():
+    """A directory that has what /bin/true needs, and nothing of ours."""
     needed = subprocess.run(["ldd", "/bin/true"], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
     files = ["/bin/true", *(word for word in needed.split() if word.startswith("/"))]
     with tempfile.TemporaryDirectory() as root:
@@ -57,7 +60,24 @@ def test_a_program_in_another_root_is_left_alone():
             shutil.copy(file, copy)
         if outcome(PROGRAM, "changes-root", root, "/bin/true")[0] == 77:
             raise tap.Skipped("another root wants a privilege")
+        yield root
+
+
+def test_a_program_in_another_root_is_left_alone():
+    with other_root() as root:
         is_unchanged("changes-root", root, "/bin/true")
+
+
+def test_so_is_one_that_could_not_find_the_log():
+    hidden = 'mount -t tmpfs none "$(dirname "${ATFORK_WATCH_LOG:-/dev/shm/none}")" && exec "$@"'
+    mounts = ["unshare", "--mount", "sh", "-c", hidden, "sh"]
+    with other_root() as root:
+        if outcome(*mounts, "true")[0] != 0:
+            raise tap.Skipped("a mount wants a privilege")
+        command = [*mounts, PROGRAM, "changes-root", root, "/bin/true"]
+        plain = outcome(*command)
+        watched = outcome(ATFORK, "tree", "--output", "/dev/null", "--", "sh", "-c", '"$@"; exit $?', "sh", *command)
+        tap.equal(watched, plain)
 
 
 def test_a_child_that_may_only_read_lives():

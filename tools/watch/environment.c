@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,6 @@ static void keep(char *where, const char *name, size_t length) {
 }
 
 __attribute__((constructor(104))) static void keep_environment(void) {
-  if (watch_log == NULL) return;
   keep(kept[0], "LD_PRELOAD", sizeof preload - 1);
   keep(kept[1], "ATFORK_WATCH_LOG", sizeof log_path - 1);
   Dl_info self;
@@ -114,10 +114,29 @@ static bool has_capabilities(int fd) {
 static bool is_privileged(int fd) {
   struct stat status;
   if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0) return false;
-  uid_t user = (uid_t)raw_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
-  gid_t group = (gid_t)raw_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
-  return ((status.st_mode & S_ISUID) != 0 && status.st_uid != user) ||
-         ((status.st_mode & S_ISGID) != 0 && status.st_gid != group) || (user != 0 && has_capabilities(fd));
+  bool sets_user = (status.st_mode & S_ISUID) != 0, sets_group = (status.st_mode & S_ISGID) != 0;
+  uid_t user = sets_user ? status.st_uid : (uid_t)raw_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+  gid_t group = sets_group ? status.st_gid : (gid_t)raw_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
+  return user != (uid_t)raw_call(SYS_getuid, 0, 0, 0, 0, 0, 0) ||
+         group != (gid_t)raw_call(SYS_getgid, 0, 0, 0, 0, 0, 0) || (user != 0 && has_capabilities(fd));
+}
+
+/* Without the capabilities that a user other than root loses by exec, too. */
+static long try_access(const char *path, int access) {
+  return raw_call(SYS_faccessat, AT_FDCWD, (long)path, access, 0, 0, 0);
+}
+
+/* UNWATCHED_FORBIDDEN, UNWATCHED_HIDDEN, or -1: neither is known. */
+static int look_for(const char *path, int access) {
+  long error = try_access(path, access);
+  if (error == -EACCES) return UNWATCHED_FORBIDDEN;
+  return error == -ENOENT || error == -ENOTDIR ? UNWATCHED_HIDDEN : -1;
+}
+
+/* This process may have lost sight of the files that it is itself watched with. */
+static int look_for_ours(void) {
+  int found = look_for(library, R_OK);
+  return found >= 0 ? found : look_for(kept[1] + sizeof log_path - 1, R_OK | W_OK);
 }
 
 bool program_is_watchable(const char *path, enum unwatched *why) {
@@ -125,20 +144,17 @@ bool program_is_watchable(const char *path, enum unwatched *why) {
   if (fd < 0) return true;
   int found = is_privileged(fd) ? UNWATCHED_SETUID : look_at_program(fd);
   raw_close(fd);
+  if (found < 0 && is_known()) found = look_for_ours();
   if (found >= 0) *why = (enum unwatched)found;
   return found < 0;
 }
 
 /* ---- What a program is given ---- */
 
-/* FALSE with another root directory, or as another user: the loader would write an error. */
-static bool is_within_reach(void) {
-  return raw_call(SYS_faccessat, AT_FDCWD, (long)library, R_OK, 0, 0, 0) == 0;
-}
-
 enum environment_change environment_change(const char *path, char *const *envp) {
+  /* Also without a log: the loader would write an error. */
+  if (library[0] != '\0' && try_access(library, R_OK) != 0) return ENVIRONMENT_STRIP;
   if (!is_known()) return ENVIRONMENT_KEEP;
-  if (!is_within_reach()) return ENVIRONMENT_STRIP;
   enum unwatched why;
   if (!program_is_watchable(path, &why) && why == UNWATCHED_FOREIGN) return ENVIRONMENT_STRIP;
   return is_whole(envp) ? ENVIRONMENT_KEEP : ENVIRONMENT_COMPLETE;
