@@ -158,23 +158,21 @@ static int make_log(struct launch *launch, const struct log_header *header) {
 
 /* ---- A library that LD_PRELOAD cannot name ---- */
 
-/* One that somebody else made could lead anywhere.  In a directory for all, nobody else can replace ours. */
-static gboolean is_own_link(const char *link, const char *to) {
-  struct stat status;
-  g_autofree char *found = g_file_read_link(link, NULL);
-  return lstat(link, &status) == 0 && status.st_uid == geteuid() && g_strcmp0(found, to) == 0;
+/* Each command has a link of its own, so it can remove it.  A process that goes on then hands the library on to no
+ * program that it executes.  NULL after a message. */
+static const char *link_beside_log(struct launch *launch, const char *library) {
+  g_autofree char *link = g_strconcat(launch->path, ".so", NULL);
+  if (!launch_can_preload(link)) return NULL;
+  if (symlink(library, link) != 0) {
+    g_printerr("atfork: cannot create the link %s to %s: %s\n", link, library, g_strerror(errno));
+    return NULL;
+  }
+  return launch->link = g_steal_pointer(&link);
 }
 
-/* A link to it, which stays: processes that go on when we have ended may execute programs.  NULL after a message. */
-static char *link_beside_log(const struct launch *launch, const char *library) {
-  g_autofree char *directory = g_path_get_dirname(launch->path);
-  g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, library, -1);
-  g_autofree char *link = g_strdup_printf("%s/atfork-%u-%.16s.so", directory, (unsigned)geteuid(), sum);
-  if (!launch_can_preload(link)) return NULL;
-  int error = symlink(library, link) == 0 ? 0 : errno;
-  if (error == 0 || (error == EEXIST && is_own_link(link, library))) return g_steal_pointer(&link);
-  g_printerr("atfork: cannot create the link %s to %s: %s\n", link, library, g_strerror(error));
-  return NULL;
+static void remove_files(const struct launch *launch) {
+  unlink(launch->path);
+  if (launch->link != NULL) unlink(launch->link);
 }
 
 /* ---- Start and end ---- */
@@ -249,7 +247,7 @@ int launch_find_program(const char *who, const char *cannot, const char *command
 
 /* No program was started. */
 static void abandon(struct launch *launch) {
-  unlink(launch->path);
+  remove_files(launch);
   launch_finish(launch);
 }
 
@@ -261,7 +259,7 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
   if (library == NULL) return STATUS_TROUBLE;
   status = make_log(launch, header);
   if (status != 0) return status;
-  g_autofree char *preloaded = is_preloadable(library) ? g_strdup(library) : link_beside_log(launch, library);
+  const char *preloaded = is_preloadable(library) ? library : link_beside_log(launch, library);
   if (preloaded == NULL) {
     abandon(launch);
     return STATUS_TROUBLE;
@@ -388,7 +386,7 @@ void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFu
 /* From here on a signal may end atfork as usual.  No log is left: it is mapped, and has no name any more. */
 static void let_be_ended(struct launch *launch) {
   const int ends[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-  unlink(launch->path);
+  remove_files(launch);
   for (guint i = 0; i < G_N_ELEMENTS(ends); i++) signal(ends[i], SIG_DFL);
 }
 
@@ -414,6 +412,7 @@ void launch_drain(struct launch *launch, record_handler handler, gpointer data) 
 void launch_finish(struct launch *launch) {
   munmap(launch->log, launch->size);
   g_clear_pointer(&launch->path, g_free);
+  g_clear_pointer(&launch->link, g_free);
 }
 
 int launch_exit_status(const struct launch *launch, const char *unwatched) {

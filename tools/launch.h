@@ -13,6 +13,7 @@ enum { STATUS_FOUND = 100, STATUS_TROUBLE = 125, STATUS_CANNOT_EXECUTE = 126, ST
 
 struct launch {
   char *path; /* of the log */
+  char *link; /* to the library, beside the log; NULL: LD_PRELOAD can name the library itself */
   struct log_header *log;
   guint64 size;     /* of the log; that in its header is for the watched, which may write there what they like */
   guint64 position; /* of the next record to be read */
@@ -55,7 +56,7 @@ void launch_follow(struct launch *launch, record_handler handler, GSourceFunc id
 /* After the command has ended: goes on while `more` returns TRUE, and until SIGINT. */
 void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFunc more, gpointer data);
 
-/* Reads the rest of the log.  Then the log has no name any more, and signals are as before. */
+/* Reads the rest of the log.  Then the log has no name any more, nor has the link, and signals are as before. */
 void launch_drain(struct launch *launch, record_handler handler, gpointer data);
 
 /* Unmaps the log, and with it all records. */

@@ -23,8 +23,8 @@ ATFORK, PROGRAM, PLUGIN = sys.argv[1:4]
 SANITIZED = sys.argv[4:5]
 
 
-def atfork(*arguments, **options):
-    return subprocess.run([ATFORK, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=tap.PATIENCE,
+def atfork(*arguments, command=ATFORK, **options):
+    return subprocess.run([command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=tap.PATIENCE,
                           universal_newlines=True, check=False, **options)
 
 
@@ -130,51 +130,72 @@ def test_a_command_that_becomes_another_user_is_told():
 
 @contextlib.contextmanager
 def installed_in(suffix):
-    """Copies the command to a directory whose name ends so.  A function that runs it, and one that finds its links."""
+    """Copies the command to a directory whose name ends so.  Its path, and a function that finds links to there."""
     with tempfile.TemporaryDirectory(suffix=suffix) as directory:
-        def run(*arguments):
-            return subprocess.run([f"{directory}/atfork", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  universal_newlines=True, timeout=tap.PATIENCE, check=False)
-
         def links():
             found = [path for place in {"/dev/shm", tempfile.gettempdir()} for path in pathlib.Path(place).glob("*.so")]
             return [link for link in found if link.is_symlink() and os.readlink(link).startswith(directory)]
 
         for name in ("atfork", "libatfork-watch.so", "libatfork-adopt.so"):
             shutil.copy2(pathlib.Path(ATFORK).with_name(name), directory)
-        yield run, links
+        os.chmod(directory, 0o755)  # for other users
+        yield f"{directory}/atfork", links
         for link in links():
             link.unlink()
 
 
 def test_watches_from_a_path_that_cannot_be_preloaded():
     """Also programs that another one executes, and with an empty environment."""
-    command = "/bin/true; env -i /bin/sh -c '(exit 0); true'"
+    script = "/bin/true; env -i /bin/sh -c '(exit 0); true'"
     for suffix in (" with a blank", ":with a colon", "$LIB"):
-        with installed_in(suffix) as (run, links):
-            for _ in range(2):
-                ran = run("tree", "--json=-", "--", "sh", "-c", command)
-                lineages = [process["lineage"] for process in json.loads(ran.stdout)["processes"]]
-                tap.equal((ran.returncode, ran.stderr, lineages), (0, "", ["0", "0.1", "0.2", "0.2.1"]))
-                tap.equal(len(links()), 1)  # for programs that are executed after the end of the command
+        with installed_in(suffix) as (command, links):
+            ran = atfork("tree", "--json=-", "--", "sh", "-c", script, command=command)
+            lineages = [process["lineage"] for process in json.loads(ran.stdout)["processes"]]
+            tap.equal((ran.returncode, ran.stderr, lineages), (0, "", ["0", "0.1", "0.2", "0.2.1"]))
+            says(atfork("tree", "--", "/etc/passwd", command=command), 126, "cannot be executed")
+            tap.equal(links(), [])
 
 
-def test_a_link_to_something_else_is_refused():
-    with installed_in(" with a blank") as (run, links):
-        run("tree", "--", "true")
-        link, = links()
-        link.unlink()
-        link.symlink_to("/bin/true")
-        says(run("tree", "--", "true"), 125, "File exists")
-        link.unlink()
-        link.touch()  # no link
-        says(run("tree", "--", "true"), 125, "File exists")
-        link.unlink()
+def test_a_command_that_ends_takes_the_link_from_no_other():
+    with installed_in(" with a blank") as (command, links):
+        waits = [command, "tree", "--json=-", "--", "sh", "-c", "echo ready >&2; read line; /bin/true"]
+        with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            tap.equal(running.stderr.readline(), b"ready\n")
+            tap.equal(len(links()), 1)
+            says(atfork("doctor", "--", "true", command=command), 0, "in 1 process")
+            tap.equal(len(links()), 1)
+            told, said = running.communicate(b"\n", timeout=tap.PATIENCE)
+        executed = [process["program"] for process in json.loads(told)["processes"]]
+        tap.equal((said, executed[1:], links()), (b"", [os.path.realpath("/bin/true")], []))
+
+
+def said_after_the_end(command, directory, *become):
+    """What programs write that a process executes after the command has ended."""
+    started, said = (pathlib.Path(directory, name) for name in ("started", "said"))
+    for fifo in (started, said):
+        fifo.unlink(missing_ok=True)
+        os.mkfifo(fifo)
+        fifo.chmod(0o666)
+    rest = f"echo >{started}; exec >{said} 2>&1; /bin/true; exec /bin/sh -c 'echo preloaded: $LD_PRELOAD'"
+    script = f'"$@" >/dev/null 2>&1 & read line <{started}; exit 0'
+    ran = atfork("tree", "--output=/dev/null", "--", "sh", "-c", script, "sh", *become, "sh", "-c", rest, command=command)
+    tap.equal((ran.returncode, ran.stderr), (0, ""))
+    return said.read_text()
+
+
+def test_what_outlives_the_command_executes_without_the_link():
+    """Also as another user, who finds no log."""
+    with installed_in(" with a blank") as (command, links), tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        tap.equal(said_after_the_end(command, directory), "preloaded:\n")
+        if os.geteuid() == 0:
+            tap.equal(said_after_the_end(command, directory, "setpriv", "--reuid=65534", "--clear-groups"), "preloaded:\n")
+        tap.equal(links(), [])
 
 
 def test_adopting_from_such_a_path_is_refused():
-    with installed_in(" with a blank") as (run, _):
-        says(run("run", "--adopt", "--", "true"), 125, "must not have a blank")
+    with installed_in(" with a blank") as (command, _):
+        says(atfork("run", "--adopt", "--", "true", command=command), 125, "must not have a blank")
 
 
 def test_a_child_on_a_stack_of_its_own_is_left_alone():
