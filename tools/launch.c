@@ -312,7 +312,7 @@ static guint32 pass_hole(struct launch *launch, guint64 tail) {
   for (guint64 at = launch->position + RECORD_UNIT; at + sizeof(struct record) <= tail; at += RECORD_UNIT) {
     guint32 size = sound_size(record_at(launch, at), tail - at);
     if (size == 0) continue;
-    launch->lost++;
+    launch->holes++;
     launch->position = at;
     return size;
   }
@@ -400,13 +400,21 @@ static void read_to_end(struct launch *launch, record_handler handler, gpointer 
   read_records(launch, handler, data, TRUE);
 }
 
+/* If there was no space, a hole may be where a record found none. */
+static void tell_missing(const struct launch *launch) {
+  guint64 missing = launch->lost != 0 ? launch->lost : launch->holes;
+  const char *why = launch->lost != 0 ? "lost, as there was no space: the result may be incomplete"
+                                      : "unfinished: a process ended, or was stopped, while it wrote";
+  if (missing == 0) return;
+  g_printerr("atfork: %" G_GUINT64_FORMAT " %s %s\n", missing, missing == 1 ? "record is" : "records are", why);
+}
+
 void launch_drain(struct launch *launch, record_handler handler, gpointer data) {
   read_to_end(launch, handler, data);
   let_be_ended(launch);
-  launch->lost += launch->position < end_of(launch); /* the last was cut short */
-  launch->lost += atomic_load(&launch->log->lost);
-  if (launch->lost != 0)
-    g_printerr("atfork: %" G_GUINT64_FORMAT " records are lost: the result may be incomplete\n", launch->lost);
+  launch->holes += launch->position < end_of(launch); /* the last was cut short */
+  launch->lost = atomic_load(&launch->log->lost);
+  tell_missing(launch);
 }
 
 void launch_finish(struct launch *launch) {

@@ -20,7 +20,8 @@ struct launch {
   pid_t pid;
   gboolean ended;
   int status; /* as of waitpid() */
-  guint64 lost;
+  guint64 lost;  /* records for which there was no space */
+  guint64 holes; /* records that are unfinished */
 };
 
 typedef void (*record_handler)(const struct record *record, gpointer data);
