@@ -8,11 +8,11 @@ source=$1
 # shellcheck source=test/lib/tap.sh
 . "$source/test/lib/tap.sh"
 
-# Whatever a script would install or build with leaves a trace.
+# Whatever a script would install or build with leaves a trace, and fails.
 mkdir "$work/bin"
 for tool in apt-get dpkg-query meson mmdebstrap ninja sudo; do
   # shellcheck disable=SC2016 # expanded there
-  printf '#!/bin/sh\necho "$0 $*" >>"%s/trace"\n' "$work" >"$work/bin/$tool"
+  printf '#!/bin/sh\necho "$0 $*" >>"%s/trace"\nexit 1\n' "$work" >"$work/bin/$tool"
   chmod +x "$work/bin/$tool"
 done
 
@@ -46,4 +46,17 @@ check "script/fuzz --guided says what it can lead" names_what_is_wrong fuzz --gu
 for script in bootstrap demo emulated test; do
   check "script/$script nope does nothing else" names_what_is_wrong $script nope
 done
+
+# installs PACKAGES SCRIPT ARGUMENT...: these, where nothing is installed
+installs() {
+  packages=$1 script=$2
+  shift 2
+  PATH="$work/bin:$PATH" "$source/script/$script" "$@" >"$work/out" 2>"$work/err" || true
+  rm -f "$work/trace"
+  cat "$work/out" "$work/err"
+  grep -x "==> installing: $packages " "$work/out"
+}
+core='gcc libc6-dev meson ninja-build pkg-config'
+check "script/fuzz installs what it needs" installs "$core libglib2.0-dev" fuzz 1
+check "script/fuzz --guided installs what it needs" installs "$core libglib2.0-dev clang libclang-rt-dev" fuzz --guided rank 1
 all_checked
