@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The markup of manual pages, for the two programs that make them."""
+import email.utils
+import pathlib
 import re
 import textwrap
 
-DATE = "2026-11-29"  # when the text of the pages last changed
+CHANGELOG = pathlib.Path(__file__).parent.parent / "debian" / "changelog"
 MANUAL = "libatfork"
 WIDTH = 78  # of input lines
 CHARACTERS = str.maketrans({"\\": "\\e", "…": "...", "~": "\\(ti", "^": "\\(ha", "µ": "\\(mc"})
@@ -11,9 +13,15 @@ REFERENCE = re.compile(r"(?<![\w-])(_?[A-Za-z][\w-]*)\((\d)\)")
 LITERAL = re.compile(r"`([^`]*)`")
 
 
+def date():
+    """The day of the version, which the newest entry of the changelog has."""
+    when = re.search(r"^ -- .*>  (.*)$", CHANGELOG.read_text(encoding="utf-8"), re.MULTILINE)
+    return email.utils.parsedate_to_datetime(when[1]).date().isoformat()
+
+
 def title(name, section, version):
     """Without hyphenation and adjustment: both make names hard to read."""
-    return [f'.TH {code(name.upper())} {section} {DATE} "libatfork {version}" {MANUAL}', ".nh", ".ad l"]
+    return [f'.TH {code(name.upper())} {section} {date()} "libatfork {version}" {MANUAL}', ".nh", ".ad l"]
 
 
 def guard(line):
