@@ -1,5 +1,6 @@
 #!/bin/sh
-# The project's scripts: what a user gets who asks for help, or mistypes.  Speaks the Test Anything Protocol.
+# The project's scripts: what a user gets who asks for help, or mistypes; what they install; and what a test's install
+# leaves that is ended.  Speaks the Test Anything Protocol.
 #
 # check.sh SOURCE
 set -eu
@@ -59,4 +60,28 @@ installs() {
 core='gcc libc6-dev meson ninja-build pkg-config'
 check "script/fuzz installs what it needs" installs "$core libglib2.0-dev" fuzz 1
 check "script/fuzz --guided installs what it needs" installs "$core libglib2.0-dev clang libclang-rt-dev" fuzz --guided rank 1
+
+# Meson is a program that is ended in the middle of its install, with whoever called it.
+mkdir -p "$work/ended" "$work/build/meson-logs"
+log=$work/build/meson-logs/install-log.txt
+# shellcheck disable=SC2016 # expanded there
+printf '#!/bin/sh\necho of the test >"$LOG"\nkill -TERM $PPID\n' >"$work/ended/meson"
+chmod +x "$work/ended/meson"
+install_is_ended() {
+  # shellcheck disable=SC2016 # expanded there
+  ! PATH="$work/ended:$PATH" LOG="$log" sh -c '. "$0/test/lib/install.sh"; install_to "$1/dest" "$1/build"' "$source" "$work"
+}
+leaves_no_log() {
+  install_is_ended
+  test ! -e "$log"
+}
+leaves_the_log_before() {
+  echo of the user >"$log"
+  install_is_ended
+  cat "$log"
+  grep -x 'of the user' "$log"
+}
+check "a test's install that is ended leaves no log" leaves_no_log
+check "a test's install that is ended leaves the log before" leaves_the_log_before
+
 all_checked
