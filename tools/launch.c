@@ -9,7 +9,9 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -17,6 +19,8 @@
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
+
+#define SHELL "/bin/sh"
 
 enum { LOG_MOST = 256 << 20, LOG_LEAST = 1 << 20, PATIENCE = 50 /* ms */, GATHERING = 5 /* ms */ };
 
@@ -31,8 +35,9 @@ static char *find_from(const char *directory, const char *file) {
 
 /* An installation may be moved, or lie below DESTDIR. */
 static char *find_library(const char *file) {
-  g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-  g_autofree char *beside = self == NULL ? g_strdup(".") : g_path_get_dirname(self);
+  g_autofree char *link = g_file_read_link("/proc/self/exe", NULL);
+  const char *self = link != NULL ? link : (const char *)getauxval(AT_EXECFN); /* there may be no /proc */
+  g_autofree char *beside = g_path_get_dirname(self);
   g_autofree char *moved = g_build_filename(beside, TOOLS_FROM_BINDIR, NULL);
   char *path = find_from(beside, file);
   if (path == NULL) path = find_from(moved, file);
@@ -108,15 +113,22 @@ char *launch_objection(const char *program) {
 
 /* ---- The log ---- */
 
+/* A longer file would end us by SIGXFSZ. */
+static guint64 longest_file(void) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? (guint64)limit.rlim_cur : G_MAXUINT64;
+}
+
 /* In a directory with enough space: in memory, if possible. */
 static char *log_directory(guint64 *size) {
-  const char *const directories[] = {"/dev/shm", g_get_tmp_dir()};
+  g_autofree char *temporary = g_canonicalize_filename(g_get_tmp_dir(), NULL); /* programs change their directory */
+  const char *const directories[] = {"/dev/shm", temporary};
   char *best = NULL;
   *size = 0;
   for (guint i = 0; i < G_N_ELEMENTS(directories); i++) {
     struct statvfs space;
     if (access(directories[i], W_OK) != 0 || statvfs(directories[i], &space) != 0) continue;
-    guint64 room = MIN((guint64)space.f_bavail * space.f_frsize / 2, (guint64)LOG_MOST);
+    guint64 room = MIN((guint64)space.f_bavail * space.f_frsize / 2, MIN((guint64)LOG_MOST, longest_file()));
     if (room <= *size) continue;
     *size = room / 4096 * 4096;
     g_free(best);
@@ -129,7 +141,8 @@ static int make_log(struct launch *launch, const struct log_header *header) {
   guint64 size;
   g_autofree char *directory = log_directory(&size);
   if (directory == NULL || size < LOG_LEAST) {
-    g_printerr("atfork: no space for a log in /dev/shm or %s\n", g_get_tmp_dir());
+    g_printerr("atfork: /dev/shm and %s are full or not writable, or ulimit -f is too small for a log\n",
+               g_get_tmp_dir());
     return STATUS_TROUBLE;
   }
   launch->path = g_build_filename(directory, "atfork-XXXXXX", NULL);
@@ -200,6 +213,7 @@ static void forward(int signal) {
 }
 
 static const int forwarded[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+static const int ending[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
 /* Signals of the terminal reach the whole group, so the command atfork ignores them.  A signal that is sent to atfork
  * alone is forwarded. */
@@ -215,25 +229,43 @@ static void set_signals(struct launch *launch) {
   sigaction(SIGCHLD, &action, NULL); /* interrupts the wait for records */
 }
 
-/* Signals that arrive in between are blocked until they can be forwarded. */
-static int start(struct launch *launch, const char *program, char **command, char **env) {
-  sigset_t kept_back, before;
-  sigemptyset(&kept_back);
-  for (guint i = 0; i < G_N_ELEMENTS(forwarded); i++) sigaddset(&kept_back, forwarded[i]);
-  sigprocmask(SIG_BLOCK, &kept_back, &before);
+static int spawn(struct launch *launch, const char *program, char **command, char **env, const sigset_t *mask) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  posix_spawnattr_setsigmask(&attributes, &before);
+  posix_spawnattr_setsigmask(&attributes, mask);
   int error = posix_spawn(&launch->pid, program, NULL, &attributes, command, env);
   posix_spawnattr_destroy(&attributes);
-  if (error == 0) set_signals(launch);
-  sigprocmask(SIG_SETMASK, &before, NULL);
   return error;
 }
 
+char **launch_script(const char *program, char **command) {
+  GPtrArray *script = g_ptr_array_new();
+  g_ptr_array_add(script, (gpointer)(guintptr)SHELL);
+  g_ptr_array_add(script, (gpointer)(guintptr)program);
+  for (guint i = 1; i <= g_strv_length(command); i++) g_ptr_array_add(script, command[i]);
+  return (char **)g_ptr_array_free(script, FALSE);
+}
+
+static int start(struct launch *launch, const char *program, char **command, char **env, const sigset_t *mask) {
+  int error = spawn(launch, program, command, env, mask);
+  if (error == ENOEXEC) {
+    g_autofree char **script = launch_script(program, command);
+    error = spawn(launch, SHELL, script, env, mask);
+  }
+  if (error == 0) set_signals(launch);
+  return error;
+}
+
+/* A path stays as it is: a script finds it in $0. */
+static char *find_program(const char *command) {
+  if (strchr(command, '/') == NULL) return g_find_program_in_path(command);
+  if (!g_file_test(command, G_FILE_TEST_IS_EXECUTABLE) || g_file_test(command, G_FILE_TEST_IS_DIR)) return NULL;
+  return g_strdup(command);
+}
+
 int launch_find_program(const char *who, const char *cannot, const char *command, char **program) {
-  *program = g_find_program_in_path(command);
+  *program = find_program(command);
   if (*program == NULL) {
     gboolean there = strchr(command, '/') != NULL && access(command, F_OK) == 0;
     g_printerr("%s: %s: %s\n", who, command, there ? "cannot be executed" : "no such command");
@@ -251,13 +283,10 @@ static void abandon(struct launch *launch) {
   launch_finish(launch);
 }
 
-int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
-  g_autofree char *program = NULL;
-  int status = launch_find_program("atfork", "watch", command[0], &program);
-  if (status != 0) return status;
-  g_autofree char *library = launch_find_library("libatfork-watch.so");
-  if (library == NULL) return STATUS_TROUBLE;
-  status = make_log(launch, header);
+/* Makes the log, and starts the program with this mask. */
+static int make_and_start(struct launch *launch, const char *program, char **command, const char *library,
+                          const struct log_header *header, const sigset_t *mask) {
+  int status = make_log(launch, header);
   if (status != 0) return status;
   const char *preloaded = is_preloadable(library) ? library : link_beside_log(launch, library);
   if (preloaded == NULL) {
@@ -265,13 +294,29 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
     return STATUS_TROUBLE;
   }
   g_auto(GStrv) env = g_environ_setenv(launch_preload(preloaded), "ATFORK_WATCH_LOG", launch->path, TRUE);
-  int error = start(launch, program, command, env);
+  int error = start(launch, program, command, env, mask);
   if (error != 0) {
     g_printerr("atfork: %s: %s\n", program, g_strerror(error));
     abandon(launch);
     return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
   }
   return 0;
+}
+
+/* Signals that arrive in between are blocked: one that ended us would leave the log behind. */
+int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
+  g_autofree char *program = NULL;
+  int status = launch_find_program("atfork", "watch", command[0], &program);
+  if (status != 0) return status;
+  g_autofree char *library = launch_find_library("libatfork-watch.so");
+  if (library == NULL) return STATUS_TROUBLE;
+  sigset_t kept_back, before;
+  sigemptyset(&kept_back);
+  for (guint i = 0; i < G_N_ELEMENTS(ending); i++) sigaddset(&kept_back, ending[i]);
+  sigprocmask(SIG_BLOCK, &kept_back, &before);
+  status = make_and_start(launch, program, command, library, header, &before);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return status;
 }
 
 /* Beyond it, even a read may ask the file system for space. */
@@ -385,9 +430,8 @@ void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFu
 
 /* From here on a signal may end atfork as usual.  No log is left: it is mapped, and has no name any more. */
 static void let_be_ended(struct launch *launch) {
-  const int ends[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
   remove_files(launch);
-  for (guint i = 0; i < G_N_ELEMENTS(ends); i++) signal(ends[i], SIG_DFL);
+  for (guint i = 0; i < G_N_ELEMENTS(ending); i++) signal(ending[i], SIG_DFL);
 }
 
 /* A process that still runs may be in the middle of a record, which is not yet a hole. */

@@ -43,6 +43,10 @@ char *launch_objection(const char *program);
  * status, after a message that `who` cannot do `cannot` with the program.  Free `program`. */
 int launch_find_program(const char *who, const char *cannot, const char *command, char **program);
 
+/* The arguments for /bin/sh to run the program, a script whose first line names no interpreter (ENOEXEC), as execvp(3)
+ * does.  Free it by g_free(). */
+char **launch_script(const char *program, char **command);
+
 /* Our environment, with the library loaded before all others; free it by g_strfreev(). */
 char **launch_preload(const char *library);
 

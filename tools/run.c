@@ -85,6 +85,10 @@ static int become(char **command, const char *priorities, const char *bypassing)
   g_auto(GStrv) env = g_environ_setenv(launch_preload(library), ADOPT_PRIORITIES, priorities, TRUE);
   env = g_environ_setenv(env, ADOPT_BYPASSING, bypassing, TRUE);
   execve(program, command, env);
+  if (errno == ENOEXEC) {
+    g_autofree char **script = launch_script(program, command);
+    execve(script[0], script, env);
+  }
   int error = errno;
   g_printerr("atfork run: %s: %s\n", program, g_strerror(error));
   return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;

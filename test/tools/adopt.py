@@ -222,6 +222,16 @@ def test_the_commands_status_and_arguments_are_its_own():
     tap.equal(run(ATFORK, "run", "--adopt", "--", "echo", "--adopt").stdout, "--adopt\n")
 
 
+def test_a_script_is_run_as_a_shell_runs_it():
+    """Also one whose first line names no interpreter."""
+    with tempfile.TemporaryDirectory() as directory:
+        script = pathlib.Path(directory, "script")
+        script.write_text('echo "$0 $*"\nexit 3\n')
+        script.chmod(0o755)
+        ran = run(ATFORK, "run", "--adopt", "--", "./script", "a  b", cwd=directory)
+        tap.equal((ran.returncode, ran.stdout), (3, "./script a  b\n"))
+
+
 def test_a_preload_of_the_users_own_is_kept():
     env = dict(os.environ, LD_PRELOAD="libm.so.6")
     ran = run(ATFORK, "run", "--adopt", "--", "sh", "-c", "echo $LD_PRELOAD", env=env)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The command `atfork`: its arguments, statuses and reports.  Speaks the Test Anything Protocol.
 
-command.py ATFORK PROGRAM PLUGIN [SANITIZED]    PROGRAM is forks.c, PLUGIN plugin.c, SANITIZED static.c with
-                                                AddressSanitizer, where there is such
+command.py ATFORK PROGRAM PLUGIN EARLY [SANITIZED]    PROGRAM is forks.c, PLUGIN plugin.c, EARLY early_signal.c,
+                                                      SANITIZED static.c with AddressSanitizer, where there is such
 """
 import contextlib
 import json
@@ -19,8 +19,8 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 import tap  # noqa: E402
 
-ATFORK, PROGRAM, PLUGIN = sys.argv[1:4]
-SANITIZED = sys.argv[4:5]
+ATFORK, PROGRAM, PLUGIN, EARLY = sys.argv[1:5]
+SANITIZED = sys.argv[5:6]
 
 
 def atfork(*arguments, command=ATFORK, **options):
@@ -77,6 +77,17 @@ def test_the_commands_status_is_ours():
 def test_what_cannot_be_started_has_a_status_of_its_own():
     says(atfork("tree", "--", "no-such-command"), 127, "no-such-command: no such command")
     says(atfork("tree", "--", "/etc/passwd"), 126, "/etc/passwd: cannot be executed")
+
+
+def test_a_script_is_run_as_a_shell_runs_it():
+    """With its path as it was given, and by /bin/sh if its first line names nothing else."""
+    with tempfile.TemporaryDirectory() as directory:
+        for first in ("#!/bin/sh\n", ""):
+            script = pathlib.Path(directory, "script")
+            script.write_text(f'{first}echo "$0 $*"\nexit 3\n')
+            script.chmod(0o755)
+            ran = atfork("tree", "--", "./script", "a  b", command=os.path.abspath(ATFORK), cwd=directory)
+            tap.equal((ran.returncode, ran.stdout), (3, "./script a  b\n"))
 
 
 def test_a_static_program_cannot_be_watched():
@@ -202,6 +213,50 @@ def test_a_child_on_a_stack_of_its_own_is_left_alone():
     tap.equal(doctor("own-stack").returncode, 0)
 
 
+def without_shared_memory(*command, **options):
+    """Runs the command with a /dev/shm that is read-only, so that the log is elsewhere."""
+    mounts = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o ro none /dev/shm && exec \"$@\"", "sh"]
+    if subprocess.run([*mounts, "true"], stderr=subprocess.DEVNULL, timeout=tap.PATIENCE, check=False).returncode != 0:
+        raise tap.Skipped("a mount wants a privilege")
+    return subprocess.run([*mounts, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=tap.PATIENCE,
+                          universal_newlines=True, check=False, **options)
+
+
+def test_a_log_may_be_in_a_directory_that_is_named_from_here():
+    with tempfile.TemporaryDirectory() as directory:
+        pathlib.Path(directory, "here").mkdir()
+        script = "test -f $ATFORK_WATCH_LOG || exit 9; cd /; /bin/true; exit 0"
+        ran = without_shared_memory(os.path.abspath(ATFORK), "doctor", "--", "sh", "-c", script, cwd=directory,
+                                    env={**os.environ, "TMPDIR": "here"})
+        tap.equal((ran.returncode, ran.stderr), (0, "atfork doctor: 0 errors, 0 warnings, 0 notes in 2 processes\n"))
+        tap.equal(os.listdir(f"{directory}/here"), [])
+
+
+def test_no_place_for_a_log_is_named():
+    ran = without_shared_memory(ATFORK, "tree", "--", "true", env={**os.environ, "TMPDIR": "/nonexistent"})
+    says(ran, 125, "/dev/shm and /nonexistent are full or not writable")
+
+
+def limited(units, *arguments, **options):
+    """With files of so many times 512 bytes at most."""
+    command = ["sh", "-c", f"ulimit -f {units}; exec \"$@\"", "sh", ATFORK, *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, timeout=tap.PATIENCE, universal_newlines=True, check=False,
+                          **options)
+
+
+def test_a_limit_for_the_log_is_named():
+    says(limited(1000, "tree", "--", "true", stderr=subprocess.PIPE), 125, "ulimit -f is too small for a log")
+    tap.equal(limited(4096, "tree", "--", "true", stderr=subprocess.DEVNULL).returncode, 0)
+
+
+def test_a_limit_for_the_text_does_not_end_the_command():
+    with tempfile.TemporaryFile("ab") as text:
+        text.truncate(4096 * 512)
+        text.seek(0, os.SEEK_END)
+        ran = limited(4096, "tree", "--", "sh", "-c", "echo $ATFORK_WATCH_LOG; (exit 0); true", stderr=text)
+    tap.equal((ran.returncode, os.path.exists(ran.stdout.strip())), (125, False))
+
+
 def test_no_log_is_left():
     log = atfork("doctor", "--", "sh", "-c", "echo $ATFORK_WATCH_LOG; test -f $ATFORK_WATCH_LOG")
     tap.equal((log.returncode, os.path.exists(log.stdout.strip())), (0, False))
@@ -214,6 +269,14 @@ def test_a_signal_goes_on_to_the_command():
         running.send_signal(signal.SIGTERM)
         running.communicate(timeout=tap.PATIENCE)
         tap.equal(running.returncode, 128 + signal.SIGTERM)
+
+
+def test_a_signal_that_comes_early_leaves_no_log():
+    """It ends the program as soon as that has been started, mostly before there is a record."""
+    env = dict(os.environ, LD_PRELOAD=os.path.abspath(EARLY), ASAN_OPTIONS="verify_asan_link_order=0")
+    ran = atfork("tree", "--", PROGRAM, "wait", env=env)
+    assert ran.returncode in (125, 128 + signal.SIGTERM), (ran.returncode, ran.stderr)
+    assert not os.path.exists(ran.stdout.splitlines()[0]), ran.stdout
 
 
 def test_an_empty_environment_does_not_hide_what_follows():
