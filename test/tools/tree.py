@@ -231,6 +231,18 @@ def test_a_program_that_cannot_be_watched_is_told():
         tap.equal((process["not_watched"], process["program"], process["status"]), ("linked statically", STATIC, 44))
 
 
+def test_a_system_without_proc_hides_little():
+    hidden = ["unshare", "--mount", "sh", "-c", "umount -l /proc && exec \"$@\"", "sh"]
+    if subprocess.run([*hidden, "true"], stderr=subprocess.DEVNULL, timeout=tap.PATIENCE, check=False).returncode != 0:
+        raise tap.Skipped("a mount wants a privilege")
+    ran = subprocess.run([*hidden, ATFORK, "tree", "--json=-", "--", WAYS, "fork"], stdout=subprocess.PIPE,
+                         timeout=tap.PATIENCE, encoding="utf-8", check=True)
+    processes = json.loads(ran.stdout)["processes"]
+    tap.equal([process["program"] for process in processes], [WAYS, WAYS])
+    tap.equal((processes[0]["arguments"], processes[1]["how"]), ([WAYS, "fork"], "fork"))
+    tap.equal(processes[0]["forks"][0]["stack"][0]["function"], "way_fork")
+
+
 HIDES_LOG = 'mount -t tmpfs none "$(dirname "$ATFORK_WATCH_LOG")" && /bin/true'
 
 

@@ -146,8 +146,7 @@ static bool shell;
 __attribute__((constructor(105))) static void learn_shell(void) {
   static const char *const shells[] = {"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox", "fish"};
   char path[256];
-  long length = raw_readlink("/proc/self/exe", path, sizeof path - 1);
-  path[length < 0 ? 0 : length] = '\0';
+  modules_program(path, sizeof path);
   const char *name = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
   for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) shell |= strcmp(name, shells[i]) == 0;
 }

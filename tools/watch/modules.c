@@ -45,6 +45,13 @@ static void find_range(const struct dl_phdr_info *object, uint64_t *first, uint6
   }
 }
 
+/* Where there is no /proc, it is as the caller of exec gave it. */
+void modules_program(char *path, size_t size) {
+  long length = raw_readlink("/proc/self/exe", path, size - 1);
+  if (length < 0) strncpy(path, (const char *)getauxval(AT_EXECFN), size - 1);
+  path[length < 0 ? (long)size - 1 : length] = '\0';
+}
+
 static int tell(struct dl_phdr_info *object, size_t size, void *data) {
   (void)size;
   (void)data;
@@ -55,8 +62,7 @@ static int tell(struct dl_phdr_info *object, size_t size, void *data) {
   char program[RECORD_TEXT];
   const char *path = object->dlpi_name;
   if (path[0] == '\0') {
-    long length = raw_readlink("/proc/self/exe", program, sizeof program - 1);
-    program[length < 0 ? 0 : length] = '\0';
+    modules_program(program, sizeof program);
     path = program;
   }
   struct text text = {.size = 0};
@@ -111,8 +117,7 @@ void modules_path(const void *address, char *path, size_t size) {
   path[0] = '\0';
   if (address == NULL || dladdr(address, &object) == 0 || object.dli_fname == NULL) return;
   if (is_program(&object)) {
-    long length = raw_readlink("/proc/self/exe", path, size - 1);
-    path[length < 0 ? 0 : length] = '\0';
+    modules_program(path, size);
   } else {
     strncpy(path, object.dli_fname, size - 1);
     path[size - 1] = '\0';

@@ -72,17 +72,7 @@ void self_goes_on(const char *function) {
 
 /* ---- The start of a program ---- */
 
-static void add_arguments(struct text *text) {
-  char buffer[RECORD_TEXT / 2];
-  int fd = raw_open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  long size = raw_read(fd, buffer, sizeof buffer - 1);
-  raw_close(fd);
-  buffer[size < 0 ? 0 : size] = '\0';
-  for (long i = 0; i < size; i += (long)strlen(buffer + i) + 1) text_add(text, buffer + i);
-}
-
-__attribute__((constructor(102))) static void begin(void) {
+__attribute__((constructor(102))) static void begin(int argc, char **argv) {
   make_page();
   if (watch_log == NULL) return;
   take_number();
@@ -90,10 +80,9 @@ __attribute__((constructor(102))) static void begin(void) {
   thread_enter();
   struct text text = {.size = 0};
   char path[RECORD_TEXT / 2];
-  long length = raw_readlink("/proc/self/exe", path, sizeof path - 1);
-  path[length < 0 ? 0 : length] = '\0';
+  modules_program(path, sizeof path);
   text_add(&text, path);
-  add_arguments(&text);
+  for (int i = 0; i < argc; i++) text_add(&text, argv[i]);
   LOG(RECORD_LOADED, &text, NULL, (uint64_t)raw_getppid());
   modules_tell_all();
 }

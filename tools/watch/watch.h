@@ -89,6 +89,7 @@ void modules_tell(const struct stack *stack);
 void modules_tell_all(void);
 bool modules_have(uint64_t address); /* it lies in an object that is loaded */
 
+void modules_program(char *path, size_t size); /* of this program */
 void modules_path(const void *address, char *path, size_t size); /* of the object that contains it; "": none */
 
 struct dl_phdr_info;
