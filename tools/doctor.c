@@ -26,6 +26,8 @@ static void take_record(const struct record *record, gpointer data) {
 
 /* ---- The command line ---- */
 
+static const double slow_most = 1e12; /* ms */
+
 static int examine(struct doctor *doctor, const struct options *options, char **command) {
   struct launch launch = {.path = NULL};
   struct log_header header = {
@@ -59,7 +61,7 @@ int doctor_main(int argc, char **argv) {
   doctor.sleepers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   int status = STATUS_TROUBLE;
   if (options_parse(&options, entries, "Runs a command, and reports what forks break in it.", &argc, &argv) &&
-      (slow >= 0 || options_misused(&options, "--slow needs a number of milliseconds")) &&
+      ((slow >= 0 && slow < slow_most) || options_misused(&options, "--slow needs a number of milliseconds")) &&
       options_read_suppressions(&options, doctor.findings)) {
     doctor.slow = (guint64)(slow * 1e6);
     status = options.rules ? options_print_rules() : examine(&doctor, &options, argv + 1);

@@ -303,11 +303,21 @@ static int make_and_start(struct launch *launch, const char *program, char **com
   return 0;
 }
 
+/* What watches us hands its own log to all that we start. */
+static gboolean is_watched(void) {
+  const char *log = g_getenv("ATFORK_WATCH_LOG");
+  return log != NULL && access(log, R_OK | W_OK) == 0;
+}
+
 /* Signals that arrive in between are blocked: one that ended us would leave the log behind. */
 int launch_begin(struct launch *launch, char **command, const struct log_header *header) {
   g_autofree char *program = NULL;
   int status = launch_find_program("atfork", "watch", command[0], &program);
   if (status != 0) return status;
+  if (is_watched()) {
+    g_printerr("atfork: cannot watch %s: another atfork watches this one, and all that it starts\n", program);
+    return STATUS_TROUBLE;
+  }
   g_autofree char *library = launch_find_library("libatfork-watch.so");
   if (library == NULL) return STATUS_TROUBLE;
   sigset_t kept_back, before;

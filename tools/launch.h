@@ -19,7 +19,7 @@ struct launch {
   guint64 position; /* of the next record to be read */
   pid_t pid;
   gboolean ended;
-  int status; /* as of waitpid() */
+  int status;    /* as of waitpid() */
   guint64 lost;  /* records for which there was no space */
   guint64 holes; /* records that are unfinished */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* atfork: show every fork, and find what forks break. */
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,17 @@ static void check_stdout(void) {
   _exit(STATUS_TROUBLE);
 }
 
+/* Otherwise a file that is opened could take the place of one that is closed, and get messages.  As in its place,
+ * nothing can be written there, and the command does not inherit it. */
+static void fill_standard_streams(void) {
+  int fd;
+  do fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
+
 int main(int argc, char **argv) {
+  fill_standard_streams();
   setlocale(LC_ALL, "");
   setlocale(LC_NUMERIC, "C"); /* numbers in JSON have a point */
   atexit(check_stdout);

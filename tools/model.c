@@ -549,8 +549,11 @@ static gboolean runs(const struct process *process) {
 }
 
 void model_finish(struct model *model, int status) {
+  guint64 now = (guint64)g_get_monotonic_time() * 1000;
   set_status(model->root, status);
-  if (model->root->end == 0) model->root->end = (guint64)g_get_monotonic_time() * 1000;
+  if (model->root->end == 0) model->root->end = now;
+  if (model->begin == 0) model->begin = now; /* there is no record */
+  if (model->root->born == 0) model->root->born = model->begin;
   for (guint i = 0, told = model->processes->len; i < told; i++)
     find_untold(model, g_ptr_array_index(model->processes, i));
   for (guint i = 0; i < model->processes->len; i++) {

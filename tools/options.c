@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "launch.h"
+#include "output.h"
 #include "report.h"
 
 gboolean options_misused(const struct options *options, const char *what) {
@@ -46,7 +47,8 @@ gboolean options_parse(struct options *options, const GOptionEntry *entries, con
   if (options->rules) return *argc == 1 || options_misused(options, "--rules runs no command");
   if (options->json && options->sarif) return options_misused(options, "--json or --sarif can be given, not both");
   g_autofree char *wanted = g_strdup_printf("a command is needed: atfork %s -- COMMAND", options->tool);
-  return *argc < 2 ? options_misused(options, wanted) : read_severity(options);
+  if (*argc < 2) return options_misused(options, wanted);
+  return read_severity(options) && output_is_possible(options->path);
 }
 
 int options_print_rules(void) {

@@ -5,6 +5,10 @@
 
 #include <glib.h>
 
+/* FALSE, after a message: the file cannot be written.  NULL and "-" name none.  Nothing is written: to be asked before
+ * a command runs for hours. */
+gboolean output_is_possible(const char *path);
+
 /* Writes the text to the file, and makes the file if necessary.  An existing device, FIFO or link stays what it is.
  * FALSE, after a message: it could not be written. */
 gboolean output_write(const char *path, const GString *text);

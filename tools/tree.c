@@ -99,6 +99,8 @@ static guint count_stdout(const struct options *options) {
 
 static int run(const struct options *options, char **command) {
   if (count_stdout(options) > 1) return misused("only one of --json, --html, --trace and --output can go to stdout");
+  if (!output_is_possible(options->json) || !output_is_possible(options->html) || !output_is_possible(options->trace))
+    return STATUS_TROUBLE;
   int fd = open_output(options);
   if (fd < 0 && options->output != NULL) {
     g_printerr("atfork tree: --output: %s: %s\n", options->output, g_strerror(errno));

@@ -59,7 +59,8 @@ def test_bad_arguments_are_named():
     says(atfork("doctor"), 125, "a command is needed")
     says(atfork("doctor", "--nonsense", "--", "true"), 125, "--nonsense")
     says(atfork("doctor", "--fail-on", "everything", "--", "true"), 125, "--fail-on")
-    says(atfork("doctor", "--slow", "-1", "--", "true"), 125, "--slow")
+    for slow in ("-1", "1e300", "inf", "nan"):
+        says(atfork("doctor", "--slow", slow, "--", "true"), 125, "--slow")
     says(atfork("doctor", "--suppressions", "/nonexistent", "--", "true"), 125, "/nonexistent")
 
 
@@ -401,8 +402,43 @@ def test_a_file_that_is_there_stays_what_it_is():
         assert name.is_symlink() and stat.S_ISFIFO(fifo.stat().st_mode)
 
 
-def test_a_report_that_cannot_be_written_is_trouble():
-    says(atfork("doctor", "--output", "/nonexistent/report", "--", PROGRAM, "fork"), 125, "/nonexistent/report")
+def test_a_report_that_cannot_be_written_is_trouble_before_the_command_runs():
+    for option in (["doctor", "--output"], ["explore", "--output"], ["tree", "--json"], ["tree", "--html"],
+                   ["tree", "--trace"], ["tree", "--output"]):
+        for path, why in (("/nonexistent/report", "No such file"), ("/", "Is a directory"), ("", "No such file")):
+            ran = atfork(*option, path, "--", "echo", "ran")
+            says(ran, 125, f"{path}: {why}")
+            tap.equal(ran.stdout, "")
+
+
+def test_a_closed_stream_is_no_file_of_ours():
+    """Of a program that is not watched there is a message, which must not go to the file."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = f"{directory}/file"
+        for streams in ("2>&-", "0<&- >&- 2>&-"):
+            command = [ATFORK, "tree", f"--output={file}", "--", "sh", "-c", "ulimit -v 100000; exec /bin/true"]
+            ran = subprocess.run(["sh", "-c", f'"$@" {streams}', "sh", *command], timeout=tap.PATIENCE, check=False)
+            told = pathlib.Path(file).read_text()
+            tap.equal((ran.returncode, "command:" in told, "not watched to its end" in told), (125, True, False))
+
+
+def test_a_command_that_is_watched_itself_says_so():
+    ran = atfork("tree", "--json=-", "--output=/dev/stderr", "--", ATFORK, "tree", "--", "/bin/true")
+    says(ran, 125, "cannot watch /bin/true: another atfork watches this one")
+    tap.equal(len(json.loads(ran.stdout)["processes"]), 1)
+    env = {**os.environ, "ATFORK_WATCH_LOG": "/dev/shm/atfork-of-one-that-has-ended"}
+    tap.equal(atfork("tree", "--", "/bin/true", env=env).returncode, 0)
+
+
+def test_a_command_without_a_record_has_no_duration():
+    library = pathlib.Path(ATFORK).with_name("libatfork-watch.so")
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copy2(ATFORK, directory)
+        pathlib.Path(directory, library.name).symlink_to(os.path.abspath(PLUGIN))  # a library that watches nothing
+        ran = atfork("tree", "--json=-", "--", "/bin/true", command=f"{directory}/atfork")
+    says(ran, 125, "it wrote no record")
+    (process,) = json.loads(ran.stdout)["processes"]
+    tap.equal((process["born_ns"], process["end_ns"] < 10 ** 9), (0, True))
 
 
 def test_stdout_that_is_full_is_trouble():
