@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -76,12 +77,19 @@ static char *find_interpreter(const char *bytes, gsize size) {
   return g_strdup("");
 }
 
+/* A container, or a mount with nosuid, lets no program gain privileges. */
+static gboolean gains_nothing(const char *program) {
+  struct statvfs mounted;
+  return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
+         (statvfs(program, &mounted) == 0 && (mounted.f_flag & ST_NOSUID) != 0);
+}
+
 /* The loader ignores LD_PRELOAD for programs that run as another user, or with capabilities of the file. */
 static gboolean is_privileged(const char *program) {
   struct stat status;
-  if (stat(program, &status) != 0) return FALSE;
+  if (stat(program, &status) != 0 || gains_nothing(program)) return FALSE;
   return ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
-         ((status.st_mode & S_ISGID) != 0 && status.st_gid != getegid()) ||
+         ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 && status.st_gid != getegid()) ||
          (geteuid() != 0 && getxattr(program, "security.capability", NULL, 0) > 0);
 }
 

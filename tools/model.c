@@ -573,7 +573,7 @@ const char *unwatched_name(int unwatched) {
     case UNWATCHED_FORBIDDEN:
       return "may not open the log (another user, or a sandbox)";
     case UNWATCHED_HIDDEN:
-      return "cannot find the log (another root directory, or other mounts)";
+      return "cannot find the log (removed, or other mounts or root directory)";
     default:
       return NULL;
   }

@@ -123,6 +123,27 @@ def test_a_setuid_program_is_left_alone():
         says(atfork("tree", "--", str(program)), 125, "setuid")
 
 
+def test_a_setuid_program_that_gains_nothing_is_watched():
+    with tempfile.TemporaryDirectory() as directory:
+        program = pathlib.Path(directory, "true")
+        program.write_bytes(pathlib.Path("/bin/true").read_bytes())
+        try:
+            os.chown(program, 65534, -1)
+        except PermissionError:
+            raise tap.Skipped("another user's program wants a privilege") from None
+        program.chmod(0o755 | stat.S_ISUID)
+        nosuid = f'mount --bind "{directory}" "{directory}" && mount -o remount,bind,nosuid "{directory}" && exec "$@"'
+        for without in (["setpriv", "--no-new-privs"], ["unshare", "--mount", "sh", "-c", nosuid, "sh"]):
+            if subprocess.run([*without, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+                raise tap.Skipped("a mount wants a privilege")
+            for command in ([program], ["sh", "-c", f"{program}; exit 0"]):
+                ran = subprocess.run([*without, ATFORK, "tree", "--json=-", "--output=/dev/stderr", "--", *command],
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=tap.PATIENCE, check=False)
+                assert b"not watched" not in ran.stderr, ran.stderr
+                *_, process = json.loads(ran.stdout)["processes"]
+                tap.equal((ran.returncode, process["program"], process["arguments"]), (0, str(program), [str(program)]))
+
+
 def test_a_command_that_was_not_watched_is_not_called_well():
     limit = "ulimit -v 100000; exec \"$@\""  # kB: less than the log
     ran = atfork("doctor", "--", "sh", "-c", limit, "sh", "/bin/true")

@@ -253,7 +253,7 @@ def test_what_keeps_the_log_from_a_program_is_told():
     reasons = {
         "setpriv --reuid=65534 --clear-groups /bin/true": "may not open the log (another user, or a sandbox)",
         "setpriv --euid=65534 /bin/true": "runs as another user or group (setuid), or has file capabilities",
-        f"unshare --mount sh -c '{HIDES_LOG}'": "cannot find the log (another root directory, or other mounts)",
+        f"unshare --mount sh -c '{HIDES_LOG}'": "cannot find the log (removed, or other mounts or root directory)",
     }
     for command, reason in reasons.items():
         (found,) = [process for process in tree("sh", "-c", f"{command}; exit 0").values()

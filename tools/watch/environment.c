@@ -7,7 +7,10 @@
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "raw.h"
@@ -110,15 +113,24 @@ static bool has_capabilities(int fd) {
   return raw_call(SYS_fgetxattr, fd, (long)"security.capability", 0, 0, 0, 0) > 0;
 }
 
-/* By system calls, here and below, as the program may define functions with the C library's names. */
+/* By system calls, here and below, as the program may define functions with the C library's names.  A container, or a
+ * mount with nosuid, lets no program gain privileges. */
+static bool gains_nothing(int fd) {
+  struct statfs mounted;
+  return raw_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) == 1 ||
+         (raw_call(SYS_fstatfs, fd, (long)&mounted, 0, 0, 0, 0) == 0 && (mounted.f_flags & ST_NOSUID) != 0);
+}
+
 static bool is_privileged(int fd) {
   struct stat status;
   if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0) return false;
-  bool sets_user = (status.st_mode & S_ISUID) != 0, sets_group = (status.st_mode & S_ISGID) != 0;
+  bool gains = !gains_nothing(fd);
+  bool sets_user = gains && (status.st_mode & S_ISUID) != 0;
+  bool sets_group = gains && (status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0;
   uid_t user = sets_user ? status.st_uid : (uid_t)raw_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
   gid_t group = sets_group ? status.st_gid : (gid_t)raw_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
   return user != (uid_t)raw_call(SYS_getuid, 0, 0, 0, 0, 0, 0) ||
-         group != (gid_t)raw_call(SYS_getgid, 0, 0, 0, 0, 0, 0) || (user != 0 && has_capabilities(fd));
+         group != (gid_t)raw_call(SYS_getgid, 0, 0, 0, 0, 0, 0) || (gains && user != 0 && has_capabilities(fd));
 }
 
 /* Without the capabilities that a user other than root loses by exec, too. */
