@@ -5,7 +5,9 @@
  */
 #include "explore.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "launch.h"
 #include "model.h"
@@ -53,6 +55,14 @@ static void ignore(const struct record *record, gpointer data) {
   (void)data;
 }
 
+/* By somebody who does not want another run. */
+static gboolean was_interrupted(int status) {
+  const int ends[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGKILL};
+  for (guint i = 0; i < G_N_ELEMENTS(ends); i++)
+    if (WIFSIGNALED(status) && WTERMSIG(status) == ends[i]) return TRUE;
+  return FALSE;
+}
+
 /* How many operations there are, in a run without probes.  Returns 0, or the status that we are to exit with. */
 static int count_operations(char **command, guint64 *operations) {
   struct launch launch = {.path = NULL};
@@ -63,7 +73,10 @@ static int count_operations(char **command, guint64 *operations) {
   launch_drain(&launch, ignore, NULL);
   *operations = atomic_load(&launch.log->operations);
   launch_finish(&launch);
-  return 0;
+  if (!was_interrupted(launch.status)) return 0;
+  g_printerr("atfork explore: SIG%s ended the run that counts lock operations: nothing was probed\n",
+             sigabbrev_np(WTERMSIG(launch.status)));
+  return 128 + WTERMSIG(launch.status);
 }
 
 /* ---- What the probes told ---- */

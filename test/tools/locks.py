@@ -7,6 +7,7 @@ locks.py ATFORK PROGRAM    PROGRAM is locks.c
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -149,6 +150,14 @@ def test_explore_does_the_same_for_the_same_seed():
 
 def test_explore_chooses_by_the_seed():
     assert len({str(operations(seed, 1)[1]) for seed in range(8)}) > 1
+
+
+def test_explore_runs_nothing_again_that_was_interrupted():
+    for name in ("INT", "TERM", "KILL"):
+        ran = subprocess.run([ATFORK, "explore", "--", "sh", "-c", f"echo run; kill -{name} $$"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, timeout=tap.PATIENCE, universal_newlines=True, check=False)
+        tap.equal((ran.returncode, ran.stdout), (128 + signal.Signals[f"SIG{name}"], "run\n"))
+        assert f"SIG{name} ended the run that counts" in ran.stderr, ran.stderr
 
 
 def test_explore_ends_what_hangs():
