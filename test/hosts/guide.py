@@ -15,13 +15,13 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "lib"))
+import ports  # noqa: E402 pylint: disable=import-error,wrong-import-position
 import tap  # noqa: E402 pylint: disable=import-error,wrong-import-position
 
 FENCE = re.compile(r"^```\w+\n(?:#|--) ([\w./-]+\.\w+)(, added)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -64,9 +64,8 @@ class Place:
             for path in build.glob(pattern):
                 if path.is_file() and path.suffix != ".o":
                     shutil.copy(path, work / folder)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.held = ports.Port()
+        self.port = self.held.number
 
     def write(self, files):
         for name, text in files.items():

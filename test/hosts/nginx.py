@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from ports import Port  # noqa: E402  pylint: disable=wrong-import-position
+
 WORKERS = 4
 # Seconds until a wait is given up; script/test says how many times as long things take here as on an idle machine.
 PATIENCE = 60 * int(os.environ.get("ATFORK_TEST_SLOWNESS", "1"))
@@ -50,7 +53,7 @@ http {{
     atfork.register_after_fork(function()
       worker.first = worker.first + 1
       math.randomseed(atfork.seed())
-      worker.drawn = math.random(2^31)
+      worker.drawn = math.random(2^52)
     end)
     atfork.register {{
       name = "second",
@@ -81,18 +84,13 @@ http {{
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Nginx:
     """A master of its own, in a directory of its own."""
 
     def __init__(self, module, library, root, work):
         self.work = work
-        self.port = free_port()
+        self.held = Port()
+        self.port = self.held.number
         self.answered = 0
         (work / "atfork.so").symlink_to(module)
         modules = [f"load_module {root}/usr/lib/nginx/modules/{name};" for name in ("ndk_http_module.so", "ngx_http_lua_module.so")]

@@ -6,10 +6,11 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 import processes
+
+from ports import Port  # found by the path that processes.py adds
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -48,12 +49,6 @@ class Kind(NamedTuple):
     graceful: int = signal.SIGTERM  # ends a worker
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Server:
     """One of a kind, in a directory of its own.  One that is `changing` is reloaded, and any of its workers is ended;
     else nothing is reloaded, and the eldest worker stays."""
@@ -66,7 +61,8 @@ class Server:
         self.name = kind + ("" if changing else "-steady") + ("" if library else "-without")
         self.directory = work / self.name
         self.directory.mkdir()
-        self.port = free_port()
+        self.held = Port()
+        self.port = self.held.number
         self.environment = {**os.environ, **build.environment(), "SOAK_PORT": str(self.port), "SOAK_MODE": kind}
         # glibc raises that after each large block that is freed, and keeps the next ones: so a leak would not be seen.
         self.environment["MALLOC_MMAP_THRESHOLD_"] = "131072"

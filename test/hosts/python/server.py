@@ -15,8 +15,9 @@ import unittest
 import urllib.request
 from typing import Any, Dict, List
 
+from ports import Port
 from tap import run_tests
-from waiting import PATIENCE, free_port, until
+from waiting import PATIENCE, until
 
 WORKERS = 3
 THREADS = 2  # of a worker, at the most
@@ -27,7 +28,8 @@ class Server:
     """The server, and a client that never stops asking."""
 
     def __init__(self, directory: str, *options: str) -> None:
-        port = free_port()
+        self.held = Port()
+        port = self.held.number
         self.fifo = os.path.join(directory, "fifo")
         self.log = open(os.path.join(directory, "log"), "wb")
         command = ["uwsgi", "--plugin", "python3", "--http-socket", f"127.0.0.1:{port}", "--master", "--need-app"]

@@ -2,7 +2,6 @@
 """What tests with real servers have in common."""
 from __future__ import annotations
 
-import socket
 import time
 from typing import Any, Callable
 
@@ -18,9 +17,3 @@ def until(condition: Callable[[], Any]) -> Any:
             return got
         time.sleep(0.02)
     raise AssertionError("it took too long")
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])

@@ -15,8 +15,9 @@ import urllib.request
 from typing import Any, Callable, Dict, Iterator
 
 import atfork
+from ports import Port
 from tap import run_tests
-from waiting import PATIENCE, free_port, until
+from waiting import PATIENCE, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 UVICORN = """
@@ -64,8 +65,8 @@ class Server:
 @contextlib.contextmanager
 def serving(command: Callable[[int, str], Any]) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
-        port, log = free_port(), os.path.join(directory, "log")
-        server = Server(port, log, *command(port, directory))
+        port, log = Port(), os.path.join(directory, "log")
+        server = Server(port.number, log, *command(port.number, directory))
         try:
             yield server
         except BaseException:
