@@ -91,10 +91,11 @@ static bool find_place(uintptr_t at) {
 
 /*
  * The way of a process depends on its pid, and on the pids that the tree's list has.  So what one run does not come to
- * is traced and run again: it is missed if that happens each time.
+ * is traced and run again: it is missed if that happens each time.  One or two places of a run need this, and most of
+ * these once.
  */
 static bool is_missed(uintptr_t at, unsigned *failures) {
-  enum { ATTEMPTS = 6 };
+  enum { ATTEMPTS = 20 };
   bool missed = true;
   size_t from = place;
   for (int attempt = 0; missed && attempt < ATTEMPTS; attempt++) {
