@@ -19,7 +19,7 @@ WORKERS = 2
 
 
 def draw() -> Tuple[float, float, float]:
-    return random.random(), float(numpy.random.random()), float(torch.rand(1))
+    return random.random(), float(numpy.random.random()), float(torch.rand(1, dtype=torch.float64))
 
 
 reseed = functools.partial(atfork.random.worker_init_fn, base=42)
