@@ -6,6 +6,7 @@
 #include <atfork.h>
 #include <dlfcn.h>
 #include <glib.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "draw.h"
 #include "forks.h"
+#include "scenario.h"
 
 #ifdef ATFORK_TEST_SHORT
 enum { MANY = 50000 }; /* all takes some times as long */
@@ -27,16 +29,6 @@ static uint64_t ran;
 static void run(void *unused) {
   (void)unused;
   ran++;
-}
-
-/* In bytes. */
-static size_t resident(void) {
-  size_t size, pages = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  g_assert_true(file != NULL);
-  g_assert_cmpint(fscanf(file, "%zu %zu", &size, &pages), ==, 2);
-  fclose(file);
-  return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void fill(int priorities) {
@@ -78,9 +70,20 @@ static void none_ran(void) {
   child_check_int(ran, ==, 0);
 }
 
+/* How many KiB may be left.  The library keeps 112 for the next hooks.  Valgrind and qemu-user, where all is slow, take
+ * more themselves, and sanitizers keep something for what was ever touched. */
+static int may_be_left(void) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  return INT_MAX;
+#else
+  return rounds(50) == 50 ? 512 : 4096;
+#endif
+}
+
 static void check(int priorities, void (*order)(void)) {
   memset(ids, 1, sizeof ids);
-  size_t before = resident();
+  int before = scenario_resident();
+  g_assert_cmpint(before, >, 0);
   fill(priorities);
   in_child(fork, all_ran);
   order();
@@ -89,12 +92,9 @@ static void check(int priorities, void (*order)(void)) {
   for (int i = MANY / 2; i < MANY; i++) g_assert_cmpint(atfork_unregister(ids[i]), ==, 0);
   in_child(fork, none_ran);
   for (int i = 0; i < MANY; i += 1000) g_assert_cmpint(atfork_unregister(ids[i]), ==, -1);
-  size_t after = resident();
-  g_test_message("resident before %zu, after %zu", before, after);
-  /* Sanitizers keep something for what was ever touched. */
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-  g_assert_cmpuint(after, <, before + (4 << 20));
-#endif
+  int after = scenario_resident();
+  g_test_message("%d KiB before, %d KiB after", before, after);
+  g_assert_cmpint(after - before, <, may_be_left());
 }
 
 static void test_in_order(void) {

@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -173,4 +174,15 @@ int scenario_noted(void) {
 
 int scenario_counted(void) {
   return count;
+}
+
+int scenario_resident(void) {
+  char line[128];
+  int size = -1;
+  FILE *file = fopen("/proc/self/smaps_rollup", "r");
+  if (file == NULL) return -1;
+  while (size < 0 && fgets(line, sizeof line, file) != NULL)
+    if (sscanf(line, "Anonymous: %d", &size) != 1) size = -1;
+  fclose(file);
+  return size;
 }

@@ -48,6 +48,10 @@ void scenario_note_number(void *data);
  * on with what the callback is in the middle of. */
 void scenario_fork_inside(void *way);
 
+/* KiB of memory that this process has of its own, exactly; -1 where the system does not tell.  /proc/self/statm is not
+ * exact: each processor adds what it has counted only now and then. */
+int scenario_resident(void);
+
 /* Not a function. */
 extern int scenario_data;
 

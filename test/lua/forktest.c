@@ -112,11 +112,9 @@ static int l_forked(lua_State *L) {
 
 /* resident(): kB of memory of its own that this process has. */
 static int l_resident(lua_State *L) {
-  long pages, resident = 0, shared = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  if (file == NULL || fscanf(file, "%ld %ld %ld", &pages, &resident, &shared) != 3) resident = shared = 0;
-  if (file != NULL) fclose(file);
-  lua_pushnumber(L, (lua_Number)(resident - shared) * 4);
+  int size = scenario_resident();
+  if (size < 0) return luaL_error(L, "the system does not tell how much memory there is");
+  lua_pushinteger(L, size);
   return 1;
 }
 

@@ -292,7 +292,7 @@ case("unregister/many rounds leave memory where it was", function()
   end
   local before = round(1000)
   local after = round(20000)
-  assert(after < before * 1.1 + 16, ("%.1f kB became %.1f kB"):format(before, after))
+  assert(after < before + 8, ("%.1f kB became %.1f kB"):format(before, after))
 end)
 
 scenario "key-replaces"

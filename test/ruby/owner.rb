@@ -134,7 +134,7 @@ class TestOwner < ForkTest
     before = ObjectSpace.count_objects.values_at(:T_DATA, :T_OBJECT).sum
     20_000.times(&round)
     collect
-    assert_operator ObjectSpace.count_objects.values_at(:T_DATA, :T_OBJECT).sum - before, :<, 1000
+    assert_operator ObjectSpace.count_objects.values_at(:T_DATA, :T_OBJECT).sum - before, :<, 20
   end
 
   def test_two_hooks_of_one_object

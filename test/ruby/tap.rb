@@ -60,6 +60,7 @@ module Scenario
   function :forbid_forks, [INT]
   function :counted, []
   function :noted, []
+  function :resident, []
   function :counted_by_fork, [], need_gvl: true
 end
 

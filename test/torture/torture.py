@@ -143,7 +143,7 @@ class Scenario:
             del result
             gc.collect()
             held, before = sys.getallocatedblocks(), held
-        if held > before + 30:
+        if held > before + 3:  # an int of this function's own is one
             raise AssertionError(f"Python holds {held} blocks, and held {before}")
 
     def take_turn(self, first: int, many: int) -> int:

@@ -152,7 +152,7 @@ class Scenario
 
   # The collector takes what the stack seems to refer to for live.
   def expect_no_leak(first, many)
-    seeming = 30
+    seeming = 10
     held = Array.new(3) do
       60.times do
         result, = call_with_faults(first, many)
