@@ -47,14 +47,15 @@ static void discard(void *unused) {
 /* ---- A log, and a thread that is busy with it ---- */
 
 static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
-static sem_t is_inside;
+static sem_t is_inside, is_forking;
 static _Atomic bool stop;
 
 static void *keep_busy(void *unused) {
   while (!stop) {
     pthread_mutex_lock(&log_mutex);
     sem_post(&is_inside);
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* a slow disk */
+    sem_wait(&is_forking);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); /* a slow disk */
     pthread_mutex_unlock(&log_mutex);
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
@@ -90,21 +91,22 @@ static void work(int number, bool cured) {
   _exit(0);
 }
 
-/* The worker's end of the pipe closes when the worker ends.  PATIENCE bounds the wait. */
-static bool ends_in_time(int pipe_end) {
+/* The worker's end of the pipe closes when the worker ends.  PATIENCE bounds the wait for one that may hang. */
+static bool ends_in_time(int pipe_end, bool may_hang) {
   struct pollfd end = {.fd = pipe_end, .events = 0};
-  return poll(&end, 1, PATIENCE) == 1;
+  return poll(&end, 1, may_hang ? PATIENCE : -1) == 1;
 }
 
 static void start_worker(int number, bool cured) {
   int ends[2];
   if (pipe(ends) != 0) abort();
   sem_wait(&is_inside);
+  sem_post(&is_forking);
   pid_t pid = fork();
   if (pid < 0) abort();
   if (pid == 0) work(number, cured);
   close(ends[1]);
-  if (ends_in_time(ends[0])) {
+  if (ends_in_time(ends[0], !cured)) {
     printf("  worker %d is done\n", number);
   } else {
     printf("  worker %d hangs at the mutex; ended after %d ms\n", number, PATIENCE);
@@ -129,11 +131,13 @@ int main(int argc, char **argv) {
   draw();
   pthread_t thread;
   sem_init(&is_inside, 0, 0);
+  sem_init(&is_forking, 0, 0);
   if (cured) show_process("parent");
   fflush(stdout);
   pthread_create(&thread, NULL, keep_busy, NULL);
   for (int i = 1; i <= WORKERS; i++) start_worker(i, cured);
   stop = true;
+  sem_post(&is_forking);
   pthread_join(thread, NULL);
   return 0;
 }
