@@ -87,9 +87,11 @@ class Doctor:
         result = Result()
         # As below a make: a descriptor that came from outside is not what the program leaks.
         inherited, other = os.pipe()
+        # A handler that does nothing may wait long for a processor.  Those that are to be slow take 250 ms.
+        slow = "200" if program.name.startswith("slow-handler/") else "600000"
         started = time.monotonic()
         with tempfile.NamedTemporaryFile() as report:
-            ran = subprocess.run([self.atfork, "doctor", "--json", "--output", report.name, "--", *command],
+            ran = subprocess.run([self.atfork, "doctor", "--json", "--slow", slow, "--output", report.name, "--", *command],
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                  timeout=tap.PATIENCE, check=False, pass_fds=[inherited])
             result.report = pathlib.Path(report.name).read_text()

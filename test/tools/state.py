@@ -21,7 +21,7 @@ GENERATORS = ("rand", "random", "rand_r", "drand48", "lrand48", "mrand48", "eran
 
 def run(*command):
     with tempfile.NamedTemporaryFile() as report:
-        ran = subprocess.run([ATFORK, "doctor", "--json", "--output", report.name, "--", *command],
+        ran = subprocess.run([ATFORK, "doctor", "--json", "--slow", "600000", "--output", report.name, "--", *command],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              timeout=tap.PATIENCE,
                              universal_newlines=True, check=False)
