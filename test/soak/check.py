@@ -83,11 +83,14 @@ def test_what_grows_is_told_from_what_breathes() -> None:
 def test_more_drops_than_without_the_library_are_no_chance() -> None:
     def servers(mine: int, alone: int) -> Any:
         counts = ((True, mine), (False, alone))
-        return [{"changing": True, "library": library, "dropped": {"kill": count}} for library, count in counts]
+        sides = [{"library": library, "costly": count, "dropped": {"kill": 12 * count}} for library, count in counts]
+        return [{"changing": True, **side} for side in sides]
 
-    assert report.drops(servers(73, 65)) == (73, 65, False)
-    assert report.drops(servers(120, 65)) == (120, 65, True)
-    assert report.drops(servers(65, 120)) == (65, 120, False)
+    assert report.drops(servers(7, 0)) == (84, 0, False)
+    assert report.drops(servers(73, 65)) == (876, 780, False)
+    assert report.drops(servers(160, 65)) == (1920, 780, True)
+    assert report.drops(servers(65, 160)) == (780, 1920, False)
+    assert report.drops(servers(160, 65)[:1]) == (1920, 0, False)
 
 
 def check_results(results: pathlib.Path) -> None:

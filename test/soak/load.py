@@ -23,6 +23,7 @@ class Window:
     def __init__(self, why: str, opened: float, pid: Optional[int]) -> None:
         self.why, self.opened, self.pid = why, opened, pid
         self.closed: Optional[float] = None
+        self.costly = False  # a connection was dropped
 
     def close(self) -> None:
         self.closed = time.monotonic()
@@ -74,9 +75,9 @@ class Client:
     def is_told_to_end(self, pid: int, begin: float, end: float) -> bool:
         return any(window.pid in (None, pid) and window.overlaps(begin, end) for window in self.windows)
 
-    def why(self, begin: float, end: float) -> Optional[str]:
+    def explanation(self, begin: float, end: float) -> Optional[Window]:
         """What may have cost a request that was under way then."""
-        return next((window.why for window in reversed(self.windows) if window.overlaps(begin, end)), None)
+        return next((window for window in reversed(self.windows) if window.overlaps(begin, end)), None)
 
     def last(self, begin: float) -> str:
         """What happened before a request, and when that was over."""
@@ -94,11 +95,12 @@ class Client:
             except (OSError, ValueError, asyncio.TimeoutError) as error:
                 end = time.monotonic()
                 await asyncio.sleep(NOTICED)
-                why = self.why(begin, end)
-                if why is None or isinstance(error, asyncio.TimeoutError):
+                window = self.explanation(begin, end)
+                if window is None or isinstance(error, asyncio.TimeoutError):
                     self.lost.append(Lost(begin, path, f"{type(error).__name__}: {error}{self.last(begin)}"))
                     return
-                self.dropped[why] += 1
+                self.dropped[window.why] += 1
+                window.costly = True
             else:
                 self.answered += 1
                 self.take(answer)

@@ -95,6 +95,7 @@ class Run:
             "answered": self.client.answered,
             "lost": [list(lost) for lost in self.client.lost],
             "dropped": self.client.dropped,
+            "costly": sum(window.costly for window in self.client.windows),
             "events": self.events.happened,
             "failed": self.events.failed,
             "processes": len(self.checks.processes),
