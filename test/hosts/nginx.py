@@ -133,13 +133,14 @@ class Nginx:
                 time.sleep(0.01)
 
     def ask_until(self, enough):
-        """Keeps asking, and keeps the latest answer of each worker, until they are enough."""
+        """Keeps asking, and keeps the latest answer of each worker, until they are enough.  A pid alone may be that of a
+        worker that has ended."""
         answers = {}
         deadline = time.monotonic() + PATIENCE
         while not enough(answers):
             assert time.monotonic() < deadline, f"only {sorted(answers)} have answered"
             answer = self.get()
-            answers[answer["pid"]] = answer
+            answers[answer["pid"], answer["random"]] = answer
         return answers
 
     def end(self):
@@ -173,7 +174,7 @@ def check_first(nginx, known):
 def check_reload(nginx, known):
     nginx.master.send_signal(signal.SIGHUP)
     answers = nginx.ask_until(lambda seen: len(set(seen) - set(known)) == WORKERS)
-    fresh = {pid: answer for pid, answer in answers.items() if pid not in known}
+    fresh = {worker: answer for worker, answer in answers.items() if worker not in known}
     check_workers(fresh, known)
     known.update(fresh)
     nginx.current = set(fresh)
@@ -181,10 +182,10 @@ def check_reload(nginx, known):
 
 def check_killed_worker(nginx, known):
     killed = min(nginx.current)
-    os.kill(killed, signal.SIGKILL)
+    os.kill(killed[0], signal.SIGKILL)
     answers = nginx.ask_until(lambda seen: set(seen) - set(known))
     assert killed not in answers, "a dead worker answers"
-    fresh = {pid: answer for pid, answer in answers.items() if pid not in known}
+    fresh = {worker: answer for worker, answer in answers.items() if worker not in known}
     assert len(fresh) == 1, fresh
     check_workers(fresh, known)
     known.update(fresh)

@@ -119,12 +119,14 @@ class TestCallbacks < ForkTest
     assert_raises(Errno::ECHILD) { Process.wait }
   end
 
+  SOON = PATIENCE / 60.0 # s, after which a fork is in the middle of a callback
+
   def test_a_timeout_in_a_callback
     trace = []
     queue = Thread::Queue.new
     AtFork.register(prepare: -> { queue.pop })
     AtFork.register(prepare: -> { trace << :prepare }, parent: -> { trace << :parent })
-    assert_raises(Timeout::Error) { Timeout.timeout(0.3) { fork { Scenario.exit(1) } } }
+    assert_raises(Timeout::Error) { Timeout.timeout(SOON) { fork { Scenario.exit(1) } } }
     assert_equal %i[prepare parent], trace
   end
 
@@ -135,9 +137,9 @@ class TestCallbacks < ForkTest
     forks = proc do
       pid = Scenario.fork_with_gvl("fork")
       Scenario.exit(PASSED) if pid.zero?
-      sleep 30 # less, if the timeout is not lost
+      sleep PATIENCE # less, if the timeout is not lost
     end
-    assert_raises(Timeout::Error) { Timeout.timeout(0.3, &forks) }
+    assert_raises(Timeout::Error) { Timeout.timeout(SOON, &forks) }
     passed(pid)
   end
   remove_method :test_a_timeout_in_a_callback_after_a_fork_by_c unless defined?(Timeout::ExitException) # or it throws, which a job loses

@@ -42,6 +42,12 @@ def describe() -> Any:
     return atfork.lineage(), atfork.generation(), atfork.seed(7), int(numpy.random.get_state()[1][1])
 
 
+def process() -> Any:
+    """A pid, and when its process began: the pid alone may be that of one that has ended."""
+    with open("/proc/self/stat") as file:
+        return os.getpid(), int(file.read().rpartition(")")[2].split()[19])
+
+
 def draw() -> float:
     return random.random()
 
@@ -141,15 +147,15 @@ class Workers(unittest.TestCase):
             self.assertEqual(4, len({child[column] for child in children.values()}))
 
     def test_4_a_killed_one_gets_its_own_place_again(self) -> None:
-        pids = self.pids()
-        os.kill(pids["b"], signal.SIGKILL)
-        until(lambda: len(self.pids()) == 4 and self.pids()["b"] != pids["b"])
+        killed = self.processes()["b"]
+        os.kill(killed[0], signal.SIGKILL)
+        until(lambda: len(self.processes()) == 4 and self.processes()["b"] != killed)
         self.assertEqual(self.first, identities(self.client))
 
     def test_5_all_restarted_get_their_own_places_again(self) -> None:
-        before = self.pids()
+        before = self.processes()
         self.client.restart(timeout=PATIENCE)
-        self.assertEqual(set(), set(before.values()) & set(self.pids().values()))
+        self.assertEqual(set(), set(before.values()) & set(self.processes().values()))
         self.assertEqual(self.first, identities(self.client))
 
     def test_6_one_that_joins_gets_the_next_place(self) -> None:
@@ -160,10 +166,10 @@ class Workers(unittest.TestCase):
         self.assertEqual(f"{self.base}.5", now.pop("aa")[0])
         self.assertEqual(self.first, now)
 
-    def pids(self) -> Dict[str, int]:
-        by_address = self.client.run(os.getpid, on_error="ignore")
+    def processes(self) -> Dict[str, Any]:
+        by_address = self.client.run(process, on_error="ignore")
         workers = self.client.scheduler_info()["workers"]
-        return {workers[address]["name"]: pid for address, pid in by_address.items() if address in workers}
+        return {workers[address]["name"]: each for address, each in by_address.items() if address in workers}
 
 
 class Arguments(unittest.TestCase):

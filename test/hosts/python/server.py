@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 import urllib.request
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 from ports import Port
 from tap import run_tests
@@ -99,8 +99,9 @@ class Server:
         self.reloads += 1
         return True
 
-    def pids(self, since: int = 0) -> List[int]:
-        return sorted({answer["pid"] for answer in self.answers[since:]})
+    def workers(self, since: int = 0) -> Set[Any]:
+        """Who has answered.  A pid alone may be that of one that has ended."""
+        return {(answer["pid"], answer["run"], answer["lineage"]) for answer in self.answers[since:]}
 
     def end(self) -> None:
         self.stop.set()
@@ -133,7 +134,7 @@ class Workers(unittest.TestCase):
             self.assertEqual(f"a connection of {answer['pid']}", answer["connection"])
 
     def test_each_is_itself(self) -> None:
-        until(lambda: len(self.server.pids()) >= 2)
+        until(lambda: len(self.server.workers()) >= 2)
         lineages = {answer["pid"]: answer["lineage"] for answer in self.server.answers}
         self.assertEqual(len(lineages), len(set(lineages.values())))
         self.assertEqual(len(lineages), len({answer["seed"] for answer in self.server.answers}))
@@ -144,19 +145,19 @@ class Workers(unittest.TestCase):
             with self.server.asking:  # so none is lost that it had taken
                 victim = self.server.answers[-1]["pid"]
                 os.kill(victim, signal.SIGKILL)
-            known = set(self.server.pids())
-            until(lambda: set(self.server.pids(since)) - known)
+            known = self.server.workers()
+            until(lambda: self.server.workers(since) - known)
         lineages = {answer["lineage"] for answer in self.server.answers}
-        self.assertEqual(len(self.server.pids()), len(lineages))
+        self.assertEqual(len(self.server.workers()), len(lineages))
 
     def test_a_reload(self) -> None:
         """The master becomes another program, with a tree of its own."""
         for _ in range(2):
             self.server.meet_all()
             since = len(self.server.answers)
-            known = set(self.server.pids())
+            known = self.server.workers()
             until(self.server.reload)
-            until(lambda: set(self.server.pids(since)) - known)
+            until(lambda: self.server.workers(since) - known)
 
 
 class LazyWorkers(unittest.TestCase):

@@ -38,6 +38,7 @@ def application(environ: Any, start_response: Callable[..., Any]) -> Iterable[by
         "pid": os.getpid(),
         "ran": ran,
         "lineage": atfork.lineage(),
+        "run": atfork.run(),
         "place": atfork.place(),
         "generation": atfork.generation(),
         "seed": atfork.seed(42),

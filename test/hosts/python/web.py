@@ -43,14 +43,15 @@ class Server:
         except OSError:
             return {}
 
-    def workers(self, count: int, known: Any = ()) -> Dict[int, Dict[str, Any]]:
-        """The first answers of so many workers, none of which is known."""
-        found: Dict[int, Dict[str, Any]] = {}
+    def workers(self, count: int, known: Any = ()) -> Dict[Any, Dict[str, Any]]:
+        """The first answers of so many workers, none of which is known.  A pid may be that of one that has ended."""
+        found: Dict[Any, Dict[str, Any]] = {}
 
         def complete() -> bool:
             answer = self.ask()
-            if answer and answer["pid"] not in known:
-                found.setdefault(answer["pid"], answer)
+            worker = (answer["pid"], answer["lineage"]) if answer else None
+            if worker and worker not in known:
+                found.setdefault(worker, answer)
             return len(found) == count
 
         until(complete)
