@@ -5,6 +5,7 @@
  * locks that other threads of its parent had.
  */
 #include <atfork.h>
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -42,8 +43,10 @@ static void write_and_read(void) {
   free(line);
 }
 
+/* glibc 2.43 gives back what was read ahead: it moves the file's offset, which a child shares with its parent.  If both
+ * do so, the second one moves it below 0. */
 static void flush_all(void) {
-  if (fflush(NULL) != 0) abort();
+  if (fflush(NULL) != 0 && errno != EINVAL) abort();
 }
 
 static void register_hook(void) {
