@@ -24,9 +24,16 @@ can_enter_root() {
     skip_all "a clean root has a clone of the repository, and this is none"
 }
 
+# The machine's own suite, as Debian's packages are built on it, or ATFORK_SUITE of the environment.
+suite() {
+  own=bookworm
+  if grep -qsx ID=debian /etc/os-release; then own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release); fi
+  echo "${ATFORK_SUITE:-$own}"
+}
+
 # enter_root NAME DIRECTORY: runs test/packages/inside/NAME.sh in a clean root, with DIRECTORY as /root/brought.
 enter_root() {
-  "$source/script/clean-root" --name "$1" --bring "$2" "test/packages/inside/$1.sh"
+  "$source/script/clean-root" --suite "$(suite)" --name "$1" --bring "$2" "test/packages/inside/$1.sh"
 }
 
 # install_library BUILD DIRECTORY: what a program needs that uses the C library, as installed.
