@@ -44,6 +44,7 @@ def main(source, version, work, out, *arguments):
         print(fault, file=sys.stderr)
     strict = "--strict" in arguments
     failed = run_sphinx(version, stage, trees, out, strict)
+    shutil.rmtree(pathlib.Path(out, "_sources"), ignore_errors=True)  # Sphinx 9 makes it, and leaves it empty
     write_dependencies(site, out)
     os.utime(out)
     return 1 if failed or strict and site.faults else 0
