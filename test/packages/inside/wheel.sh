@@ -18,12 +18,20 @@ installs_from_source() {
 }
 
 builds() {
-  git config --global --add safe.directory '*'
   git status --short >"$work/before"
   python3 -m build --no-isolation --skip-dependency-check --outdir "$work/dist" .
   git status --short | diff "$work/before" -
   ls "$work/dist"
   test -f "$work/dist/atfork-$version.tar.gz"
+}
+
+# In another directory, by a clone whose files have another date, and in another time zone.
+builds_the_same_again() {
+  git clone --quiet . "$work/another place"
+  cd "$work/another place"
+  TZ=UTC-14 python3 -m build --no-isolation --skip-dependency-check --outdir "$work/again" .
+  test "$(ls "$work/dist")" = "$(ls "$work/again")"
+  for file in "$work"/dist/*; do cmp "$file" "$work/again/${file##*/}"; done
 }
 
 has_the_right_tags() {
@@ -131,13 +139,17 @@ builds_from_the_sdist() {
   tar -C "$work/unpacked" -xf "$work/dist/atfork-$version.tar.gz"
   cd "$work/unpacked/atfork-$version"
   grep "^Version: $version$" PKG-INFO
-  pip3 wheel --no-build-isolation --no-deps --wheel-dir "$work/again" .
-  files "$work"/again/*.whl | diff "$work/files" -
+  pip3 wheel --no-build-isolation --no-deps --wheel-dir "$work/from-sdist" .
+  files "$work"/from-sdist/*.whl | diff "$work/files" -
 }
 
 check "the packages that doc/packages.md names" installs_what_it_needs
 check "pip install ., by doc/packages.md" installs_from_source
+git config --global --add safe.directory '*'
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
 check "a wheel and a source distribution" builds
+check "the same bytes again" builds_the_same_again
 check "the wheel's tags" has_the_right_tags
 check "the wheel has the package and nothing else" holds_the_package_alone
 check "it is installed where no libatfork is" installs
