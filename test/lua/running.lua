@@ -757,7 +757,8 @@ case("errors/of every kind, each once", function()
     local _, count = text:gsub("hook '" .. name .. "'", "")
     equal(count, 1, "reports of " .. name .. " in " .. text)
   end
-  assert(text:find("stack overflow", 1, true), text)
+  -- Lua 5.4.9 calls no error handler where the overflow has left no room for it: for frames of some sizes.
+  assert(text:find("stack overflow", 1, true) or text:find("error in error handling", 1, true), text)
 end)
 
 scenario "symbol-without-data"
