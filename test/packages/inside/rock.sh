@@ -17,8 +17,15 @@ offline() {
   http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 "$@"
 }
 
+# rocks LUA ARGUMENT...: where this Lua looks.  Newer ones of Debian's luarocks know no such place for Lua 5.2.
+rocks() {
+  version_of_lua=$1
+  shift
+  offline luarocks --lua-version "$version_of_lua" --tree /usr/local "$@"
+}
+
 installs() {
-  offline luarocks --lua-version "$1" install "$rock"
+  rocks "$1" install "$rock"
 }
 
 # LuaJIT loads modules of Lua 5.1.
@@ -46,16 +53,22 @@ forks() {
 
 # links_with_system LUA TREE
 links_with_system() {
-  ldd "$2/lib/lua/$(abi "$1")/atfork/rock.so" | grep libatfork.so.0
+  ldd "$2/lib/lua/$(abi "$1")/atfork/rock.so" >"$work/linked" || exit 1
+  grep libatfork.so.0 "$work/linked"
 }
 
 is_self_contained() {
   ! links_with_system "$1" /usr/local
 }
 
+installed() {
+  find "/usr/local/lib/lua/$1" "/usr/local/share/lua/$1" -path '*atfork*'
+}
+
 removes() {
-  offline luarocks --lua-version "$1" remove atfork
-  test -z "$(find "/usr/local/lib/lua/$1" "/usr/local/share/lua/$1" -path '*atfork*')"
+  test -n "$(installed "$1")"
+  rocks "$1" remove atfork
+  test -z "$(installed "$1")"
 }
 
 insists_in_vain() {
