@@ -263,6 +263,8 @@ def test_a_static_program_is_refused():
 
 def test_a_setuid_program_is_refused():
     with tempfile.TemporaryDirectory() as directory:
+        if not tap.gains_ids(directory):
+            raise tap.Skipped("no program gains privileges here")
         program = pathlib.Path(directory, "true")
         program.write_bytes(pathlib.Path("/bin/true").read_bytes())
         program.chmod(0o755)

@@ -115,6 +115,8 @@ def test_a_program_of_another_c_library_runs_as_it_would():
 
 def test_a_setuid_program_is_left_alone():
     with tempfile.TemporaryDirectory() as directory:
+        if not tap.gains_ids(directory):
+            raise tap.Skipped("no program gains privileges here")
         program = pathlib.Path(directory, "true")
         program.write_bytes(pathlib.Path("/bin/true").read_bytes())
         program.chmod(0o755)
