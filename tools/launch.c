@@ -77,20 +77,21 @@ static char *find_interpreter(const char *bytes, gsize size) {
   return g_strdup("");
 }
 
-/* A container, or a mount with nosuid, lets no program gain privileges. */
-static gboolean gains_nothing(const char *program) {
+static gboolean is_nosuid(const char *program) {
   struct statvfs mounted;
-  return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
-         (statvfs(program, &mounted) == 0 && (mounted.f_flag & ST_NOSUID) != 0);
+  return statvfs(program, &mounted) == 0 && (mounted.f_flag & ST_NOSUID) != 0;
 }
 
-/* The loader ignores LD_PRELOAD for programs that run as another user, or with capabilities of the file. */
+/* The loader ignores LD_PRELOAD for programs that run as another user, or with capabilities of the file.  With
+ * no_new_privs, as in many containers, the kernel ignores the two bits; a mount with nosuid hides the capabilities,
+ * too. */
 static gboolean is_privileged(const char *program) {
   struct stat status;
-  if (stat(program, &status) != 0 || gains_nothing(program)) return FALSE;
+  if (stat(program, &status) != 0 || is_nosuid(program)) return FALSE;
+  if (geteuid() != 0 && getxattr(program, "security.capability", NULL, 0) > 0) return TRUE;
+  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return FALSE;
   return ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid()) ||
-         ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 && status.st_gid != getegid()) ||
-         (geteuid() != 0 && getxattr(program, "security.capability", NULL, 0) > 0);
+         ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 && status.st_gid != getegid());
 }
 
 int launch_unwatched(const char *program) {

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,41 @@ def test_a_setuid_program_that_gains_nothing_is_watched():
                 assert b"not watched" not in ran.stderr, ran.stderr
                 *_, process = json.loads(ran.stdout)["processes"]
                 tap.equal((ran.returncode, process["program"], process["arguments"]), (0, str(program), [str(program)]))
+
+
+CAP_NET_RAW = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)  # as setcap(8) writes "cap_net_raw=ep"
+
+
+def test_a_program_with_file_capabilities_is_left_alone():
+    """Also where no program gains privileges: the loader ignores LD_PRELOAD all the same."""
+    with installed_in("") as (command, _):
+        program = shutil.copy("/bin/true", pathlib.Path(command).parent)
+        try:
+            os.setxattr(program, "security.capability", CAP_NET_RAW)
+        except OSError:
+            raise tap.Skipped("file capabilities want a privilege") from None
+        if tap.is_nosuid(program):
+            raise tap.Skipped("no program has file capabilities here")
+        for more in ([], ["--no-new-privs"]):
+            become = ["setpriv", "--reuid=65534", "--clear-groups", *more]
+            says(atfork(*become[1:], command, "tree", "--", program, command=become[0]), 125, "cannot watch")
+            ran = atfork(*become[1:], command, "tree", "--", "sh", "-c", f"{program}; exit 0", command=become[0])
+            says(ran, 0, "(not watched: runs as another user or group (setuid), or has file capabilities)")
+
+
+def test_a_program_that_goes_back_to_its_user_is_told():
+    """By a bit: its real and its new effective user are the same, but the loader ignores LD_PRELOAD."""
+    if os.geteuid() != 0:
+        raise tap.Skipped("to become another user wants a privilege")
+    with tempfile.TemporaryDirectory() as directory:
+        if not tap.gains_ids(directory):
+            raise tap.Skipped("no program gains privileges here")
+        os.chmod(directory, 0o755)
+        program = shutil.copy("/bin/true", directory)
+        os.chmod(program, 0o755 | stat.S_ISUID)
+        becomes = f"import os; os.seteuid(65534); os.execv('{program}', ['true'])"
+        ran = atfork("tree", "--", sys.executable, "-c", becomes)
+        says(ran, 125, "not watched to its end: runs as another user or group (setuid), or has file capabilities")
 
 
 def test_a_command_that_was_not_watched_is_not_called_well():

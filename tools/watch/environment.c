@@ -113,24 +113,28 @@ static bool has_capabilities(int fd) {
   return raw_call(SYS_fgetxattr, fd, (long)"security.capability", 0, 0, 0, 0) > 0;
 }
 
-/* By system calls, here and below, as the program may define functions with the C library's names.  A container, or a
- * mount with nosuid, lets no program gain privileges. */
-static bool gains_nothing(int fd) {
+/* By system calls, here and below, as the program may define functions with the C library's names. */
+static bool is_nosuid(int fd) {
   struct statfs mounted;
-  return raw_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) == 1 ||
-         (raw_call(SYS_fstatfs, fd, (long)&mounted, 0, 0, 0, 0) == 0 && (mounted.f_flags & ST_NOSUID) != 0);
+  return raw_call(SYS_fstatfs, fd, (long)&mounted, 0, 0, 0, 0) == 0 && (mounted.f_flags & ST_NOSUID) != 0;
 }
 
+/* In many containers the kernel ignores the two bits, but the loader still ignores LD_PRELOAD for file capabilities. */
+static bool gains_no_ids(void) {
+  return raw_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) == 1;
+}
+
+/* The kernel compares the effective user with both that the process had. */
 static bool is_privileged(int fd) {
   struct stat status;
   if (raw_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0) return false;
-  bool gains = !gains_nothing(fd);
-  bool sets_user = gains && (status.st_mode & S_ISUID) != 0;
-  bool sets_group = gains && (status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0;
-  uid_t user = sets_user ? status.st_uid : (uid_t)raw_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+  bool nosuid = is_nosuid(fd), sets = !nosuid && !gains_no_ids();
+  bool sets_group = sets && (status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0;
+  uid_t effective = (uid_t)raw_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+  uid_t user = sets && (status.st_mode & S_ISUID) != 0 ? status.st_uid : effective;
   gid_t group = sets_group ? status.st_gid : (gid_t)raw_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
-  return user != (uid_t)raw_call(SYS_getuid, 0, 0, 0, 0, 0, 0) ||
-         group != (gid_t)raw_call(SYS_getgid, 0, 0, 0, 0, 0, 0) || (gains && user != 0 && has_capabilities(fd));
+  return user != effective || user != (uid_t)raw_call(SYS_getuid, 0, 0, 0, 0, 0, 0) ||
+         group != (gid_t)raw_call(SYS_getgid, 0, 0, 0, 0, 0, 0) || (!nosuid && user != 0 && has_capabilities(fd));
 }
 
 /* Without the capabilities that a user other than root loses by exec, too. */
