@@ -221,18 +221,17 @@ static void forward(int signal) {
   if (forwards_for != NULL && !forwards_for->ended) kill(forwards_for->pid, signal);
 }
 
-static const int forwarded[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 static const int ending[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+static struct sigaction before[G_N_ELEMENTS(ending)]; /* may be ignored, as by nohup(1) */
 
 /* Signals of the terminal reach the whole group, so the command atfork ignores them.  A signal that is sent to atfork
  * alone is forwarded. */
 static void set_signals(struct launch *launch) {
   forwards_for = launch;
-  signal(SIGINT, SIG_IGN);
-  signal(SIGQUIT, SIG_IGN);
-  for (guint i = 0; i < G_N_ELEMENTS(forwarded); i++) {
-    struct sigaction action = {.sa_handler = forward};
-    sigaction(forwarded[i], &action, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS(ending); i++) {
+    gboolean of_terminal = ending[i] == SIGINT || ending[i] == SIGQUIT;
+    struct sigaction action = {.sa_handler = of_terminal ? SIG_IGN : forward};
+    sigaction(ending[i], &action, &before[i]);
   }
   struct sigaction action = {.sa_handler = nothing};
   sigaction(SIGCHLD, &action, NULL); /* interrupts the wait for records */
@@ -329,12 +328,12 @@ int launch_begin(struct launch *launch, char **command, const struct log_header 
   }
   g_autofree char *library = launch_find_library("libatfork-watch.so");
   if (library == NULL) return STATUS_TROUBLE;
-  sigset_t kept_back, before;
+  sigset_t kept_back, mask;
   sigemptyset(&kept_back);
   for (guint i = 0; i < G_N_ELEMENTS(ending); i++) sigaddset(&kept_back, ending[i]);
-  sigprocmask(SIG_BLOCK, &kept_back, &before);
-  status = make_and_start(launch, program, command, library, header, &before);
-  sigprocmask(SIG_SETMASK, &before, NULL);
+  sigprocmask(SIG_BLOCK, &kept_back, &mask);
+  status = make_and_start(launch, program, command, library, header, &mask);
+  sigprocmask(SIG_SETMASK, &mask, NULL);
   return status;
 }
 
@@ -447,10 +446,10 @@ void launch_follow_rest(struct launch *launch, record_handler handler, GSourceFu
   } while (!interrupted && more(data));
 }
 
-/* From here on a signal may end atfork as usual.  No log is left: it is mapped, and has no name any more. */
+/* From here on a signal does what it did before.  No log is left: it is mapped, and has no name any more. */
 static void let_be_ended(struct launch *launch) {
   remove_files(launch);
-  for (guint i = 0; i < G_N_ELEMENTS(ending); i++) signal(ending[i], SIG_DFL);
+  for (guint i = 0; i < G_N_ELEMENTS(ending); i++) sigaction(ending[i], &before[i], NULL);
 }
 
 /* A process that still runs may be in the middle of a record, which is not yet a hole. */

@@ -161,6 +161,15 @@ def test_explore_runs_nothing_again_that_was_interrupted():
         assert f"SIG{name} ended the run that counts" in ran.stderr, ran.stderr
 
 
+def test_explore_ignores_for_both_runs_what_was_ignored():
+    """As nohup(1) does, and a shell for what it runs in the background."""
+    ignores = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh"]
+    ran = subprocess.run([*ignores, ATFORK, "explore", "--", "grep", "SigIgn", "/proc/self/status"],
+                         stdout=subprocess.PIPE, timeout=tap.PATIENCE, universal_newlines=True, check=True)
+    first, second = ran.stdout.splitlines()
+    tap.equal(second, first)
+
+
 def test_explore_ends_what_hangs():
     found = findings("explore", "explored", "--runs", "1", "--probe", "hang")
     tap.equal([one["rule"] for one in found], ["dead-lock"])
