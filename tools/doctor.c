@@ -5,6 +5,7 @@
 
 #include "launch.h"
 #include "options.h"
+#include "output.h"
 
 gboolean doctor_goes_on(const struct process *process) {
   return process->went_on && !process->execed;
@@ -36,6 +37,7 @@ static int examine(struct doctor *doctor, const struct options *options, char **
   };
   int status = launch_begin(&launch, command, &header);
   if (status != 0) return status;
+  output_survive_limit();
   doctor->model = model_new(launch.pid);
   launch_follow(&launch, take_record, doctor_look_for_hung, doctor);
   launch_drain(&launch, take_record, doctor);

@@ -12,6 +12,7 @@
 #include "launch.h"
 #include "model.h"
 #include "options.h"
+#include "output.h"
 
 struct explore {
   struct options options;
@@ -238,6 +239,7 @@ static int run_probes(struct explore *explore, char **command, guint64 choice) {
   g_strlcpy(header.probe, explore->probe == NULL ? "" : explore->probe, sizeof header.probe);
   int status = launch_begin(&launch, command, &header);
   if (status != 0) return status;
+  output_survive_limit();
   explore->model = model_new(launch.pid);
   launch_follow(&launch, take_record, NULL, explore);
   launch_drain(&launch, take_record, explore);

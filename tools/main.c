@@ -38,8 +38,8 @@ static void check_stdout(void) {
   _exit(STATUS_TROUBLE);
 }
 
-/* Otherwise a file that is opened could take the place of one that is closed, and get messages.  As in its place,
- * nothing can be written there, and the command does not inherit it. */
+/* If a standard stream is closed, the next file that is opened would take its number, and get messages.  What is put
+ * there instead cannot be written either, and the command does not inherit it. */
 static void fill_standard_streams(void) {
   int fd;
   do fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

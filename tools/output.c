@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,10 @@ gboolean output_is_possible(const char *path) {
   if (g_file_test(path, G_FILE_TEST_IS_DIR)) error = EISDIR;
   if (error != 0) g_printerr("atfork: %s: %s\n", path, g_strerror(error));
   return error == 0;
+}
+
+void output_survive_limit(void) {
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 /* Not g_file_set_contents(): it would replace the file by a new one, even /dev/null. */

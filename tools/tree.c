@@ -110,7 +110,7 @@ static int run(const struct options *options, char **command) {
   int status = launch_begin(&launch, command, &(struct log_header){.flags = WATCH_FORKS});
   if (status != 0) return status;
   signal(SIGPIPE, SIG_IGN); /* the reader of the text may end before the command */
-  signal(SIGXFSZ, SIG_IGN); /* the text may become longer than `ulimit -f` allows */
+  output_survive_limit();
   signal(SIGTTOU, SIG_IGN); /* the command may be a shell, which takes the terminal for itself */
   struct following following = {.model = model_new(launch.pid)};
   following.ends = ends_new(following.model);
