@@ -14,8 +14,11 @@ struct reading {
   GString *read;
 };
 
+static char nowhere[] = "/nonexistent/log";
+
 static void begin(struct reading *reading) {
   memset(reading, 0, sizeof *reading);
+  reading->launch.path = nowhere;
   reading->launch.log = (struct log_header *)(void *)reading->bytes;
   reading->launch.size = reading->launch.log->size = sizeof reading->bytes;
   reading->launch.position = FIRST;
