@@ -151,6 +151,19 @@ def test_a_setuid_program_that_gains_nothing_is_watched():
                 tap.equal((ran.returncode, process["program"], process["arguments"]), (0, str(program), [str(program)]))
 
 
+def test_a_setuid_program_that_may_not_be_read_is_told():
+    """As sudo on some systems: who executes it sees its bits, but not what is in it."""
+    if os.geteuid() != 0:
+        raise tap.Skipped("to become another user wants a privilege")
+    with installed_in("") as (command, _):
+        if not tap.gains_ids(os.path.dirname(command)):
+            raise tap.Skipped("no program gains privileges here")
+        program = shutil.copy("/bin/true", os.path.dirname(command))
+        os.chmod(program, 0o711 | stat.S_ISUID)
+        becomes = ["--reuid=65534", "--clear-groups", command, "tree", "--", "sh", "-c", f"{program}; exit 0"]
+        says(atfork(*becomes, command="setpriv"), 0, "(not watched: runs as another user or group (setuid)")
+
+
 CAP_NET_RAW = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)  # as setcap(8) writes "cap_net_raw=ep"
 
 

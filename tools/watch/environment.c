@@ -155,8 +155,15 @@ static int look_for_ours(void) {
   return found >= 0 ? found : look_for(kept[1] + sizeof log_path - 1, R_OK | W_OK);
 }
 
+/* Of a program that may be executed, but not read, the bits are seen nevertheless. */
+static int open_program(const char *path) {
+  if (path == NULL || strchr(path, '/') == NULL) return -1;
+  int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
+  return fd == -EACCES ? raw_open(path, O_PATH | O_CLOEXEC) : fd;
+}
+
 bool program_is_watchable(const char *path, enum unwatched *why) {
-  int fd = path == NULL || strchr(path, '/') == NULL ? -1 : raw_open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open_program(path);
   if (fd < 0) return true;
   int found = is_privileged(fd) ? UNWATCHED_SETUID : look_at_program(fd);
   raw_close(fd);
