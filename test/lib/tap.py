@@ -16,17 +16,6 @@ def equal(found, expected):
         raise AssertionError(f"found {found}\nexpected {expected}")
 
 
-def is_nosuid(path):
-    """Whether the kernel ignores set-user-ID bits and file capabilities there, as in /tmp of many systems."""
-    return bool(os.statvfs(path).f_flag & os.ST_NOSUID)
-
-
-def gains_ids(path):
-    """Whether a set-user-ID program there runs as another user; in many containers, none does."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        return "NoNewPrivs:\t1" not in status.read() and not is_nosuid(path)
-
-
 def report(results):
     """Tells of (name, what is wrong) pairs; true if anything is."""
     print(f"1..{len(results)}")

@@ -12,12 +12,12 @@ import os
 import pathlib
 import re
 import shlex
-import stat
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
+import setuid  # noqa: E402
 import tap  # noqa: E402
 
 ATFORK, PROGRAM, PLUGIN, LINKED, STATIC, NEEDING, FIRST_OF_ALL, PAGE = (os.path.abspath(path) for path in sys.argv[1:9])
@@ -263,18 +263,8 @@ def test_a_static_program_is_refused():
 
 def test_a_setuid_program_is_refused():
     with tempfile.TemporaryDirectory() as directory:
-        if not tap.gains_ids(directory):
-            raise tap.Skipped("no program gains privileges here")
-        program = pathlib.Path(directory, "true")
-        program.write_bytes(pathlib.Path("/bin/true").read_bytes())
-        program.chmod(0o755)
-        try:
-            os.chown(program, 65534, -1)
-        except PermissionError:  # then it is another user's that we need
-            program = pathlib.Path("/bin/su")
-        else:
-            program.chmod(0o755 | stat.S_ISUID)
-        says(run(ATFORK, "run", "--adopt", "--", str(program)), 125,
+        program = setuid.program_of_another(directory)
+        says(run(ATFORK, "run", "--adopt", "--", program), 125,
              f"cannot adopt the fork handlers of {program}: it runs as another user or group (setuid)")
 
 

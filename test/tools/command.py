@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
+import setuid  # noqa: E402
 import tap  # noqa: E402
 
 ATFORK, PROGRAM, PLUGIN, EARLY = sys.argv[1:5]
@@ -116,18 +117,7 @@ def test_a_program_of_another_c_library_runs_as_it_would():
 
 def test_a_setuid_program_is_left_alone():
     with tempfile.TemporaryDirectory() as directory:
-        if not tap.gains_ids(directory):
-            raise tap.Skipped("no program gains privileges here")
-        program = pathlib.Path(directory, "true")
-        program.write_bytes(pathlib.Path("/bin/true").read_bytes())
-        program.chmod(0o755)
-        try:
-            os.chown(program, 65534, -1)
-        except PermissionError:  # then it is another user's that we need
-            program = pathlib.Path("/bin/su")
-        else:
-            program.chmod(0o755 | stat.S_ISUID)
-        says(atfork("tree", "--", str(program)), 125, "setuid")
+        says(atfork("tree", "--", setuid.program_of_another(directory)), 125, "setuid")
 
 
 def test_a_setuid_program_that_gains_nothing_is_watched():
@@ -156,8 +146,7 @@ def test_a_setuid_program_that_may_not_be_read_is_told():
     if os.geteuid() != 0:
         raise tap.Skipped("to become another user wants a privilege")
     with installed_in("") as (command, _):
-        if not tap.gains_ids(os.path.dirname(command)):
-            raise tap.Skipped("no program gains privileges here")
+        setuid.needed_in(os.path.dirname(command))
         program = shutil.copy("/bin/true", os.path.dirname(command))
         os.chmod(program, 0o711 | stat.S_ISUID)
         becomes = ["--reuid=65534", "--clear-groups", command, "tree", "--", "sh", "-c", f"{program}; exit 0"]
@@ -175,7 +164,7 @@ def test_a_program_with_file_capabilities_is_left_alone():
             os.setxattr(program, "security.capability", CAP_NET_RAW)
         except OSError:
             raise tap.Skipped("file capabilities want a privilege") from None
-        if tap.is_nosuid(program):
+        if setuid.is_nosuid(program):
             raise tap.Skipped("no program has file capabilities here")
         for more in ([], ["--no-new-privs"]):
             become = ["setpriv", "--reuid=65534", "--clear-groups", *more]
@@ -189,8 +178,7 @@ def test_a_program_that_goes_back_to_its_user_is_told():
     if os.geteuid() != 0:
         raise tap.Skipped("to become another user wants a privilege")
     with tempfile.TemporaryDirectory() as directory:
-        if not tap.gains_ids(directory):
-            raise tap.Skipped("no program gains privileges here")
+        setuid.needed_in(directory)
         os.chmod(directory, 0o755)
         program = shutil.copy("/bin/true", directory)
         os.chmod(program, 0o755 | stat.S_ISUID)
