@@ -249,9 +249,10 @@ static int spawn(struct launch *launch, const char *program, char **command, cha
 
 char **launch_script(const char *program, char **command) {
   GPtrArray *script = g_ptr_array_new();
+  const guint count = g_strv_length(command);
   g_ptr_array_add(script, (gpointer)(guintptr)SHELL);
   g_ptr_array_add(script, (gpointer)(guintptr)program);
-  for (guint i = 1; i <= g_strv_length(command); i++) g_ptr_array_add(script, command[i]);
+  for (guint i = 1; i <= count; i++) g_ptr_array_add(script, command[i]); /* and NULL */
   return (char **)g_ptr_array_free(script, FALSE);
 }
 

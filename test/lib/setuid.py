@@ -7,6 +7,12 @@ import stat
 import tap
 
 
+def needs_to_become_another():
+    """Skips a case if this process may not become another user."""
+    if os.geteuid() != 0:
+        raise tap.Skipped("to become another user wants a privilege")
+
+
 def is_nosuid(path):
     """Whether the kernel ignores set-user-ID bits and file capabilities there, as in /tmp of many systems."""
     return bool(os.statvfs(path).f_flag & os.ST_NOSUID)

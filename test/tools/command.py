@@ -122,13 +122,12 @@ def test_a_setuid_program_is_left_alone():
 
 def test_a_setuid_program_that_gains_nothing_is_watched():
     with tempfile.TemporaryDirectory() as directory:
-        program = pathlib.Path(directory, "true")
-        program.write_bytes(pathlib.Path("/bin/true").read_bytes())
+        program = shutil.copy("/bin/true", directory)
         try:
             os.chown(program, 65534, -1)
         except PermissionError:
             raise tap.Skipped("another user's program wants a privilege") from None
-        program.chmod(0o755 | stat.S_ISUID)
+        os.chmod(program, 0o755 | stat.S_ISUID)
         nosuid = f'mount --bind "{directory}" "{directory}" && mount -o remount,bind,nosuid "{directory}" && exec "$@"'
         for without in (["setpriv", "--no-new-privs"], ["unshare", "--mount", "sh", "-c", nosuid, "sh"]):
             if subprocess.run([*without, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
@@ -138,13 +137,12 @@ def test_a_setuid_program_that_gains_nothing_is_watched():
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=tap.PATIENCE, check=False)
                 assert b"not watched" not in ran.stderr, ran.stderr
                 *_, process = json.loads(ran.stdout)["processes"]
-                tap.equal((ran.returncode, process["program"], process["arguments"]), (0, str(program), [str(program)]))
+                tap.equal((ran.returncode, process["program"], process["arguments"]), (0, program, [program]))
 
 
 def test_a_setuid_program_that_may_not_be_read_is_told():
     """As sudo on some systems: who executes it sees its bits, but not what is in it."""
-    if os.geteuid() != 0:
-        raise tap.Skipped("to become another user wants a privilege")
+    setuid.needs_to_become_another()
     with installed_in("") as (command, _):
         setuid.needed_in(os.path.dirname(command))
         program = shutil.copy("/bin/true", os.path.dirname(command))
@@ -175,8 +173,7 @@ def test_a_program_with_file_capabilities_is_left_alone():
 
 def test_a_program_that_goes_back_to_its_user_is_told():
     """By a bit: its real and its new effective user are the same, but the loader ignores LD_PRELOAD."""
-    if os.geteuid() != 0:
-        raise tap.Skipped("to become another user wants a privilege")
+    setuid.needs_to_become_another()
     with tempfile.TemporaryDirectory() as directory:
         setuid.needed_in(directory)
         os.chmod(directory, 0o755)
@@ -197,8 +194,7 @@ def test_a_command_that_was_not_watched_is_not_called_well():
 
 
 def test_a_command_that_becomes_another_user_is_told():
-    if os.geteuid() != 0:
-        raise tap.Skipped("to become another user wants a privilege")
+    setuid.needs_to_become_another()
     for name in ("tree", "doctor", "explore"):
         ran = atfork(name, "--", "setpriv", "--reuid=65534", "--clear-groups", "/bin/true")
         says(ran, 125, "the command was not watched to its end: may not open the log (another user, or a sandbox)")

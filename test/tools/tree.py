@@ -23,6 +23,7 @@ import unicodedata
 import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
+import setuid  # noqa: E402
 import tap  # noqa: E402
 
 ATFORK, WAYS, HOOKS, MODULE = map(os.path.abspath, sys.argv[1:5])
@@ -248,8 +249,7 @@ HIDES_LOG = 'mount -t tmpfs none "$(dirname "$ATFORK_WATCH_LOG")" && /bin/true'
 
 def test_what_keeps_the_log_from_a_program_is_told():
     """It became another user in one way or another, or has other mounts."""
-    if os.geteuid() != 0:
-        raise tap.Skipped("to become another user wants a privilege")
+    setuid.needs_to_become_another()
     reasons = {
         "setpriv --reuid=65534 --clear-groups /bin/true": "may not open the log (another user, or a sandbox)",
         "setpriv --euid=65534 /bin/true": "runs as another user or group (setuid), or has file capabilities",
